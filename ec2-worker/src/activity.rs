@@ -92,11 +92,18 @@ pub struct Tools {
     pub pool: Pool,
     /// How long to keep trying to reach a database that does not answer.
     pub database_patience: Duration,
+    /// The `AWS_…` variables of commands, in place of those of the worker's own environment.
+    pub command_environment: Option<Vec<(String, String)>>,
 }
 
 impl Tools {
     pub(crate) fn new(clients: &Clients, database_patience: Duration) -> Self {
-        Self { storage: Storage::new(clients.s3.clone()), pool: Pool::default(), database_patience }
+        Self {
+            storage: Storage::new(clients.s3.clone()),
+            pool: Pool::default(),
+            database_patience,
+            command_environment: None,
+        }
     }
 }
 

@@ -27,6 +27,9 @@ pub struct Config {
     pub shutdown_limit: Duration,
     /// How long a task keeps trying to reach a database that does not answer.
     pub database_patience: Duration,
+    /// The `AWS_…` variables of commands. If they are given, a command sees no other `AWS_…` variables, such as those of the person
+    /// who started the worker. Otherwise it sees those of the worker's own environment.
+    pub command_environment: Option<Vec<(String, String)>>,
     /// The types of work that the worker does.
     pub activities: Activities,
     /// The addresses of the instances of RDS that definitions name.
@@ -48,6 +51,7 @@ impl Config {
             heartbeat_every: Duration::from_secs(15 * 60),
             shutdown_limit: Duration::from_secs(30),
             database_patience: Duration::from_secs(60),
+            command_environment: None,
             activities: Activities::default(),
             rds: RdsInstances::default(),
         }

@@ -51,7 +51,10 @@ pub(crate) async fn run(config: Config, clients: Clients, shutdown: Cancellation
     let service =
         Service::new(clients.datapipeline.clone(), &config.hostname, &config.runner_id, stop.clone());
     let runner = Runner {
-        tools: Tools::new(&clients, config.database_patience),
+        tools: Tools {
+            command_environment: config.command_environment.clone(),
+            ..Tools::new(&clients, config.database_patience)
+        },
         permits: Arc::new(Semaphore::new(config.concurrency.max(1))),
         tasks: TaskTracker::new(),
         service,

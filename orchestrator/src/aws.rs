@@ -15,6 +15,7 @@ use definition::status::Status;
 use definition::{Definition, FieldValue, listed_key};
 use jiff::Timestamp;
 
+use crate::ledger::Facts;
 use crate::ports::{
     About, Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, Notice, PipelineError,
     PipelineName, Pipelines, Put, Refusal, Storage, Stored, Topic,
@@ -198,14 +199,11 @@ impl Pipelines for Aws {
     }
 
     async fn instances(&self, id: &str) -> Result<Vec<InstanceStatus>, PipelineError> {
-        let mut instances = Vec::new();
-        let ids = self.instance_ids(id).await?;
-        for ids in ids.chunks(DESCRIBED_OBJECTS) {
-            let request = self.clients.datapipeline.describe_objects().pipeline_id(id);
-            let page = request.set_object_ids(Some(ids.to_vec())).send().await.map_err(pipeline_error)?;
-            instances.extend(page.pipeline_objects().iter().map(instance_status));
-        }
-        Ok(instances)
+        Ok(self.instance_objects(id).await?.iter().map(instance_status).collect())
+    }
+
+    async fn facts(&self, id: &str) -> Result<Facts, PipelineError> {
+        Ok(facts(&self.instance_objects(id).await?))
     }
 
     async fn create(&self, pipeline: &NewPipeline) -> Result<String, PipelineError> {
@@ -307,6 +305,16 @@ impl Aws {
         Ok(ids)
     }
 
+    async fn instance_objects(&self, id: &str) -> Result<Vec<pipeline_types::PipelineObject>, PipelineError> {
+        let mut objects = Vec::new();
+        for ids in self.instance_ids(id).await?.chunks(DESCRIBED_OBJECTS) {
+            let request = self.clients.datapipeline.describe_objects().pipeline_id(id);
+            let page = request.set_object_ids(Some(ids.to_vec())).send().await.map_err(pipeline_error)?;
+            objects.extend(page.pipeline_objects().iter().cloned());
+        }
+        Ok(objects)
+    }
+
     /// Returns one page of the ids of the pipeline's instances that `query` selects.
     async fn instance_page(
         &self,
@@ -347,6 +355,23 @@ fn instance_status(object: &pipeline_types::PipelineObject) -> InstanceStatus {
             .flat_map(|text| text.split(',').map(|id| id.trim().to_owned()))
             .collect(),
     }
+}
+
+/// Adds up what the instances report. The workers of this project report the rows; other task runners need not.
+fn facts(instances: &[pipeline_types::PipelineObject]) -> Facts {
+    let mut facts = Facts::default();
+    for field in instances.iter().flat_map(|instance| instance.fields()) {
+        let text = field.string_value().unwrap_or_default();
+        let count = || text.parse::<u64>().unwrap_or(0);
+        match field.key() {
+            "rowsLoaded" => facts.rows_loaded += count(),
+            "rowsRejected" => facts.rows_rejected += count(),
+            // The service writes times in UTC, without an offset.
+            "@actualEndTime" => facts.ended = facts.ended.max(format!("{text}Z").parse().ok()),
+            _ => {}
+        }
+    }
+    facts
 }
 
 fn wire_object(object: &definition::PipelineObject) -> Result<pipeline_types::PipelineObject, PipelineError> {

@@ -50,6 +50,8 @@ pub(crate) enum Claimed {
     Ours(Entry),
     /// The run of another set comes first.
     QueuedBehind(Ahead),
+    /// A person has paused the definition.
+    Paused(Timestamp),
     /// The cap of the day is reached.
     OverCap { until: Timestamp, entry: Entry },
 }
@@ -70,9 +72,17 @@ pub(crate) async fn claim<E: Edges>(
             let noted = note_next(edges, setup, set, content, &entry).await?;
             return Ok(noted.map(|()| Claimed::QueuedBehind(ahead)));
         }
+        Raced::Done(TurnAnswer::Paused(since)) => {
+            let noted = note_next(edges, setup, set, content, &entry).await?;
+            return Ok(noted.map(|()| Claimed::Paused(since)));
+        }
         Raced::LedgerChanged => return Ok(Raced::LedgerChanged),
     }
-    if let Some(cap) = set.trigger.max_runs_per_day {
+    let is_forced = match kind {
+        ClaimKind::New => entry.ledger.is_forced(),
+        ClaimKind::TakeOver => entry.ledger.head.as_ref().is_some_and(|head| head.forced),
+    };
+    if let Some(cap) = set.trigger.max_runs_per_day.filter(|_| !is_forced) {
         slot_return::note(edges, &mut entry.ledger, content, set.trigger.settle).await?;
         claim.slot = caps::take(edges, setup, set, cap, &content.run_key, &entry.ledger, claim.now).await?;
         if claim.slot.is_none() {
@@ -86,15 +96,16 @@ pub(crate) async fn claim<E: Edges>(
     let ledger = Ledger { bucket: set.bucket.clone(), ..ledger };
     let claimed = setup.book.put(edges, &entry, ledger).await?;
     if matches!(claimed, Raced::Done(_)) {
-        remove_marks(edges, setup, set, &entry.ledger).await;
+        remove_marks(edges, setup, set, content, &entry.ledger).await;
     }
     Ok(claimed.map(Claimed::Ours))
 }
 
 /// Removes the marks of a set that has waited and was claimed now. `waited` is the ledger before the claim.
-async fn remove_marks<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>, waited: &Ledger) {
-    if let Some(next) = &waited.next {
-        queue::remove(edges, &setup.book, &set.name, queue::landed_at(&next.files)).await;
+async fn remove_marks<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>, content: &Content, waited: &Ledger) {
+    let next = waited.next.as_ref().map(|next| &next.files);
+    if let Some(files) = next.or(waited.rerun.is_some().then_some(&content.files)) {
+        queue::remove(edges, &setup.book, &set.name, queue::landed_at(files)).await;
     }
     if let Some(deferral) = waited.head.as_ref().and_then(|head| head.deferred.as_ref()) {
         queue::remove(edges, &setup.book, &set.name, deferral.until).await;

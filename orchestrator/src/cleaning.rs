@@ -11,7 +11,7 @@ use crate::report::log;
 use crate::set_name::SetName;
 use crate::sets::Set;
 use crate::setup::Setup;
-use crate::{progress, stale};
+use crate::{outcome, progress, stale};
 
 /// The largest number of ids that DescribePipelines accepts.
 const DESCRIBED_AT_ONCE: usize = 25;
@@ -95,6 +95,7 @@ async fn remove_if_stale<E: Edges>(
     if progress == Progress::AtWork {
         ledger.supersede(id);
     }
+    outcome::add_facts(edges, id, &mut ledger).await;
     if ledger != entry.ledger
         && let Raced::LedgerChanged = setup.book.put(edges, entry, ledger).await?
     {

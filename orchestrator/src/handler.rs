@@ -269,6 +269,7 @@ async fn claim_and_start<E: Edges>(
         Claimed::QueuedBehind(ahead) => {
             report::queued_behind(&set.name, &ahead.set, ahead.pipeline_id.as_deref())
         }
+        Claimed::Paused(since) => report::paused(&set.name, since),
         Claimed::OverCap { until, entry } => report::deferred(&set.name, until, &entry.ledger),
     }))
 }

@@ -38,6 +38,17 @@ pub(crate) struct Ledger {
     /// Ids of the notices that were sent about the set.
     #[serde(default)]
     pub notices: Vec<String>,
+    /// A person asked for another run of the same files. The next claim fulfils the wish.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<Rerun>,
+}
+
+/// The wish of a person that files run again although they ran already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rerun {
+    pub at: Timestamp,
+    /// Whether the run starts although the day's cap is reached.
+    pub force: bool,
 }
 
 /// One run of the set.
@@ -69,6 +80,23 @@ pub(crate) struct Head {
     /// Whether later content of the set may use the run's cap slot again, because the files were not ready.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub returns_slot: bool,
+    /// Whether a person started the run past the day's cap.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
+    /// What the run did, once it has ended. It outlives the run's pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
+}
+
+/// What a run did, from its instances.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Facts {
+    pub rows_loaded: u64,
+    pub rows_rejected: u64,
+    /// The time at which the last instance ended.
+    #[serde(default)]
+    pub ended: Option<Timestamp>,
 }
 
 /// The state of a run.
@@ -261,8 +289,15 @@ impl Ledger {
             deferred: None,
             error: None,
             returns_slot: false,
+            forced: self.is_forced(),
+            facts: None,
         };
         self.with_head(head)
+    }
+
+    /// Returns whether a person wishes a run past the day's cap.
+    pub(crate) fn is_forced(&self) -> bool {
+        self.rerun.is_some_and(|rerun| rerun.force)
     }
 
     /// Returns the ledger with the head's claim taken over: the generation stays, and with it the pipeline.
@@ -332,12 +367,11 @@ impl Ledger {
 
     /// Returns whether a run that may have started owns `slot`, so that `run_key` cannot have it.
     ///
-    /// Content may use the slot of its own earlier heads again, if their starts were not completed or their runs
-    /// failed, and no other content has had a head since.
+    /// Content may use the slot of its own earlier heads again, if their starts were not completed, and no other content has
+    /// had a head since. A run that started and failed has used its slot: the cap counts the runs that start.
     pub(crate) fn slot_is_spent(&self, slot: &str, run_key: &str) -> bool {
         let is_resumed = |head: &&Head| {
-            let may_resume =
-                matches!(head.state, HeadState::Claimed | HeadState::Created | HeadState::Failed);
+            let may_resume = matches!(head.state, HeadState::Claimed | HeadState::Created);
             head.run_key == run_key && may_resume
         };
         let started = self.heads().filter(|head| head.may_have_started() && !head.returns_slot);
@@ -359,6 +393,7 @@ impl Ledger {
         }
         ledger.earlier.truncate(MAX_EARLIER);
         ledger.next = None;
+        ledger.rerun = None;
         ledger
     }
 }

@@ -26,6 +26,8 @@ mod loading;
 
 mod sets;
 
+mod sets_of;
+
 mod content;
 
 mod near_miss;
@@ -43,6 +45,14 @@ mod next_run;
 mod sweep;
 
 mod status;
+
+mod rerun;
+
+mod retention;
+
+mod history;
+
+mod proof;
 
 mod operations;
 
@@ -115,9 +125,12 @@ pub mod lambda;
 #[cfg(test)]
 mod model;
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use futures::FutureExt as _;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde_json::Value;
 
 use aws::Aws;
@@ -126,7 +139,9 @@ use operations::Operations;
 pub use aws::Clients;
 pub use config::{Config, ConfigError, ConfigErrors, Now};
 pub use handler::Handled;
+pub use history::{History, PastRun};
 pub use metrics::Metrics;
+pub use proof::{Proof, TakenBy};
 pub use report::{Decision, SweepReport, Verdict};
 
 /// Starts pipelines for dropped files.
@@ -189,6 +204,79 @@ impl Orchestrator {
     /// report names it.
     pub async fn start_next(&self, definition: &str) -> anyhow::Result<SweepReport> {
         self.operations.start_next(definition).boxed().await
+    }
+
+    /// Runs the set of a definition with these captured values again, whatever became of its earlier runs. With `force`, the run
+    /// starts although `myMaxRunsPerDay` is reached.
+    ///
+    /// If another run of the definition is at work, the wish is noted, and the run starts after it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such definition, if the values are not those of its patterns, or if a service failed.
+    pub async fn rerun(
+        &self,
+        definition: &str,
+        values: &BTreeMap<String, String>,
+        force: bool,
+    ) -> anyhow::Result<Decision> {
+        self.operations.rerun(definition, values, force).boxed().await
+    }
+
+    /// Runs the sets of a definition whose day lies in `days` again, or for the first time, as [`Orchestrator::rerun`] does. A
+    /// captured value that is a date is the day of its set.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such definition, or if the drop bucket cannot be listed. A set that cannot start does not stop the others.
+    pub async fn backfill(
+        &self,
+        definition: &str,
+        days: (Date, Date),
+        force: bool,
+    ) -> anyhow::Result<Vec<Decision>> {
+        self.operations.backfill(definition, days, force).boxed().await
+    }
+
+    /// Pauses a definition, so that no run of it starts, or resumes it. A run that is at work goes on. Returns false if drops
+    /// start no definition of this name.
+    ///
+    /// # Errors
+    ///
+    /// If a service failed.
+    pub async fn set_paused(&self, definition: &str, is_paused: bool) -> anyhow::Result<bool> {
+        self.operations.set_paused(definition, is_paused).boxed().await
+    }
+
+    /// Returns what became of every object of the drop bucket that landed on this UTC day: which run took it, or why none did.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration has no drop bucket, or if a service cannot be read.
+    pub async fn proof(&self, day: Date) -> anyhow::Result<Vec<Proof>> {
+        self.operations.proof(day).boxed().await
+    }
+
+    /// Forgets what was last changed before `before`: cap slots, notes about notices, and the ledgers of sets that are at rest
+    /// and whose files are gone from the bucket. Returns how many objects were deleted.
+    ///
+    /// The time must lie more than a day back, because the cap slots of a day are needed until its end.
+    ///
+    /// # Errors
+    ///
+    /// If a service failed. The next call continues.
+    pub async fn forget(&self, before: Timestamp) -> anyhow::Result<usize> {
+        self.operations.forget(before).boxed().await
+    }
+
+    /// Returns the newest runs of all definitions, or of one, and the sets that wait: at most `limit` of each. The runs are
+    /// known also after their pipelines were deleted.
+    ///
+    /// # Errors
+    ///
+    /// If a service cannot be read.
+    pub async fn history(&self, definition: Option<&str>, limit: usize) -> anyhow::Result<History> {
+        self.operations.history(definition, limit).boxed().await
     }
 
     /// Returns the decision that was made, or would be made, about `key` of the drop bucket: one for each set that the key

@@ -4,16 +4,14 @@
 //! that wait and may start, not on the sets that ever ran: the turn names the run that has ended, and the queue names the
 //! sets that wait.
 
-use definition::trigger::{Captures, Trigger};
-
-use crate::definitions::{Definitions, Triggered};
+use crate::definitions::Definitions;
 use crate::handler::advance;
-use crate::ledger::{HeadState, Ledger, after};
+use crate::ledger::{HeadState, after};
 use crate::outcome;
 use crate::ports::Edges;
 use crate::queue::{self, Mark};
 use crate::report::{Decision, SweepReport, Verdict, log};
-use crate::sets::Set;
+use crate::sets_of::{SetsOf, captures_of};
 use crate::setup::Setup;
 use crate::{loading, turn};
 
@@ -51,7 +49,10 @@ pub(crate) async fn start_into<E: Edges>(
             }
             match advance_marked(edges, setup, &sets, &mark).await {
                 Ok(Some(decision)) => {
-                    let is_at_work = matches!(decision.verdict, Verdict::Started | Verdict::QueuedBehind);
+                    let is_at_work = matches!(
+                        decision.verdict,
+                        Verdict::Started | Verdict::QueuedBehind | Verdict::Paused
+                    );
                     if decision.verdict != Verdict::Duplicate {
                         report.decisions.push(decision);
                     }
@@ -64,33 +65,6 @@ pub(crate) async fn start_into<E: Edges>(
                 Err(error) => add_failure(report, &mark.set.to_string(), &error),
             }
         }
-    }
-}
-
-/// The sets of one definition, found by a key of theirs.
-struct SetsOf<'a> {
-    triggered: Triggered<'a>,
-    values: &'a [definition::ParameterValue],
-}
-
-impl<'a> SetsOf<'a> {
-    /// Returns `None` if there is no such definition, or if drops do not start it.
-    fn definition(definitions: &'a Definitions, name: &str) -> anyhow::Result<Option<Self>> {
-        let Some(triggered) = definitions.triggered().find(|(file, ..)| file.name == name) else {
-            return Ok(None);
-        };
-        match definitions.values() {
-            Ok(values) => Ok(Some(Self { triggered, values })),
-            Err(why) => anyhow::bail!("values.json cannot be used: {why}"),
-        }
-    }
-
-    fn trigger(&self) -> &'a Trigger {
-        self.triggered.2
-    }
-
-    fn set(&self, bucket: &str, captures: Captures) -> Set<'a> {
-        Set::new(self.triggered, self.values, bucket, captures)
     }
 }
 
@@ -122,13 +96,6 @@ pub(crate) fn add_failure(report: &mut SweepReport, set: &str, error: &anyhow::E
     report.failures.push(format!("{set}: {error:#}"));
 }
 
-/// Returns the captured values of the set of a ledger, if its files still match the trigger.
-pub(crate) fn captures_of(ledger: &Ledger, trigger: &Trigger) -> Option<Captures> {
-    let Ledger { head, next, .. } = ledger;
-    let files = head.as_ref().map(|head| &head.files).or(next.as_ref().map(|next| &next.files))?;
-    trigger.captures(&files.first()?.key)
-}
-
 /// Advances the set of a mark. Removes the mark if its set does not wait any more.
 ///
 /// Returns `None` if the definition has no such set any more.
@@ -155,7 +122,7 @@ async fn advance_marked<E: Edges>(
             queue::remove_key(edges, &setup.book, &mark.key).await;
             return Ok(Some(decision));
         }
-        Verdict::QueuedBehind | Verdict::Next => true,
+        Verdict::QueuedBehind | Verdict::Paused | Verdict::Next => true,
         // A deferred set has another mark, for the day to which it was put off.
         Verdict::Deferred
         | Verdict::Duplicate

@@ -2,17 +2,22 @@
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
 use serde_json::Value;
 
 use crate::config::{Config, ConfigErrors};
 use crate::event::{self, Event};
 use crate::guard::Guard;
 use crate::handler::Handled;
+use crate::history::{self, History};
 use crate::metrics::Metrics;
 use crate::ports::Edges;
+use crate::proof::{self, Proof};
 use crate::report::{Decision, SweepReport};
 use crate::setup::Setup;
-use crate::{handler, next_run, status, sweep};
+use crate::{handler, next_run, rerun, retention, status, sweep, turn};
 
 /// The operations on one home of definitions.
 pub(crate) struct Operations<E> {
@@ -61,6 +66,51 @@ impl<E: Edges> Operations<E> {
     /// Advances every set without an event.
     pub(crate) async fn sweep(&self) -> anyhow::Result<SweepReport> {
         sweep::sweep(&self.edges, &self.setup).await
+    }
+
+    /// Runs a set again because a person wishes so.
+    pub(crate) async fn rerun(
+        &self,
+        definition: &str,
+        values: &BTreeMap<String, String>,
+        force: bool,
+    ) -> anyhow::Result<Decision> {
+        rerun::rerun(&self.edges, &self.setup, definition, values, force).await
+    }
+
+    /// Runs the sets of some days again.
+    pub(crate) async fn backfill(
+        &self,
+        definition: &str,
+        days: (Date, Date),
+        force: bool,
+    ) -> anyhow::Result<Vec<Decision>> {
+        rerun::backfill(&self.edges, &self.setup, definition, days, force).await
+    }
+
+    /// Pauses or resumes a definition. Returns false if there is no definition of this name.
+    pub(crate) async fn set_paused(&self, definition: &str, is_paused: bool) -> anyhow::Result<bool> {
+        let definitions = self.setup.definitions.load(&self.edges, &self.setup.book.home).await?;
+        if definitions.triggered().all(|(file, ..)| file.name != definition) {
+            return Ok(false);
+        }
+        turn::set_paused(&self.edges, &self.setup, definition, is_paused).await?;
+        Ok(true)
+    }
+
+    /// Returns what became of every object that landed on this day.
+    pub(crate) async fn proof(&self, day: Date) -> anyhow::Result<Vec<Proof>> {
+        proof::of_day(&self.edges, &self.setup, day).await
+    }
+
+    /// Forgets what is old.
+    pub(crate) async fn forget(&self, before: Timestamp) -> anyhow::Result<usize> {
+        retention::forget(&self.edges, &self.setup, before).await
+    }
+
+    /// Returns what ran and what waits.
+    pub(crate) async fn history(&self, definition: Option<&str>, limit: usize) -> anyhow::Result<History> {
+        history::read(&self.edges, &self.setup, definition, limit).await
     }
 
     /// Returns the decisions about a key without changing anything.

@@ -3,10 +3,11 @@
 use anyhow::Context as _;
 
 use crate::book::Entry;
-use crate::ledger::HeadState;
-use crate::ports::Edges;
+use crate::ledger::{HeadState, Ledger};
+use crate::ports::{Edges, PipelineError};
 use crate::progress;
 use crate::raced::Raced;
+use crate::report::log;
 use crate::setup::Setup;
 
 /// Writes the outcome of the head's run into the ledger, if the run has ended. Returns whether the ledger was written.
@@ -20,6 +21,7 @@ pub(crate) async fn write<E: Edges>(edges: &E, setup: &Setup, entry: &mut Entry)
     if ledger == entry.ledger {
         return Ok(false);
     }
+    add_facts(edges, &id, &mut ledger).await;
     match setup.book.put(edges, entry, ledger).await? {
         Raced::Done(written) => {
             *entry = written;
@@ -30,5 +32,21 @@ pub(crate) async fn write<E: Edges>(edges: &E, setup: &Setup, entry: &mut Entry)
             *entry = setup.book.again(edges, entry).await?;
             Ok(false)
         }
+    }
+}
+
+/// Adds what the run of the pipeline `id` did to its head, if the run has ended. People miss these facts once the pipeline is
+/// deleted, but no decision depends on them, so a failure is only logged.
+pub(crate) async fn add_facts<E: Edges>(edges: &E, id: &str, ledger: &mut Ledger) {
+    let mut heads = ledger.head.iter_mut().chain(&mut ledger.earlier);
+    let Some(head) = heads.find(|head| head.pipeline_id.as_deref() == Some(id)) else { return };
+    let has_ended = matches!(head.state, HeadState::Finished | HeadState::Failed | HeadState::Superseded);
+    if !has_ended || head.facts.is_some() {
+        return;
+    }
+    match edges.facts(id).await {
+        Ok(facts) => head.facts = Some(facts),
+        Err(PipelineError::Gone(_)) => {}
+        Err(error) => log::facts_unknown(id, &error.into()),
     }
 }

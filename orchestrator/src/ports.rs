@@ -7,6 +7,8 @@ use std::future::Future;
 use definition::Definition;
 use jiff::Timestamp;
 
+use crate::ledger::Facts;
+
 /// An S3 object in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
@@ -161,6 +163,9 @@ pub(crate) trait Pipelines {
 
     /// Returns every instance of the pipeline, with its status.
     fn instances(&self, id: &str) -> impl Future<Output = Result<Vec<InstanceStatus>, PipelineError>> + Send;
+
+    /// Returns what the pipeline's runs did, from its instances.
+    fn facts(&self, id: &str) -> impl Future<Output = Result<Facts, PipelineError>> + Send;
 
     /// Creates a pipeline and returns its id; a pipeline with the same name and unique id is returned as it is.
     fn create(&self, pipeline: &NewPipeline) -> impl Future<Output = Result<String, PipelineError>> + Send;

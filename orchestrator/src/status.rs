@@ -34,7 +34,8 @@ pub(crate) async fn of_key<E: Edges>(
     Ok(decisions.into_iter().map(|decision| Decision { key: Some(key.to_owned()), ..decision }).collect())
 }
 
-async fn of_set<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -> anyhow::Result<Decision> {
+/// Returns the decision about a set.
+pub(crate) async fn of_set<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -> anyhow::Result<Decision> {
     let reading = setup.book.entry(edges, &set.name);
     let (found, mut entry) = future::try_join(content::find(edges, set), reading).await?;
     let content = match found {
@@ -53,6 +54,9 @@ async fn of_set<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -> anyhow::Re
         Step::Claim => ClaimKind::New,
         Step::TakeOver => ClaimKind::TakeOver,
     };
+    if let Some(since) = turn::paused_since(edges, setup, &name.definition).await? {
+        return Ok(report::paused(name, since));
+    }
     let ahead = turn::ahead(edges, setup, set, kind.generation(ledger)).await?;
     Ok(match ahead {
         Some(ahead) => report::queued_behind(name, &ahead.set, ahead.pipeline_id.as_deref()),

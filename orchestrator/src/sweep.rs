@@ -16,12 +16,13 @@ use crate::content::{self, Found};
 use crate::definitions::Definitions;
 use crate::handler::{advance, advance_whole, too_many};
 use crate::ledger::HeadState;
-use crate::next_run::{add_failure, captures_of};
+use crate::next_run::add_failure;
 use crate::ports::{Depth, Edges, Listed, Storage};
 use crate::raced::Raced;
 use crate::report::{self, Decision, SweepReport, Verdict};
 use crate::set_name::SetName;
 use crate::sets::Set;
+use crate::sets_of::captures_of;
 use crate::setup::Setup;
 use crate::{first_seen, loading, next_run, outcome};
 
@@ -80,7 +81,7 @@ async fn sweep_definition<E: Edges>(
         match sweep_set(edges, setup, candidate, is_taken, report).await {
             Ok(Some(decision)) if decision.verdict != Verdict::Duplicate => {
                 // A set that is queued behind another comes before every younger set.
-                is_taken |= decision.verdict == Verdict::QueuedBehind;
+                is_taken |= matches!(decision.verdict, Verdict::QueuedBehind | Verdict::Paused);
                 report.decisions.push(decision);
             }
             Ok(Some(_) | None) => {}

@@ -20,6 +20,9 @@ use crate::sets::Set;
 use crate::setup::Setup;
 use crate::{outcome, progress};
 
+/// The number of tries to pause or resume a definition. A try fails if a handler takes the turn at the same time.
+const MAX_PUTS: usize = 8;
+
 /// The stored turn: the claim that it belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,6 +32,9 @@ struct Turn {
     holder: String,
     /// Before this time, the claim may still be made.
     lease_until: Timestamp,
+    /// Since when a person has paused the definition. Nobody takes the turn of a paused definition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused: Option<Timestamp>,
 }
 
 /// The answer to a claim that asks for the turn.
@@ -38,6 +44,8 @@ pub(crate) enum TurnAnswer {
     Taken,
     /// The claim has to wait for this run.
     QueuedBehind(Ahead),
+    /// The claim has to wait until a person resumes the definition, which was paused at this time.
+    Paused(Timestamp),
 }
 
 /// The run that a set is queued behind.
@@ -64,9 +72,11 @@ pub(crate) async fn take<E: Edges>(
         generation,
         holder: claim.holder.clone(),
         lease_until: after(claim.now, claim.lease),
+        paused: None,
     };
     let condition = match read(edges, setup, &key).await? {
         None => Condition::Absent,
+        Some((Turn { paused: Some(since), .. }, _)) => return Ok(Raced::Done(TurnAnswer::Paused(since))),
         Some((other, etag)) => match run_ahead(edges, setup, set, generation, &other).await? {
             RunBefore::Ahead(ahead) => return Ok(Raced::Done(TurnAnswer::QueuedBehind(ahead))),
             RunBefore::Own => Condition::Unchanged(etag),
@@ -99,6 +109,40 @@ pub(crate) async fn ahead<E: Edges>(
         RunBefore::Ahead(ahead) => Some(ahead),
         RunBefore::Own | RunBefore::Over(..) => None,
     })
+}
+
+/// Returns since when the definition is paused, or `None` if it is not.
+pub(crate) async fn paused_since<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    definition: &str,
+) -> anyhow::Result<Option<Timestamp>> {
+    let turn = read(edges, setup, &key(setup, definition)).await?;
+    Ok(turn.and_then(|(turn, _)| turn.paused))
+}
+
+/// Pauses or resumes a definition. Afterwards, no run of a paused definition starts; a run that has started goes on.
+///
+/// The mark is a part of the turn, so that a handler that takes the turn at the same moment either comes first or sees it.
+pub(crate) async fn set_paused<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    definition: &str,
+    is_paused: bool,
+) -> anyhow::Result<()> {
+    let key = key(setup, definition);
+    for _ in 0..MAX_PUTS {
+        let read = read(edges, setup, &key).await?;
+        let (turn, condition) = match read {
+            Some((turn, etag)) => (turn, Condition::Unchanged(etag)),
+            None => (Turn::default(), Condition::Absent),
+        };
+        let paused = is_paused.then(|| turn.paused.unwrap_or_else(|| setup.now()));
+        if let Put::Stored(_) = write(edges, setup, &key, &Turn { paused, ..turn }, condition).await? {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("{key} changed {MAX_PUTS} times while it was written: try again")
 }
 
 /// Returns the set whose claim had the definition's turn last.

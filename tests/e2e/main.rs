@@ -12,6 +12,7 @@ mod demo;
 mod embedded_postgres;
 mod events;
 mod gzip;
+mod hands;
 mod house;
 mod lambda;
 mod ledger;

@@ -183,6 +183,12 @@ impl Trigger {
         prefixes
     }
 
+    /// Returns the names in braces, sorted. Every pattern has the same names.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.drop_files.first().map(|pattern| pattern.names().into_keys().collect()).unwrap_or_default()
+    }
+
     /// Returns whether the patterns capture values. Without captures, all drops belong to one set.
     #[must_use]
     pub fn has_captures(&self) -> bool {

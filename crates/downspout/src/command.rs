@@ -16,12 +16,14 @@ mod excerpt;
 pub mod exit;
 mod follow;
 mod graph;
+mod hands;
 mod help_object;
 mod inspect;
 mod local_files;
 mod logs;
 mod new;
 mod output;
+mod proof;
 mod rejects;
 mod render;
 mod rerun;
@@ -58,10 +60,10 @@ const DATA_DIR: &str = ".downspout";
 /// Downspout runs AWS Data Pipeline definitions when files arrive in a bucket. `downspout up` starts everything on this
 /// machine: S3, the pipeline service, PostgreSQL, notifications with an outbox for mails, and workers.
 #[derive(Debug, Parser)]
-#[command(name = "downspout", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(name = "downspout", version, after_help = AFTER_HELP)]
 pub struct Cli {
     /// Directory with the state of the stack; each directory has one stack [default: .downspout]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", env = "DOWNSPOUT_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// Write more to the log on standard error; twice for debug messages (RUST_LOG sets a filter of its own)
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -80,20 +82,30 @@ pub enum Command {
     Env(env::EnvArgs),
     /// Upload files to the drop bucket, and follow the run that they start
     Drop(drop::DropArgs),
-    /// List the pipelines and the outcome of their runs
+    /// List the runs and their outcomes, and the sets that wait
     Runs(runs::RunsArgs),
     /// Show a run: times, rows, errors, and what each waiting object waits for
     Show(show::ShowArgs),
     /// Print the logs of a run
     Logs(logs::LogsArgs),
-    /// Run the files of a failed run again
+    /// Run a set of files again
     Rerun(rerun::RerunArgs),
+    /// Run the sets of some days again
+    Backfill(rerun::BackfillArgs),
+    /// Let no run of a definition start
+    Pause(hands::PauseArgs),
+    /// Let the runs of a paused definition start again
+    Resume(hands::PauseArgs),
+    /// Cancel a run that is at work
+    Cancel(hands::CancelArgs),
     /// List, show and export the rows that loads refused, and load them after they are mended
     Rejects(rejects::RejectsArgs),
     /// Say what the loads of a definition would do with local files, and change nothing
     DryRun(dry_run::DryRunArgs),
     /// Start everything that should run and has not started
     Sweep(sweep::SweepArgs),
+    /// Say of every object that landed on a day which run took it, or why none did
+    Proof(proof::ProofArgs),
     /// List the events that the orchestrator could not handle, or try them again
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Show what data files are: separator, encoding, columns with their types, suspicious rows
@@ -137,9 +149,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Show(args) => show::run(data_dir, &args).await,
         Command::Logs(args) => logs::run(data_dir, &args).await,
         Command::Rerun(args) => rerun::run(data_dir, &args).await,
+        Command::Backfill(args) => rerun::backfill(data_dir, &args).await,
+        Command::Pause(args) => hands::pause(data_dir, &args, true).await,
+        Command::Resume(args) => hands::pause(data_dir, &args, false).await,
+        Command::Cancel(args) => hands::cancel(data_dir, &args).await,
         Command::Rejects(args) => rejects::run(data_dir, &args).await,
         Command::DryRun(args) => dry_run::run(data_dir, &args).await,
         Command::Sweep(args) => sweep::run(data_dir, &args).await,
+        Command::Proof(args) => proof::run(data_dir, &args).await,
         Command::DeadLetters(args) => dead_letters::run(data_dir, &args).await,
         Command::Inspect(args) => inspect::run(&args).await,
         Command::New(args) => new::run(&args).await,

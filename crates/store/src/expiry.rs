@@ -4,6 +4,8 @@ use engine::{PipelineId, RunId};
 
 /// The most runs that one call reads.
 pub(crate) const MOST_RUNS: usize = 100;
+/// How many deleted pipelines one call forgets.
+pub(crate) const MOST_FORGOTTEN: usize = 1_000;
 /// The most rows of a kind that one call removes: few, so that a save that waits for the call does not wait long.
 pub(crate) const MOST_ROWS: usize = 200;
 

@@ -108,6 +108,8 @@ pub trait Store: Send + Sync + 'static {
     /// Expires the runs that ended before `ended_before`, except open runs, stuck runs and the newest ended run of each
     /// pipeline. Reads a few runs, beginning at `from`, and returns where the next call begins. An expired run is gone for
     /// every reader at once; [`Store::clear_expired`] removes its instances and attempts later.
+    ///
+    /// The first call, without `from`, also forgets pipelines that were deleted before that time.
     async fn expire_runs(
         &self,
         ended_before: Timestamp,

@@ -178,11 +178,14 @@ fn command(
         .stderr(file(STDERR)?)
         .process_group(0);
     // The output of a command goes to the logs, so the command must not see the settings of the worker: they may be secret.
-    for (name, _) in
-        std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"DOWNSPOUT_"))
-    {
-        command.env_remove(name);
+    let environment = context.tools.command_environment.as_ref();
+    for (name, _) in std::env::vars_os() {
+        let begins = |prefix: &[u8]| name.as_encoded_bytes().starts_with(prefix);
+        if begins(b"DOWNSPOUT_") || (environment.is_some() && begins(b"AWS_")) {
+            command.env_remove(name);
+        }
     }
+    command.envs(environment.into_iter().flatten().map(|(name, value)| (name, value)));
     Ok(command)
 }
 

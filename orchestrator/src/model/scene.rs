@@ -1,6 +1,7 @@
 //! Handlers on a world in memory, each invocation polled step by step.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -34,6 +35,13 @@ pub(super) enum Call {
     Sweep,
     /// The pipeline service says that a run of the definition has ended.
     StartNext,
+    Rerun {
+        day: u8,
+        force: bool,
+    },
+    Pause(bool),
+    /// Forget what is older than 30 days.
+    Forget,
 }
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
@@ -158,11 +166,18 @@ impl Scene {
     pub(super) fn invoke(&mut self, handler: usize, call: Call) {
         let subject = Arc::clone(&self.handlers[handler]);
         let errors = Rc::clone(&self.errors);
+        let before = self.world.now() - jiff::SignedDuration::from_hours(30 * 24);
         let running: Running = Box::pin(async move {
             let answer = match call {
                 Call::Event(event) => subject.handle(&event, None).await.answer.map(drop),
                 Call::Sweep => subject.sweep().await.map(drop),
                 Call::StartNext => subject.start_next("orders").await.map(drop),
+                Call::Rerun { day, force } => {
+                    let values = BTreeMap::from([("day".to_owned(), day.to_string())]);
+                    subject.rerun("orders", &values, force).await.map(drop)
+                }
+                Call::Forget => subject.forget(before).await.map(drop),
+                Call::Pause(is_paused) => subject.set_paused("orders", is_paused).await.map(drop),
             };
             errors.borrow_mut().extend(answer.err().map(|error| format!("{error:#}")));
         });
@@ -182,6 +197,14 @@ impl Scene {
         if self.invocations[index].running.as_mut().poll(&mut context).is_ready() {
             drop(self.invocations.remove(index));
         }
+    }
+
+    /// Continues the only invocation by some steps, and then kills its handler.
+    pub(super) fn step_and_kill(&mut self, steps: usize) {
+        for _ in 0..steps {
+            self.step(0);
+        }
+        self.invocations.clear();
     }
 
     /// Moves the clock. Lambda ends every invocation that takes too long, before its lease ends.

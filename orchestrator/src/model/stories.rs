@@ -233,3 +233,158 @@ fn a_refused_definition_gives_one_notice_and_starts_when_corrected_and_dropped_a
     scene.deliver(2);
     assert_eq!((scene.world.activations().len(), scene.world.notices().len()), (1, 1));
 }
+
+#[test]
+fn a_finished_set_runs_again_when_a_person_wishes_so() {
+    let mut scene = Scene::new();
+    scene.drop_set(0, 0);
+    scene.deliver(1);
+    scene.invoke(0, Call::Rerun { day: 0, force: false });
+    scene.run_out();
+    assert_eq!(scene.world.activations().len(), 1, "the run is at work");
+    scene.world.end_all_runs();
+    for activations in [2, 3] {
+        scene.invoke(0, Call::Rerun { day: 0, force: activations == 3 });
+        scene.run_out();
+        assert_eq!(scene.world.activations().len(), activations);
+        scene.world.end_all_runs();
+        scene.sweep_whole();
+    }
+    assert_eq!(scene.world.activations().len(), 3, "a wish is fulfilled once");
+    scene.invoke(0, Call::Rerun { day: 0, force: false });
+    scene.run_out();
+    assert_eq!(scene.world.activations().len(), 3, "the cap of the day is reached");
+    scene.wind(DAY_SECS);
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 4, "and so it runs on the next day");
+    assert_eq!(scene.world.keys("definitions", "ledger/orders/_queue/"), Vec::<String>::new());
+}
+
+#[test]
+fn a_wish_waits_for_the_run_of_another_set() {
+    let mut scene = Scene::new();
+    scene.drop_set(0, 0);
+    scene.deliver(1);
+    scene.world.end_all_runs();
+    scene.drop_set(1, 0);
+    scene.deliver(1);
+    scene.invoke(0, Call::Rerun { day: 0, force: true });
+    scene.run_out();
+    assert_eq!(scene.world.activations().len(), 2);
+    scene.world.end_all_runs();
+    scene.invoke(0, Call::StartNext);
+    scene.run_out();
+    let names: Vec<_> = scene.world.activations().into_iter().map(|run| run.name).collect();
+    assert_eq!(names, ["orders/day=0", "orders/day=1", "orders/day=0"]);
+}
+
+#[test]
+fn a_wish_survives_a_crash_between_any_two_calls() {
+    for steps in 1..60 {
+        let mut scene = Scene::new();
+        scene.drop_set(0, 0);
+        scene.deliver(1);
+        scene.world.end_all_runs();
+        scene.invoke(0, Call::Rerun { day: 0, force: true });
+        scene.step_and_kill(steps);
+        scene.wind(61);
+        scene.invoke(1, Call::StartNext);
+        scene.run_out();
+        let runs = scene.world.activations().len();
+        // A wish that was not noted yet got no answer, and the person wishes again.
+        if runs == 1 {
+            scene.invoke(1, Call::Rerun { day: 0, force: true });
+            scene.run_out();
+        }
+        assert_eq!(scene.world.activations().len(), 2, "after {steps} steps");
+        scene.world.end_all_runs();
+        scene.sweep_whole();
+        assert_eq!(scene.world.activations().len(), 2, "after {steps} steps");
+        assert_eq!(scene.world.violations(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn only_the_ledger_of_a_set_whose_files_are_gone_is_forgotten() {
+    let mut scene = Scene::new();
+    scene.drop_set(0, 0);
+    scene.drop_set(1, 0);
+    scene.deliver(1);
+    for _ in 0..2 {
+        scene.world.end_all_runs();
+        scene.sweep_whole();
+    }
+    let ledgers = |scene: &Scene| scene.world.keys("definitions", "ledger/orders/day=");
+    scene.invoke(0, Call::Forget);
+    scene.run_out();
+    assert_eq!(ledgers(&scene).len(), 2, "the ledgers are young");
+    scene.wind(100 * DAY_SECS);
+    scene.world.remove("drop", "in/1/");
+    scene.invoke(0, Call::Forget);
+    scene.run_out();
+    assert_eq!(ledgers(&scene), ["ledger/orders/day=0.json"]);
+    assert_eq!(scene.world.keys("definitions", "caps/"), Vec::<String>::new());
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 2, "no set runs again");
+    assert_eq!(*scene.errors.borrow(), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_starts_while_a_definition_is_paused() {
+    let mut scene = Scene::new();
+    scene.drop_set(0, 0);
+    scene.deliver(1);
+    scene.invoke(0, Call::Pause(true));
+    scene.run_out();
+    scene.drop_set(1, 0);
+    scene.deliver(3);
+    scene.world.end_all_runs();
+    for _ in 0..2 {
+        scene.invoke(1, Call::StartNext);
+        scene.run_out();
+        scene.sweep_whole();
+    }
+    assert_eq!(scene.world.activations().len(), 1);
+    scene.invoke(0, Call::Pause(false));
+    scene.run_out();
+    scene.invoke(1, Call::StartNext);
+    scene.run_out();
+    assert_eq!(scene.world.activations().len(), 2);
+}
+
+#[test]
+fn one_file_feeds_two_definitions_with_a_run_each() {
+    let mut scene = Scene::new();
+    let copies = DEFINITION.replace(r#"["in/{day}/a.csv", "in/{day}/b.csv"]"#, r#""in/{day}/a.csv""#);
+    scene.world.put("definitions", "copies.json", &copies);
+    scene.sweep_whole();
+    scene.drop_set(0, 0);
+    scene.deliver(2);
+    let mut names: Vec<_> = scene.world.activations().into_iter().map(|run| run.name).collect();
+    names.sort();
+    assert_eq!(names, ["copies/day=0", "orders/day=0"]);
+    assert_eq!(scene.world.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn a_definition_that_changes_between_two_events_runs_by_its_new_patterns() {
+    let mut scene = Scene::new();
+    scene.drop_set(0, 0);
+    scene.deliver(1);
+    scene.drop_file(1, 0, 0);
+    scene.drop_set(2, 0);
+    scene.deliver(1);
+    scene.world.put("definitions", "orders.json", &DEFINITION.replace("{day}/b.csv", "{day}/c.csv"));
+    scene.drop_file(1, 1, 0);
+    scene.deliver(1);
+    scene.world.end_all_runs();
+    scene.invoke(0, Call::StartNext);
+    scene.run_out();
+    assert_eq!(scene.world.activations().len(), 1, "no set is whole by the new patterns");
+    scene.world.put("definitions", "orders.json", DEFINITION);
+    scene.sweep_whole();
+    scene.world.end_all_runs();
+    scene.sweep_whole();
+    let names: Vec<_> = scene.world.activations().into_iter().map(|run| run.name).collect();
+    assert_eq!(names[..2], ["orders/day=0", "orders/day=2"]);
+}

@@ -12,6 +12,7 @@ use definition::Definition;
 use jiff::Timestamp;
 
 use crate::digest::digest;
+use crate::ledger::Facts;
 use crate::ports::{
     Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, Notice, PipelineError, PipelineName,
     Pipelines, Put, Refusal, Storage, Stored, Topic,
@@ -111,6 +112,11 @@ impl World {
     pub(super) fn listed(&self, bucket: &str, key: &str) -> Option<Listed> {
         let location = (bucket.to_owned(), key.to_owned());
         self.contents().objects.get(&location).map(|(stored, modified)| listed(key, stored, *modified))
+    }
+
+    /// Removes the objects whose keys begin with `prefix`.
+    pub(super) fn remove(&self, bucket: &str, prefix: &str) {
+        self.contents().objects.retain(|(of, key), _| of != bucket || !key.starts_with(prefix));
     }
 
     /// Returns the keys of a bucket that begin with `prefix`.
@@ -327,7 +333,10 @@ impl WorldState {
         if second_time {
             self.violations.push(format!("{id} ({name}) was activated twice"));
         }
-        let is_at_work = |it: &&Pipeline| it.state == "SCHEDULED" && !it.is_deleted;
+        let definition = |name: &str| name.split('/').next().map(str::to_owned);
+        let is_at_work = |it: &&Pipeline| {
+            it.state == "SCHEDULED" && !it.is_deleted && definition(&it.new.name) == definition(&name)
+        };
         let at_work: Vec<_> = self.pipelines.iter().filter(is_at_work).collect();
         if at_work.len() > 1 {
             let names: Vec<_> = at_work.iter().map(|it| it.new.name.as_str()).collect();
@@ -373,6 +382,10 @@ impl Pipelines for WorldEdges {
             Ok(vec![InstanceStatus { id: "@Say".to_owned(), status, needs: Vec::new(), error_id }])
         })
         .await
+    }
+
+    async fn facts(&self, id: &str) -> Result<Facts, PipelineError> {
+        self.act(|world| world.pipeline(id).map(|_| Facts { rows_loaded: 1, ..Facts::default() })).await
     }
 
     async fn create(&self, new: &NewPipeline) -> Result<String, PipelineError> {

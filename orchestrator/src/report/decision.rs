@@ -54,6 +54,8 @@ pub enum Verdict {
     /// A run of another set of the definition is at work. This set runs after it.
     #[serde(rename = "behind")]
     QueuedBehind,
+    /// A person has paused the definition. This set runs after the definition is resumed.
+    Paused,
     /// The key matches no pattern.
     Unmatched,
     /// The key cannot start a run.
@@ -133,7 +135,9 @@ pub(crate) fn duplicate(name: &SetName, reason: &str, ledger: &Ledger) -> Decisi
 
 /// A set over the day's cap.
 pub(crate) fn deferred(name: &SetName, until: Timestamp, ledger: &Ledger) -> Decision {
-    let reason = format!("the cap of the day is reached; the set can start from {until} on");
+    let reason = format!(
+        "the cap of the day is reached; the set can start from {until} on, or at once with `downspout rerun --force`"
+    );
     with_head(of_set(name, Verdict::Deferred, reason), ledger)
 }
 
@@ -153,6 +157,20 @@ pub(crate) fn queued_behind(name: &SetName, other: &SetName, pipeline_id: Option
         Verdict::QueuedBehind,
         format!("the run of {other}{id} is at work; this set starts after it"),
     )
+}
+
+/// A set that could not be started.
+pub(crate) fn failed(name: &SetName, error: &anyhow::Error) -> Decision {
+    of_set(name, Verdict::Failed, format!("{error:#}"))
+}
+
+/// A set that waits until its definition is resumed.
+pub(crate) fn paused(name: &SetName, since: Timestamp) -> Decision {
+    let definition = &name.definition;
+    let reason = format!(
+        "{definition} is paused since {since:.0}; `downspout resume {definition}` lets the set start"
+    );
+    of_set(name, Verdict::Paused, reason)
 }
 
 /// A set that would start now.
@@ -202,6 +220,7 @@ mod tests {
             (Verdict::Deferred, "deferred"),
             (Verdict::Next, "next"),
             (Verdict::QueuedBehind, "behind"),
+            (Verdict::Paused, "paused"),
             (Verdict::Unmatched, "unmatched"),
             (Verdict::Ignored, "ignored"),
             (Verdict::Failed, "failed"),

@@ -12,7 +12,9 @@ pub(crate) fn decision(decision: &Decision, key: &str) {
         Verdict::Duplicate => "started nothing: the set of a dropped file has its run already",
         Verdict::Incomplete => "started nothing: the set of a dropped file needs more files",
         Verdict::Deferred => "put off the set of a dropped file to another day",
-        Verdict::Next | Verdict::QueuedBehind => "queued the set of a dropped file behind the run at work",
+        Verdict::Next | Verdict::QueuedBehind | Verdict::Paused => {
+            "queued the set of a dropped file behind the run at work"
+        }
         Verdict::Unmatched => "ignored a dropped file that matches no pattern",
         Verdict::Ignored => "ignored a key",
         Verdict::Failed => "started nothing: the set of a dropped file cannot start",
@@ -68,6 +70,15 @@ pub(crate) fn turn_kept(error: &Error) {
     tracing::warn!(
         error = format!("{error:#}"),
         "could not give back the turn of a failed start: other sets wait until its lease ends"
+    );
+}
+
+/// Logs that the ledger does not say what a run did.
+pub(crate) fn facts_unknown(id: &str, error: &Error) {
+    tracing::warn!(
+        pipeline.id = id,
+        error = format!("{error:#}"),
+        "could not read what a run did: its history has no rows"
     );
 }
 

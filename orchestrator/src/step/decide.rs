@@ -60,6 +60,7 @@ pub(crate) fn pipeline_to_ask<'a>(ledger: &'a Ledger, content: &Content, now: Ti
 pub(crate) fn decide(ledger: &Ledger, content: &Content, terms: &Terms) -> Step {
     let Some(head) = &ledger.head else { return Step::Claim };
     let is_same = head.run_key == content.run_key;
+    let is_wished = is_same && ledger.rerun.is_some();
     match head.state {
         HeadState::Claimed | HeadState::Created if head.is_leased(terms.now) => {
             if is_same {
@@ -71,6 +72,8 @@ pub(crate) fn decide(ledger: &Ledger, content: &Content, terms: &Terms) -> Step 
         HeadState::Claimed | HeadState::Created if is_same => Step::TakeOver,
         HeadState::Claimed | HeadState::Created => new_content(ledger, content, terms),
         HeadState::Activated => while_activated(ledger, head, content, terms),
+        HeadState::Finished | HeadState::Failed | HeadState::Superseded if is_wished => Step::Claim,
+        HeadState::Deferred if is_same && ledger.is_forced() => Step::Claim,
         HeadState::Finished if is_same => Step::Duplicate("these files were run already"),
         HeadState::Finished => new_content(ledger, content, terms),
         HeadState::Failed | HeadState::Superseded if is_same => same_again(head, content),
@@ -184,7 +187,7 @@ fn key(file: &DroppedFile) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Claim, Deferral, Progress};
+    use crate::ledger::{Claim, Deferral, Progress, Rerun};
     use crate::set_name::SetName;
 
     fn at(second: i64) -> Timestamp {
@@ -308,6 +311,27 @@ mod tests {
         let redone = failed.claimed(&again, &claim(50));
         assert_eq!(redone.head.as_ref().map(|head| head.generation), Some(2));
         assert_eq!(redone.earlier[0].state, HeadState::Failed);
+    }
+
+    #[test]
+    fn a_wished_rerun_starts_when_the_run_before_it_has_ended_and_only_once() {
+        let one = content(&[("a", "1", 1)]);
+        let wish = |ledger: Ledger, force| Ledger { rerun: Some(Rerun { at: at(50), force }), ..ledger };
+        assert!(matches!(
+            decide(&wish(with_pipeline(&one, HeadState::Activated), true), &one, &terms(50)),
+            Step::Duplicate(_)
+        ));
+        for state in [HeadState::Finished, HeadState::Failed, HeadState::Superseded] {
+            let ledger = wish(with_pipeline(&one, state), false);
+            assert_eq!(decide(&ledger, &one, &terms(50)), Step::Claim);
+            let claimed = ledger.claimed(&one, &claim(50));
+            assert_eq!((claimed.rerun, claimed.next_generation()), (None, 3));
+        }
+        let deferral = Deferral { until: at(500), cap: 1 };
+        let deferred = Ledger::default().deferred(&one, &claim(10), deferral);
+        let capped = Terms { cap: Some(1), ..terms(50) };
+        assert_eq!(decide(&wish(deferred.clone(), false), &one, &capped), Step::Deferred(at(500)));
+        assert_eq!(decide(&wish(deferred, true), &one, &capped), Step::Claim);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) async fn run(data_dir: Option<&Path>, _args: DemoArgs) -> anyhow::Res
     let data_dir = data_dir.unwrap_or(temporary.path());
     title("The stack")?;
     let stack = Stack::start(StackConfig::new(data_dir)).await?;
-    output::print(&up::address_table(stack.endpoints(), "the shipped definitions", None, false))?;
+    output::print(&up::address_table(stack.endpoints(), "the shipped definitions", None))?;
     let shown = tokio::select! {
         shown = show(stack.endpoints()) => shown,
         _ = tokio::signal::ctrl_c() => Ok(Exit::Failed),

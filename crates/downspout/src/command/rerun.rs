@@ -1,156 +1,200 @@
-//! `rerun`: runs the files of a failed run again.
+//! `rerun` and `backfill`: run sets again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::Context;
-use aws_sdk_s3::types::MetadataDirective;
+use anyhow::{Context, ensure};
 use clap::Args;
-use definition::trigger::Trigger;
-use orchestrator::Decision;
+use jiff::civil::Date;
+use orchestrator::{Decision, Verdict};
+use percent_encoding::percent_decode_str;
 
 use super::drop::follow_keys;
 use super::run_view::{RunView, ShownOutcome};
 use super::{Exit, output, running_stack};
-use crate::bucket_listing;
 use crate::local::stack::Endpoints;
-use crate::sdk_error::readable;
 
 const AFTER_HELP: &str = "\
-Each content of a file set runs once, so only a failed or cancelled run can be repeated. The command copies the files onto \
-themselves, which starts a new pipeline with the current definition. Correct the definition or the file first.";
+Examples:
+  downspout rerun df-0123456789ABCDEFGHIJ       the files of a run that failed or was cancelled
+  downspout rerun orders day=2026-01-01         the set of a day, also if it finished and its pipeline is gone
+  downspout rerun orders day=2026-01-01 --force also if myMaxRunsPerDay is reached
+
+The run uses the current definition and the files that are in the drop bucket now. If another run of the definition is at \
+work, the new run starts after it.";
+
+const BACKFILL_HELP: &str = "\
+Example:
+  downspout backfill orders --from 2026-01-01 --to 2026-01-31
+
+Runs each set whose day lies in this time and whose files are in the drop bucket, the oldest drop first, whether it ran before \
+or not. The day is the captured value that is a date, such as {day} of incoming/{day}/orders.csv.";
 
 /// Arguments of `rerun`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct RerunArgs {
-    /// Id of the failed pipeline, `df-...`, which a drop started
-    pipeline_id: String,
+    /// A definition, or the id of a failed pipeline, `df-...`, which a drop started
+    #[arg(value_name = "DEFINITION")]
+    target: String,
+    /// The captured values of the set, such as day=2026-01-01
+    #[arg(value_name = "NAME=VALUE")]
+    values: Vec<String>,
+    /// Run although myMaxRunsPerDay is reached; the run does not count
+    #[arg(long)]
+    force: bool,
     /// Follow the new run, and exit with its result
     #[arg(long)]
     wait: bool,
 }
 
+/// Arguments of `backfill`.
+#[derive(Debug, Args)]
+#[command(after_help = BACKFILL_HELP)]
+pub struct BackfillArgs {
+    /// The definition
+    definition: String,
+    /// The first day
+    #[arg(long, value_name = "DAY")]
+    from: Date,
+    /// The last day
+    #[arg(long, value_name = "DAY")]
+    to: Date,
+    /// Run although myMaxRunsPerDay is reached; the runs do not count
+    #[arg(long)]
+    force: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exit> {
     let endpoints = running_stack::reach(data_dir).await?;
-    let run = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await?;
-    let run = run.with_context(|| {
-        format!("there is no pipeline {}: `downspout runs` lists the pipelines", args.pipeline_id)
-    })?;
-    if !run.name.contains('/') {
-        let id = &run.pipeline_id;
+    let (definition, values) = match args.target.starts_with("df-") && args.values.is_empty() {
+        true => match set_of_run(&endpoints, &args.target).await? {
+            Ok(set) => set,
+            Err(refusal) => {
+                output::line(&refusal)?;
+                return Ok(Exit::NothingRan);
+            }
+        },
+        false => (args.target.clone(), pairs(args.values.iter().map(String::as_str))?),
+    };
+    let query = [
+        ("definition", definition),
+        ("values", serde_json::to_string(&values)?),
+        ("force", args.force.to_string()),
+    ];
+    let path = format!("/rerun?{}", serde_urlencoded::to_string(query)?);
+    let decision: Decision = running_stack::ask(&endpoints, http::Method::POST, &path).await?;
+    output::line(&described(&decision))?;
+    match (&decision.key, exit_of(&decision)) {
+        (Some(key), Exit::Done) if args.wait => {
+            follow_keys(&endpoints, std::slice::from_ref(key), &BTreeSet::new()).await
+        }
+        (_, exit) => Ok(exit),
+    }
+}
+
+pub(super) async fn backfill(data_dir: &Path, args: &BackfillArgs) -> anyhow::Result<Exit> {
+    ensure!(args.from <= args.to, "--from {} is after --to {}", args.from, args.to);
+    let endpoints = running_stack::reach(data_dir).await?;
+    let query = [
+        ("definition", args.definition.clone()),
+        ("from", args.from.to_string()),
+        ("to", args.to.to_string()),
+        ("force", args.force.to_string()),
+    ];
+    let path = format!("/backfill?{}", serde_urlencoded::to_string(query)?);
+    let decisions: Vec<Decision> = running_stack::ask(&endpoints, http::Method::POST, &path).await?;
+    if args.json {
+        output::json(&decisions)?;
+    } else if decisions.is_empty() {
         output::line(&format!(
+            "the drop bucket has no files of {} from {} to {}",
+            args.definition, args.from, args.to
+        ))?;
+    } else {
+        output::print(&decisions.iter().map(|decision| described(decision) + "\n").collect::<String>())?;
+    }
+    let exits: Vec<Exit> = decisions.iter().map(exit_of).collect();
+    let worst = [Exit::Failed, Exit::Done].into_iter().find(|exit| exits.contains(exit));
+    Ok(worst.unwrap_or(Exit::NothingRan))
+}
+
+fn described(decision: &Decision) -> String {
+    let set = decision.set.as_deref().map(|set| format!("/{set}")).unwrap_or_default();
+    let id = decision.pipeline_id.as_deref().filter(|_| decision.verdict == Verdict::Started);
+    let id = id.map(|id| format!(" as {id}")).unwrap_or_default();
+    let missing = decision.missing.iter().map(|key| format!("\n  {key}")).collect::<String>();
+    match decision.verdict {
+        Verdict::Started => format!("{}{set}: started{id}", decision.definition),
+        _ => format!("{}{set}: {}{missing}", decision.definition, decision.reason),
+    }
+}
+
+/// Returns how the command ends: done if the set runs or will run.
+fn exit_of(decision: &Decision) -> Exit {
+    match decision.verdict {
+        Verdict::Started | Verdict::Next | Verdict::QueuedBehind | Verdict::Paused | Verdict::Ready => {
+            Exit::Done
+        }
+        Verdict::Failed => Exit::Failed,
+        Verdict::Duplicate
+        | Verdict::Incomplete
+        | Verdict::Deferred
+        | Verdict::Unmatched
+        | Verdict::Ignored => Exit::NothingRan,
+    }
+}
+
+/// A definition, and the captured values of one of its sets.
+type SetOfRun = (String, BTreeMap<String, String>);
+
+/// Returns the set of a run that failed or was cancelled. The inner error says why the run is not run again.
+async fn set_of_run(endpoints: &Endpoints, id: &str) -> anyhow::Result<Result<SetOfRun, String>> {
+    let run = RunView::load(&endpoints.datapipeline(), id).await?;
+    let run = run.with_context(|| {
+        format!(
+            "there is no pipeline {id}: `downspout runs` lists the runs, and `downspout rerun DEFINITION NAME=VALUE` runs the \
+             files of a deleted pipeline again"
+        )
+    })?;
+    let Some((definition, set)) = run.name.split_once('/') else {
+        return Ok(Err(format!(
             "{id} was not started by a drop. To run it again, use `aws datapipeline activate-pipeline --pipeline-id {id}`. To run \
              only its failed instances again, use \
              `aws datapipeline set-status --pipeline-id {id} --object-ids INSTANCE... --status RERUN`."
-        ))?;
-        return Ok(Exit::NothingRan);
-    }
+        )));
+    };
+    let again = format!("downspout rerun {definition} {}", set.replace(',', " "));
     let refusal = match run.outcome() {
         ShownOutcome::Failed | ShownOutcome::Canceled => None,
-        ShownOutcome::Pending => Some("was never activated, so nothing has run: drop its files again"),
-        ShownOutcome::Running => Some("is still running: `downspout show` says what it waits for"),
-        ShownOutcome::Finished => {
-            Some("has finished, and each content of a file set runs once: drop changed files instead")
+        ShownOutcome::Pending => {
+            Some("was never activated, so nothing has run: drop its files again".to_owned())
         }
+        ShownOutcome::Running => Some("is still running: `downspout show` says what it waits for".to_owned()),
+        ShownOutcome::Finished => Some(format!("has finished; `{again}` runs its files once more")),
     };
     if let Some(refusal) = refusal {
-        output::line(&format!("{} {refusal}", run.pipeline_id))?;
-        return Ok(Exit::NothingRan);
+        return Ok(Err(format!("{id} {refusal}")));
     }
-    let keys = keys(&endpoints, &run).await?;
-    if let Some(later) = finished_since(&endpoints, &run, &keys[0]).await? {
-        output::line(&format!(
-            "These files ran again as {later}, which has finished: there is nothing to repeat."
-        ))?;
-        return Ok(Exit::NothingRan);
-    }
-    copy_onto_themselves(&endpoints, &keys).await?;
-    for key in &keys {
-        output::line(&format!("s3://{}/{key}", endpoints.buckets.drop))?;
-    }
-    if !args.wait {
-        return Ok(Exit::Done);
-    }
-    follow_keys(&endpoints, &keys[..1], &BTreeSet::new()).await
+    let values = match set {
+        "all" => BTreeMap::new(),
+        _ => pairs(set.split(','))?,
+    };
+    // The name of a set has the values in percent-encoding.
+    let decoded = |value: String| percent_decode_str(&value).decode_utf8_lossy().into_owned();
+    let values = values.into_iter().map(|(name, value)| (name, decoded(value)));
+    Ok(Ok((definition.to_owned(), values.collect())))
 }
 
-/// Returns the pipeline id of another run of the same files, if the newest run of the files is another one and has
-/// finished. `key` is the key of one of the files.
-async fn finished_since(endpoints: &Endpoints, run: &RunView, key: &str) -> anyhow::Result<Option<String>> {
-    let path = format!("/status?{}", serde_urlencoded::to_string([("key", key)])?);
-    let decisions: Vec<Decision> = running_stack::ask(endpoints, http::Method::GET, &path).await?;
-    let ours = decisions.into_iter().find(|decision| decision.definition == run.definition());
-    let finished = ours.filter(|decision| decision.state.as_deref() == Some("finished"));
-    Ok(finished.and_then(|decision| decision.pipeline_id).filter(|id| *id != run.pipeline_id))
-}
-
-/// Returns the keys of the run's file set. These keys match a pattern of the run's definition, and their captured values
-/// are those in the name of the run.
-///
-/// # Errors
-///
-/// If the drop bucket has no such key any more, or if the definition or the keys cannot be read.
-async fn keys(endpoints: &Endpoints, run: &RunView) -> anyhow::Result<Vec<String>> {
-    let (name, set) = run.name.split_once('/').unwrap_or((&run.name, ""));
-    let trigger = trigger(endpoints, name).await?;
-    let s3 = endpoints.s3();
-    let mut found = BTreeSet::new();
-    for prefix in trigger.literal_prefixes() {
-        let listed = bucket_listing::objects(&s3, &endpoints.buckets.drop, &prefix).await?;
-        let is_ours = |key: &String| trigger.captures(key).is_some_and(|captures| captures.encoded() == set);
-        found.extend(listed.into_iter().map(|object| object.key).filter(is_ours));
-    }
-    anyhow::ensure!(
-        !found.is_empty(),
-        "the files of {} are gone from the drop bucket: drop them again",
-        run.name
-    );
-    Ok(found.into_iter().collect())
-}
-
-async fn trigger(endpoints: &Endpoints, name: &str) -> anyhow::Result<Trigger> {
-    let key = format!("{name}.json");
-    let answer = endpoints.s3().get_object().bucket(&endpoints.buckets.definitions).key(&key).send().await;
-    let answer = answer.map_err(readable).with_context(|| format!("fetching the definition {key}"))?;
-    let bytes =
-        answer.body.collect().await.with_context(|| format!("fetching the definition {key}"))?.into_bytes();
-    let definition =
-        definition::file::parse(&String::from_utf8_lossy(&bytes)).with_context(|| key.clone())?;
-    let trigger = Trigger::of(&definition).map_err(|error| anyhow::anyhow!("{key}: {error}"))?;
-    trigger.with_context(|| format!("files do not start {key}, because it has no myDropFile"))
-}
-
-/// Copies every object onto itself. S3 sends the same event for the copy as for a new object.
-async fn copy_onto_themselves(endpoints: &Endpoints, keys: &[String]) -> anyhow::Result<()> {
-    let s3 = endpoints.s3();
-    let bucket = &endpoints.buckets.drop;
-    for key in keys {
-        let copy = s3
-            .copy_object()
-            .bucket(bucket)
-            .key(key)
-            .copy_source(format!("{bucket}/{}", encoded(key)))
-            // S3 refuses a copy of an object onto itself unless something changes.
-            .metadata_directive(MetadataDirective::Replace);
-        copy.send()
-            .await
-            .map_err(readable)
-            .with_context(|| format!("copying s3://{bucket}/{key} onto itself"))?;
-    }
-    Ok(())
-}
-
-/// Returns the key in the encoding of the header `x-amz-copy-source`.
-fn encoded(key: &str) -> String {
-    let mut text = String::new();
-    for byte in key.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-                text.push(char::from(byte))
-            }
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
+fn pairs<'a>(texts: impl Iterator<Item = &'a str>) -> anyhow::Result<BTreeMap<String, String>> {
+    texts
+        .map(|text| {
+            let (name, value) =
+                text.split_once('=').with_context(|| format!("`{text}` is not NAME=VALUE"))?;
+            Ok((name.to_owned(), value.to_owned()))
+        })
+        .collect()
 }

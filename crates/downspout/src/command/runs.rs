@@ -1,8 +1,9 @@
-//! `runs`: lists every pipeline with the outcome of its runs.
+//! `runs`: lists the runs with their outcomes, also after their pipelines were deleted, and the sets that wait.
 
 use std::path::Path;
 
 use clap::Args;
+use orchestrator::{Decision, History, PastRun};
 use serde::Serialize;
 
 use super::run_view::{self, RunView, ShownOutcome};
@@ -14,6 +15,12 @@ pub struct RunsArgs {
     /// Only the runs of this definition
     #[arg(value_name = "DEFINITION")]
     definition: Option<String>,
+    /// List the sets that wait, each with the reason, instead of the runs
+    #[arg(long)]
+    waiting: bool,
+    /// How many runs with deleted pipelines, and how many waiting sets of each definition, to list
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -34,6 +41,13 @@ struct Row {
 
 pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit> {
     let endpoints = running_stack::reach(data_dir).await?;
+    let mut query = vec![("limit", args.limit.to_string())];
+    query.extend(args.definition.iter().map(|name| ("definition", name.clone())));
+    let path = format!("/history?{}", serde_urlencoded::to_string(query)?);
+    let history: History = running_stack::ask(&endpoints, http::Method::GET, &path).await?;
+    if args.waiting {
+        return print_waiting(&history, args.json);
+    }
     let client = endpoints.datapipeline();
     let mut runs = Vec::new();
     for (id, _) in run_view::list(&client).await? {
@@ -41,16 +55,82 @@ pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit
         runs.extend(RunView::load(&client, &id).await?);
     }
     runs.retain(|run| args.definition.as_ref().is_none_or(|wanted| run.definition() == wanted));
-    runs.sort_by_key(|run| run.created);
+    let mut rows: Vec<_> = runs.iter().map(|run| (run.created, row(run))).collect();
+    // The ledger remembers the runs whose pipelines are deleted.
+    let is_deleted = |past: &&PastRun| {
+        let id = past.pipeline_id.as_deref();
+        id.is_some_and(|id| runs.iter().all(|run| run.pipeline_id != id)) && past.activated.is_some()
+    };
+    rows.extend(history.runs.iter().filter(is_deleted).map(|past| (past.activated, past_row(past))));
+    rows.sort_by_key(|(created, _)| *created);
+    let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
     if args.json {
-        output::json(&runs.iter().map(row).collect::<Vec<_>>())?;
-    } else if runs.is_empty() {
+        output::json(&rows)?;
+        return Ok(Exit::Done);
+    }
+    if rows.is_empty() {
         output::line("there are no pipelines yet: `downspout drop --wait FILE...` starts one")?;
     } else {
         let heading = ["pipeline", "name", "run", "activated", "took", "loaded", "refused"];
-        output::print(&output::table(&heading, runs.iter().map(|run| cells(&row(run))).collect()))?;
+        output::print(&output::table(&heading, rows.iter().map(cells).collect()))?;
     }
+    let counted = history.waiting.len();
+    if counted > 0 {
+        let sets = if counted == 1 { "1 set waits" } else { &format!("{counted} sets wait") };
+        output::line(&format!("{sets}: `downspout runs --waiting` says for what"))?;
+    }
+    print_paused(&history)?;
     Ok(Exit::Done)
+}
+
+fn print_waiting(history: &History, json: bool) -> anyhow::Result<Exit> {
+    if json {
+        output::json(&history.waiting)?;
+        return Ok(Exit::Done);
+    }
+    let row = |decision: &Decision| {
+        let set = decision.set.as_deref().unwrap_or_default();
+        let missing = decision.missing.join(", ");
+        let missing = if missing.is_empty() { missing } else { format!(": {missing}") };
+        vec![format!("{}/{set}", decision.definition), format!("{}{missing}", decision.reason)]
+    };
+    match history.waiting.is_empty() {
+        true => output::line("no set waits")?,
+        false => output::print(&output::table(
+            &["set", "why it waits"],
+            history.waiting.iter().map(row).collect(),
+        ))?,
+    }
+    print_paused(history)?;
+    Ok(Exit::Done)
+}
+
+fn print_paused(history: &History) -> anyhow::Result<()> {
+    for (name, since) in &history.paused {
+        output::line(&format!("{name} is paused since {since:.0}: `downspout resume {name}`"))?;
+    }
+    Ok(())
+}
+
+/// Returns the row of a run whose pipeline is deleted.
+fn past_row(past: &PastRun) -> Row {
+    Row {
+        pipeline_id: past.pipeline_id.clone().unwrap_or_default(),
+        name: format!("{}/{}", past.definition, past.set),
+        state: "DELETED".to_owned(),
+        outcome: match past.state.as_str() {
+            "finished" => ShownOutcome::Finished,
+            "failed" => ShownOutcome::Failed,
+            "superseded" => ShownOutcome::Canceled,
+            "activated" => ShownOutcome::Running,
+            _ => ShownOutcome::Pending,
+        },
+        activated: past.activated,
+        took: past.activated.zip(past.ended).map(|(began, ended)| show::duration(began, ended)),
+        ended: past.ended,
+        rows_loaded: past.rows_loaded.unwrap_or_default(),
+        rows_rejected: past.rows_rejected.unwrap_or_default(),
+    }
 }
 
 fn row(run: &RunView) -> Row {

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Exit;
 use super::output::{self, Style};
 use crate::local::lambda::EventForm;
-use crate::local::stack::{DefinitionSource, Endpoints, Stack, StackConfig};
+use crate::local::stack::{DefinitionSource, Endpoints, KEEP_LEDGERS, KEEP_MAILS, Keep, Stack, StackConfig};
 use crate::local::topic::{AllowedOrigin, SmtpConfig};
 
 const AFTER_HELP: &str = "\
@@ -80,6 +80,15 @@ pub struct UpArgs {
     /// How long runs are kept after their end, such as `30 days`; the newest run of each pipeline stays
     #[arg(long, value_name = "PERIOD", env = "DOWNSPOUT_KEEP_RUNS", default_value = server::KEEP_RUNS)]
     keep_runs: Period,
+    /// How long mails stay in the outbox
+    #[arg(long, value_name = "PERIOD", env = "DOWNSPOUT_KEEP_MAILS", default_value = KEEP_MAILS)]
+    keep_mails: Period,
+    /// How long the logs of runs stay
+    #[arg(long, value_name = "PERIOD", env = "DOWNSPOUT_KEEP_LOGS", default_value = KEEP_MAILS)]
+    keep_logs: Period,
+    /// How long the ledger remembers the runs of files that are gone from the drop bucket, at least 3 days
+    #[arg(long, value_name = "PERIOD", env = "DOWNSPOUT_KEEP_LEDGERS", default_value = KEEP_LEDGERS)]
+    keep_ledgers: Period,
     /// Address of a PostgreSQL server that definitions name as an instance of RDS, by `rdsInstanceId`; may be repeated
     #[arg(long = "rds-instance", env = "RDS_INSTANCES", value_name = "ID=HOST:PORT", value_delimiter = ',')]
     rds_instances: Vec<RdsInstance>,
@@ -105,8 +114,7 @@ pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
         started = Stack::start(config) => started?,
         () = &mut stop => return Ok(Exit::Done),
     };
-    let is_own = own_database.is_some();
-    output::print(&address_table(stack.endpoints(), &definitions, watch.as_deref(), is_own))?;
+    output::print(&address_table(stack.endpoints(), &definitions, watch.as_deref()))?;
     output::line(&limits)?;
     let run = async {
         if let Some(url) = own_database
@@ -147,6 +155,9 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
         None if Path::new(USUAL_FOLDER).is_dir() => DefinitionSource::Folder(USUAL_FOLDER.into()),
         None => DefinitionSource::Shipped,
     };
+    if let Some(folder) = args.watch.as_ref().filter(|folder| !folder.is_dir()) {
+        anyhow::bail!("--watch {}: this folder does not exist", folder.display());
+    }
     let smtp = args.smtp_url.as_deref().map(|url| SmtpConfig::read(url, args.smtp_password_file.as_deref()));
     if let Err(error) = args.mail_from.parse::<lettre::message::Mailbox>() {
         anyhow::bail!("--mail-from {}: {error}; write it as `Name <name@example.com>`", args.mail_from);
@@ -174,6 +185,7 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
         events: args.events,
         workers: args.workers,
         keep_runs: args.keep_runs,
+        keep: Keep { mails: args.keep_mails, logs: args.keep_logs, ledgers: args.keep_ledgers },
         dynamodb_url: args.dynamodb_url,
         rds: args.rds_instances.into(),
         resources: args.resources,
@@ -221,22 +233,14 @@ fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
 
 /// Returns the table of addresses and folders that `up` prints.
 ///
-/// The password of the user's own database is left out, because the table may end up in a log.
-pub(super) fn address_table(
-    endpoints: &Endpoints,
-    definitions: &str,
-    watch: Option<&Path>,
-    own_database: bool,
-) -> String {
+/// The password of the database is left out, because the table may end up in a log. `downspout env` prints it.
+pub(super) fn address_table(endpoints: &Endpoints, definitions: &str, watch: Option<&Path>) -> String {
     let buckets = &endpoints.buckets;
     let mut rows = vec![
         ("S3", endpoints.s3.clone()),
         ("Data Pipeline", endpoints.datapipeline.clone()),
         ("SNS", endpoints.sns.clone()),
-        (
-            "PostgreSQL",
-            if own_database { without_password(&endpoints.postgres) } else { endpoints.postgres.clone() },
-        ),
+        ("PostgreSQL", without_password(&endpoints.postgres)),
         ("drop files into", format!("s3://{}/incoming/<day>/", buckets.drop)),
         ("definitions", definitions.to_owned()),
         ("results", format!("s3://{}", buckets.results)),

@@ -129,7 +129,13 @@ impl ProcessHost {
 
     fn start(&self, resource: &Resource) -> anyhow::Result<u32> {
         let id = &resource.id;
-        let mut child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        // The person who started the stack may have AWS_… variables of his own, which commands must not see.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"AWS_"))
+        {
+            command.env_remove(name);
+        }
+        let mut child = command
             .arg(COMMAND)
             .arg("--worker-group")
             .arg(resource.worker_group.as_str())
@@ -137,8 +143,6 @@ impl ProcessHost {
             .arg(format!("{}{}", self.prefix, id.attempt))
             .arg("--scratch")
             .arg(&self.scratch)
-            // The keys of the stack have no session token, so one of the user's own would make them invalid.
-            .env_remove("AWS_SESSION_TOKEN")
             .envs(self.environment.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

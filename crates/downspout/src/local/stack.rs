@@ -11,6 +11,7 @@ mod definitions;
 mod endpoints;
 mod keys;
 mod ports;
+mod retention;
 mod s3_event_queue;
 mod servers;
 mod shipped;
@@ -39,6 +40,7 @@ pub use config::{DefinitionSource, StackConfig};
 pub use data_dir::{DataDir, DataDirError};
 pub use endpoints::{Buckets, Endpoints, FILE_NAME};
 pub use ports::PortError;
+pub use retention::{KEEP_LEDGERS, KEEP_MAILS, Keep};
 pub use shipped::{SAMPLE_DAY, SAMPLES, Sample};
 
 /// The region of everything in the stack.
@@ -228,6 +230,13 @@ impl Stack {
         let (form, limits) = (config.events, config.lambda.clone());
         let runner = LambdaRunner::new(orchestrator, queue, sweep_now, form, limits, REGION, ACCOUNT);
         self.clients.spawn(runner.run(stop.clone()));
+        let retention = retention::Retention {
+            keep: config.keep.clone(),
+            endpoints: self.endpoints.clone(),
+            orchestrator: Arc::clone(&self.orchestrator),
+            now: Arc::clone(&config.now),
+        };
+        self.clients.spawn(retention.run(stop.clone()));
         for number in 1..=config.workers {
             let scratch = config.data_dir.join("scratch");
             let rds = config.rds.clone();
@@ -288,6 +297,9 @@ async fn work(
         shutdown_limit: WORKER_STOP_LIMIT,
         progress_every: PROGRESS_EVERY,
         rds,
+        command_environment: Some(
+            endpoints.environment().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        ),
         ..ec2_worker::Config::new(WORKER_GROUP, scratch)
     };
     let clients = ec2_worker::Clients { datapipeline: endpoints.datapipeline(), s3: endpoints.s3() };

@@ -160,3 +160,13 @@ pub(crate) async fn one_of_two_expired(store: &dyn Store) {
     assert_eq!(expire(store, 100).await, ids_of(&[&run]));
     while store.clear_expired().await.unwrap() {}
 }
+
+pub(crate) async fn pipelines_that_were_deleted_long_ago_are_forgotten(store: &dyn Store) {
+    for (id, deleted) in [("df-1", 1), ("df-2", 5)] {
+        store.create_pipeline(pipeline(id)).await.unwrap();
+        assert!(store.delete_pipeline(&PipelineId::from(id), hour(deleted)).await.unwrap());
+    }
+    assert_eq!(expire(store, 3).await, []);
+    assert!(store.deleted_pipeline(&PipelineId::from("df-1")).await.unwrap().is_none());
+    assert!(store.deleted_pipeline(&PipelineId::from("df-2")).await.unwrap().is_some());
+}

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 
 use super::session::{Sessions, Statement, Untouched};
 use crate::column::seconds;
-use crate::expiry::{Candidate, MOST_ROWS, MOST_RUNS};
+use crate::expiry::{Candidate, MOST_FORGOTTEN, MOST_ROWS, MOST_RUNS};
 use crate::query::wide;
 use crate::{Expired, ExpiryMarker, StoreError};
 
@@ -14,6 +14,13 @@ pub(super) async fn runs(
     ended_before: Timestamp,
     from: Option<ExpiryMarker>,
 ) -> Result<Expired, StoreError> {
+    if from.is_none() {
+        // A small part is enough, because this is called again and again.
+        let sql = "DELETE FROM deleted_pipelines WHERE id IN \
+                   (SELECT id FROM deleted_pipelines WHERE deleted_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+        let doing = "forgetting deleted pipelines";
+        sessions.rows(doing, sql, &[&seconds(ended_before), &wide(MOST_FORGOTTEN)]).await?;
+    }
     let ExpiryMarker { ended_at, pipeline, run } = from.unwrap_or_else(ExpiryMarker::first);
     // A run that another server is saving has a locked row, so this statement skips the run. If a run expires after another
     // server has loaded it, that server finds no row to save it to.

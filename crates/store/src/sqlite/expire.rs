@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::read::all;
 use crate::column::seconds;
-use crate::expiry::{Candidate, MOST_ROWS, MOST_RUNS};
+use crate::expiry::{Candidate, MOST_FORGOTTEN, MOST_ROWS, MOST_RUNS};
 use crate::query::wide;
 use crate::{Expired, ExpiryMarker, StoreError};
 
@@ -15,6 +15,12 @@ pub(super) fn runs(
     from: Option<ExpiryMarker>,
 ) -> Result<Expired, StoreError> {
     let doing = "letting runs expire";
+    if from.is_none() {
+        // A small part is enough, because this is called again and again.
+        let sql = "DELETE FROM deleted_pipelines WHERE id IN \
+                   (SELECT id FROM deleted_pipelines WHERE deleted_at < ?1 LIMIT ?2)";
+        change(connection, doing, sql, params![seconds(ended_before), wide(MOST_FORGOTTEN)])?;
+    }
     let ExpiryMarker { ended_at, pipeline, run } = from.unwrap_or_else(ExpiryMarker::first);
     let sql = "SELECT ended_at, pipeline_id, id, EXISTS (SELECT 1 FROM runs AS newer \
                WHERE newer.pipeline_id = runs.pipeline_id AND newer.id > runs.id AND newer.is_open = 0) FROM runs \

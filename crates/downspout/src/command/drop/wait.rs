@@ -173,10 +173,10 @@ fn outcome(key: &str, decision: &Decision) -> Option<KeyOutcome> {
         }
         Verdict::Failed => Some(KeyOutcome::NotStarted(reason())),
         // The event is not handled yet, or an earlier run is still going.
-        Verdict::Ready | Verdict::Next | Verdict::QueuedBehind => None,
+        Verdict::Ready | Verdict::Next | Verdict::QueuedBehind | Verdict::Paused => None,
     }
 }
 
 fn waits_for_a_run(decision: &Decision) -> bool {
-    matches!(decision.verdict, Verdict::Next | Verdict::QueuedBehind)
+    matches!(decision.verdict, Verdict::Next | Verdict::QueuedBehind | Verdict::Paused)
 }

@@ -3,6 +3,7 @@
 //!
 //! The endpoint listens on the loopback address, and requires the secret access key.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -12,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, body::Body};
 use http_front::{Hosts, Limits};
+use jiff::civil::Date;
 use orchestrator::Orchestrator;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -54,6 +56,39 @@ struct RedriveQuery {
     id: Option<i64>,
 }
 
+#[derive(Deserialize)]
+struct RerunQuery {
+    definition: String,
+    /// The captured values of the set, as a JSON object.
+    values: String,
+    force: bool,
+}
+
+#[derive(Deserialize)]
+struct BackfillQuery {
+    definition: String,
+    from: Date,
+    to: Date,
+    force: bool,
+}
+
+#[derive(Deserialize)]
+struct PauseQuery {
+    definition: String,
+    paused: bool,
+}
+
+#[derive(Deserialize)]
+struct HistoryQuery {
+    definition: Option<String>,
+    limit: usize,
+}
+
+#[derive(Deserialize)]
+struct ProofQuery {
+    day: Date,
+}
+
 type ApiResult = Result<Response, ApiError>;
 
 /// Serves the endpoint until `stop`.
@@ -62,6 +97,11 @@ pub(super) async fn serve(state: AdminState, listener: TcpListener, limits: Limi
     let app = Router::new()
         .route("/status", get(status))
         .route("/sweep", post(sweep))
+        .route("/rerun", post(rerun))
+        .route("/backfill", post(backfill))
+        .route("/pause", post(pause))
+        .route("/history", get(history))
+        .route("/proof", get(proof))
         .route("/dead-letters", get(dead_letters))
         .route("/redrive", post(redrive))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), check_secret))
@@ -103,6 +143,37 @@ async fn status(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
 
 async fn sweep(State(state): State<Arc<AdminState>>) -> ApiResult {
     Ok(json_body(&state.orchestrator.sweep().await?))
+}
+
+async fn rerun(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
+    let RerunQuery { definition, values, force } = query(&uri)?;
+    let values: BTreeMap<String, String> = serde_json::from_str(&values)?;
+    Ok(json_body(&state.orchestrator.rerun(&definition, &values, force).await?))
+}
+
+async fn backfill(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
+    let BackfillQuery { definition, from, to, force } = query(&uri)?;
+    Ok(json_body(&state.orchestrator.backfill(&definition, (from, to), force).await?))
+}
+
+async fn pause(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
+    let PauseQuery { definition, paused } = query(&uri)?;
+    let is_known = state.orchestrator.set_paused(&definition, paused).await?;
+    if is_known && !paused {
+        // The sets that have waited need not wait for the next sweep.
+        state.orchestrator.start_next(&definition).await?;
+    }
+    Ok(json_body(&is_known))
+}
+
+async fn history(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
+    let HistoryQuery { definition, limit } = query(&uri)?;
+    Ok(json_body(&state.orchestrator.history(definition.as_deref(), limit).await?))
+}
+
+async fn proof(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
+    let ProofQuery { day } = query(&uri)?;
+    Ok(json_body(&state.orchestrator.proof(day).await?))
 }
 
 async fn dead_letters(State(state): State<Arc<AdminState>>) -> ApiResult {

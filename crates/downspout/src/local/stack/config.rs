@@ -7,6 +7,7 @@ use definition::period::Period;
 use ec2_worker::RdsInstances;
 use tokio::sync::Notify;
 
+use super::retention::Keep;
 use crate::local::Now;
 use crate::local::lambda::{EventForm, Limits};
 use crate::local::topic::{AllowedOrigin, SmtpConfig};
@@ -38,6 +39,8 @@ pub struct StackConfig {
     pub dynamodb_url: Option<String>,
     /// How long runs are kept after their end.
     pub keep_runs: Period,
+    /// How long mails, logs and ledgers are kept.
+    pub keep: Keep,
     /// The addresses of the instances of RDS that definitions name.
     pub rds: RdsInstances,
     /// How many resources may exist at the same time.
@@ -81,6 +84,7 @@ impl StackConfig {
             workers: 4,
             dynamodb_url: None,
             keep_runs: Period::parse(server::KEEP_RUNS).expect("it is a period"),
+            keep: Keep::default(),
             rds: RdsInstances::default(),
             resources: 4,
             host_names: Vec::new(),

@@ -25,6 +25,14 @@ pub enum DataDirError {
         /// The id of the process, and the time of its start.
         owner: String,
     },
+    /// The directory exists and holds other things than a stack.
+    #[error(
+        "{path} is not empty, and no stack has run on it: choose another directory with --data-dir, or an empty one"
+    )]
+    NotOurs {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A newer version of the program wrote the directory.
     #[error(
         "{path} was written by a newer downspout (format {found}, this one knows {FORMAT}): use that version, or \
@@ -85,6 +93,9 @@ impl DataDir {
     /// cannot be read or written.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         fs::create_dir_all(path).map_err(io_error("creating the data directory", path))?;
+        if holds_other_things(path)? {
+            return Err(DataDirError::NotOurs { path: path.to_owned() });
+        }
         // values.json contains passwords and mails contain rows, so only the owner may read the directory.
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))
             .map_err(io_error("closing the data directory to others", path))?;
@@ -117,6 +128,16 @@ impl DataDir {
             Some(_) => Ok(()),
         }
     }
+}
+
+/// Returns whether the directory holds anything without being a data directory. Its mode must not be changed then.
+fn holds_other_things(path: &Path) -> Result<bool, DataDirError> {
+    let marks = ["lock", "format.json"];
+    if marks.iter().any(|mark| path.join(mark).exists()) {
+        return Ok(false);
+    }
+    let mut entries = fs::read_dir(path).map_err(io_error("reading the data directory", path))?;
+    Ok(entries.next().is_some())
 }
 
 fn lock(path: &Path) -> Result<File, DataDirError> {
@@ -193,6 +214,20 @@ mod tests {
         assert!(error.contains(&format!("process {} since 2", std::process::id())), "{error}");
         drop(first);
         DataDir::open(folder.path()).expect("the folder is free again");
+    }
+
+    #[test]
+    fn a_folder_of_other_content_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        fs::write(folder.path().join("thesis.txt"), "").expect("the folder is writable");
+        let mode = || fs::metadata(folder.path()).expect("the folder").permissions().mode() & 0o777;
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+        let error = DataDir::open(folder.path()).expect_err("it is not ours").to_string();
+        assert!(error.contains("is not empty"), "{error}");
+        assert_eq!(mode(), 0o755);
+        fs::remove_file(folder.path().join("thesis.txt")).expect("ours");
+        DataDir::open(folder.path()).expect("an empty folder");
+        assert_eq!(mode(), 0o700);
     }
 
     #[test]

@@ -52,8 +52,6 @@ impl Watch {
         endpoints: &Endpoints,
         now: Now,
     ) -> anyhow::Result<Self> {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("creating the watched folder {}", folder.display()))?;
         let manifest = data_dir.join("watched.json");
         Ok(Self {
             // The manifest contains absolute paths, because the working directory may be different at the next start.
@@ -138,7 +136,8 @@ fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, FileStamp>> {
         let Ok(name) = entry.file_name().into_string() else { continue };
         let is_unfinished = name.starts_with('.') || UNFINISHED.iter().any(|ending| name.ends_with(ending));
         // The program that writes the file may have renamed it by now.
-        let Ok(metadata) = fs::metadata(entry.path()) else { continue };
+        // The metadata of a symbolic link are its own: a link must not bring in files from elsewhere.
+        let Ok(metadata) = entry.metadata() else { continue };
         if is_unfinished || !metadata.is_file() {
             continue;
         }

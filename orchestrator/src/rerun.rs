@@ -1,0 +1,147 @@
+//! Runs a set again because a person wishes so, whatever became of its earlier runs.
+//!
+//! The wish is noted in the ledger of the set before anything starts, so that it survives a crash and may wait for the runs
+//! before it. The versions of the files are pinned again when the run starts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, bail, ensure};
+use definition::trigger::Captures;
+use futures::future;
+use jiff::civil::Date;
+
+use crate::content::{self, Found};
+use crate::definitions::Definitions;
+use crate::handler::{advance, too_many};
+use crate::ledger::{HeadState, Ledger, Rerun};
+use crate::ports::{Depth, Edges};
+use crate::raced::Raced;
+use crate::report::{self, Decision};
+use crate::sets::Set;
+use crate::sets_of::SetsOf;
+use crate::setup::Setup;
+use crate::{loading, outcome, queue};
+
+/// The number of tries to note the wish. A try fails if another handler changes the ledger of the set at the same time.
+const MAX_PUTS: usize = 8;
+
+/// Runs the set of `definition` with these captured values again. With `force`, the run starts although the day's cap is
+/// reached.
+pub(crate) async fn rerun<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    definition: &str,
+    values: &BTreeMap<String, String>,
+    force: bool,
+) -> anyhow::Result<Decision> {
+    let definitions = loading::definitions(edges, setup).await?;
+    let sets = sets_of(&definitions, definition)?;
+    let named: Vec<&str> = sets.trigger().names();
+    let given: Vec<&str> = values.keys().map(String::as_str).collect();
+    let example: Vec<String> = named.iter().map(|name| format!("{name}=...")).collect();
+    ensure!(
+        named == given,
+        "a set of {definition} has these values: give {}",
+        match example.is_empty() {
+            true => "none".to_owned(),
+            false => example.join(" "),
+        }
+    );
+    let bucket = setup.config.drop_bucket.as_deref().context("no drop bucket is configured")?;
+    let captures: Captures = values.clone().into_iter().collect();
+    let set = sets.set(bucket, captures);
+    rerun_set(edges, setup, &set, force).await
+}
+
+/// Runs every set of `definition` whose files are in the bucket and whose day lies from `from` to `to` again, or for the first
+/// time. A captured value that is a date is the day of its set.
+pub(crate) async fn backfill<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    definition: &str,
+    (from, to): (Date, Date),
+    force: bool,
+) -> anyhow::Result<Vec<Decision>> {
+    let definitions = loading::definitions(edges, setup).await?;
+    let sets = sets_of(&definitions, definition)?;
+    let bucket = setup.config.drop_bucket.as_deref().context("no drop bucket is configured")?;
+    let mut of_days: BTreeMap<Date, BTreeSet<Captures>> = BTreeMap::new();
+    for prefix in sets.trigger().literal_prefixes() {
+        let listing = edges.list(bucket, &prefix, Depth::All).await;
+        for listed in listing.with_context(|| format!("listing s3://{bucket}/{prefix}"))? {
+            let Some(captures) = sets.trigger().captures(&listed.key) else { continue };
+            let day = captures.iter().find_map(|(_, value)| value.parse::<Date>().ok());
+            if let Some(day) = day.filter(|day| (from..=to).contains(day)) {
+                of_days.entry(day).or_default().insert(captures);
+            }
+        }
+    }
+    let mut decisions = Vec::new();
+    for captures in of_days.into_values().flatten() {
+        let set = sets.set(bucket, captures);
+        decisions.push(match rerun_set(edges, setup, &set, force).await {
+            Ok(decision) => decision,
+            // A set that cannot start does not stop the others.
+            Err(error) => report::failed(&set.name, &error),
+        });
+    }
+    Ok(decisions)
+}
+
+fn sets_of<'a>(definitions: &'a Definitions, definition: &str) -> anyhow::Result<SetsOf<'a>> {
+    SetsOf::definition(definitions, definition)?.with_context(|| {
+        format!("there is no usable definition {definition}.json with `myDropFile`, so it has no sets")
+    })
+}
+
+async fn rerun_set<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    force: bool,
+) -> anyhow::Result<Decision> {
+    match note(edges, setup, set, force).await? {
+        Noted::Refused(decision) => Ok(decision),
+        // By one of its keys, the caller can ask what becomes of the set.
+        Noted::Wished(key) => Ok(Decision { key, ..advance(edges, setup, set).await? }),
+    }
+}
+
+/// The result of the attempt to note a wish.
+enum Noted {
+    /// The wish is in the ledger. The value is the key of one of the files.
+    Wished(Option<String>),
+    /// The set cannot run now.
+    Refused(Decision),
+}
+
+/// Notes the wish in the ledger of the set.
+async fn note<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>, force: bool) -> anyhow::Result<Noted> {
+    for _ in 0..MAX_PUTS {
+        let reading = setup.book.entry(edges, &set.name);
+        let (found, mut entry) = future::try_join(content::find(edges, set), reading).await?;
+        let content = match found {
+            Found::Whole(content) => content,
+            Found::Missing(keys) => return Ok(Noted::Refused(report::incomplete(&set.name, keys))),
+            Found::TooMany(files) => {
+                return too_many(edges, setup, set, &files).await.map(Noted::Refused);
+            }
+        };
+        outcome::write(edges, setup, &mut entry).await?;
+        let head = entry.ledger.head.as_ref();
+        let is_at_work = head.is_some_and(|head| {
+            matches!(head.state, HeadState::Claimed | HeadState::Created | HeadState::Activated)
+        });
+        if is_at_work {
+            let decision = report::duplicate(&set.name, "a run of this set is at work", &entry.ledger);
+            return Ok(Noted::Refused(decision));
+        }
+        queue::put_content(edges, &setup.book, &set.name, &set.bucket, &content).await?;
+        let rerun = Some(Rerun { at: setup.now(), force });
+        let ledger = Ledger { bucket: set.bucket.clone(), rerun, ..entry.ledger.clone() };
+        if let Raced::Done(_) = setup.book.put(edges, &entry, ledger).await? {
+            return Ok(Noted::Wished(content.files.first().map(|file| file.key.clone())));
+        }
+    }
+    bail!("the ledger of {} changed {MAX_PUTS} times while the wish was noted: try again", set.name)
+}
