@@ -17,8 +17,8 @@ use crate::{outcome, progress, stale};
 const DESCRIBED_AT_ONCE: usize = 25;
 /// How many pipelines are removed at the same time. The service allows short bursts only.
 const REMOVED_AT_ONCE: usize = 8;
-/// The number of tries to write the ledger of a pipeline that must be replaced. A try fails if another handler writes
-/// the ledger at the same time.
+/// The number of tries to write the ledger of a pipeline that is removed. A try fails if another handler writes the ledger at the
+/// same time.
 const MAX_PUTS: usize = 8;
 
 /// Removes the stale pipelines of the set's definition. Before a pipeline is removed, its outcome is written into the
@@ -56,9 +56,6 @@ async fn clean_one<E: Edges>(
         let entry = setup.book.entry(edges, &owner).await?;
         match remove_if_stale(edges, setup, set, &pipeline, &owner, &entry, replaces).await? {
             Raced::Done(()) => return Ok(()),
-            // Without `replaces`, no pipeline at work is stale, so the removal can wait until the next start of a run.
-            // With `replaces`, a run at work must be removed before the new run starts, so this loop tries again.
-            Raced::LedgerChanged if !replaces => return Ok(()),
             Raced::LedgerChanged => {}
         }
     }
