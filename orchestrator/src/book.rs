@@ -1,13 +1,10 @@
 //! The book: reads the ledger's objects in S3, and writes an object only if nobody else has written it since the read.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use anyhow::Context as _;
 
 use crate::home::Home;
 use crate::ledger::Ledger;
-use crate::ports::{Condition, Listed, Put, Storage};
+use crate::ports::{Condition, Put, Storage};
 use crate::raced::Raced;
 use crate::set_name::SetName;
 
@@ -31,13 +28,11 @@ impl Entry {
 pub(crate) struct Book {
     pub home: Home,
     holder: String,
-    /// The entries that sweeps have read, by key. A listing shows which of them have changed.
-    read: Mutex<HashMap<String, Entry>>,
 }
 
 impl Book {
     pub(crate) fn new(home: Home, holder: &str) -> Self {
-        Self { home, holder: holder.to_owned(), read: Mutex::default() }
+        Self { home, holder: holder.to_owned() }
     }
 
     /// Returns whether the process of a holder has ended.
@@ -71,17 +66,6 @@ impl Book {
     /// Reads the ledger of a set. A ledger that does not exist is empty.
     pub(crate) async fn entry(&self, storage: &impl Storage, name: &SetName) -> anyhow::Result<Entry> {
         self.read(storage, self.absent(name).key).await
-    }
-
-    /// Returns the entry of a listed ledger. Reads the object unless a sweep has read it with this ETag.
-    pub(crate) async fn listed(&self, storage: &impl Storage, listed: &Listed) -> anyhow::Result<Entry> {
-        let known = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&listed.key).cloned();
-        if let Some(known) = known.filter(|known| known.etag.as_ref() == Some(&listed.etag)) {
-            return Ok(known);
-        }
-        let entry = self.read(storage, listed.key.clone()).await?;
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(listed.key.clone(), entry.clone());
-        Ok(entry)
     }
 
     /// Reads the ledger of an entry again, after it changed.

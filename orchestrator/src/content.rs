@@ -29,15 +29,6 @@ pub(crate) async fn find(storage: &impl Storage, set: &Set<'_>) -> anyhow::Resul
     Ok(choose(set, found.with_context(|| format!("listing the files of {}", set.name))?))
 }
 
-/// Chooses the content of a set among files in the bucket.
-pub(crate) fn choose_among(set: &Set<'_>, files: &[Listed]) -> Found {
-    let of_pattern = |pattern: &Pattern| {
-        let matching = files.iter().filter(|file| pattern.takes(&file.key, &set.captures));
-        matching.cloned().collect()
-    };
-    choose(set, set.trigger.patterns().map(of_pattern).collect())
-}
-
 /// Lists the files that match a pattern with the captures of the set.
 async fn matches(storage: &impl Storage, set: &Set<'_>, pattern: &Pattern) -> anyhow::Result<Vec<Listed>> {
     match pattern.place(&set.captures) {

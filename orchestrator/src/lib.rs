@@ -62,6 +62,8 @@ mod turn;
 
 mod queue;
 
+mod give_up;
+
 mod caps;
 
 mod slot_return;
@@ -135,6 +137,7 @@ use serde_json::Value;
 
 use aws::Aws;
 use operations::Operations;
+use sweep::Extent;
 
 pub use aws::Clients;
 pub use config::{Config, ConfigError, ConfigErrors, Now};
@@ -184,12 +187,22 @@ impl Orchestrator {
 
     /// Advances every set for which no event will come: whole sets without a run, next and deferred content, and claims
     /// whose lease has ended. Writes the outcomes of runs that have ended into the ledger.
+    /// The sweep reads a limited number of keys of the drop bucket, and goes on where the last one ended.
     ///
     /// # Errors
     ///
     /// If the definitions cannot be loaded. An error at one set does not stop the others; the report names it.
     pub async fn sweep(&self) -> anyhow::Result<SweepReport> {
-        self.operations.sweep().boxed().await
+        self.operations.sweep(Extent::Part).boxed().await
+    }
+
+    /// Sweeps as [`Orchestrator::sweep`] does, but reads every key of the drop bucket, however many there are.
+    ///
+    /// # Errors
+    ///
+    /// If the definitions cannot be loaded.
+    pub async fn sweep_whole(&self) -> anyhow::Result<SweepReport> {
+        self.operations.sweep(Extent::Whole).boxed().await
     }
 
     /// Starts the next run of a definition, because one of its runs has ended: writes the outcome of that run into the

@@ -13,7 +13,7 @@ use crate::queue::{self, Mark};
 use crate::report::{Decision, SweepReport, Verdict, log};
 use crate::sets_of::{SetsOf, captures_of};
 use crate::setup::Setup;
-use crate::{loading, turn};
+use crate::{give_up, loading, turn};
 
 /// How many failed sets end one call. More failures mean that a service is down, and a later call tries again.
 const MAX_FAILURES: usize = 100;
@@ -85,6 +85,9 @@ async fn end_turn<E: Edges>(
     });
     if is_abandoned && let Some(captures) = captures_of(&entry.ledger, sets.trigger()) {
         let decision = advance(edges, setup, &sets.set(&entry.ledger.bucket, captures)).await?;
+        if decision.verdict == Verdict::Incomplete {
+            give_up::of(edges, setup, setup.book.again(edges, &entry).await?).await?;
+        }
         report.decisions.push(decision);
     }
     Ok(())
@@ -132,6 +135,9 @@ async fn advance_marked<E: Edges>(
         | Verdict::Failed
         | Verdict::Ready => false,
     };
+    if decision.verdict == Verdict::Incomplete {
+        give_up::of(edges, setup, setup.book.entry(edges, &set.name).await?).await?;
+    }
     // The handler that put a young mark may be about to write into the ledger that the set waits.
     let is_old = after(mark.put_at, setup.config.lease) <= setup.now();
     if !waits && is_old {

@@ -17,6 +17,7 @@ use crate::ports::Edges;
 use crate::proof::{self, Proof};
 use crate::report::{Decision, SweepReport};
 use crate::setup::Setup;
+use crate::sweep::Extent;
 use crate::{handler, next_run, rerun, retention, status, sweep, turn};
 
 /// The operations on one home of definitions.
@@ -48,7 +49,7 @@ impl<E: Edges> Operations<E> {
     }
 
     async fn sweep_within(&self, guard: Guard) -> Handled {
-        let swept = guard.within(self.setup.now(), self.sweep()).await;
+        let swept = guard.within(self.setup.now(), self.sweep(Extent::Part)).await;
         let swept = swept.context("a sweep was stopped").and_then(|swept| swept);
         let mut metrics = Metrics::default();
         match &swept {
@@ -64,8 +65,8 @@ impl<E: Edges> Operations<E> {
     }
 
     /// Advances every set without an event.
-    pub(crate) async fn sweep(&self) -> anyhow::Result<SweepReport> {
-        sweep::sweep(&self.edges, &self.setup).await
+    pub(crate) async fn sweep(&self, extent: Extent) -> anyhow::Result<SweepReport> {
+        sweep::sweep(&self.edges, &self.setup, extent).await
     }
 
     /// Runs a set again because a person wishes so.

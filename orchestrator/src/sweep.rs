@@ -1,55 +1,56 @@
-//! The sweep: advances every set without an event.
+//! The sweep: advances the sets whose events were lost.
 //!
-//! The sweep starts whole sets without a run, and next or deferred content that may start now. The sweep also continues
-//! claims whose holder is gone, and writes the outcomes of runs that have ended into the ledger. Each set goes through
-//! the same stages as after an event, the oldest set first.
+//! First, the sweep does for each definition what the end of a run does: it writes the outcome of the run, and starts the set
+//! that waits longest. Then it reads a part of the drop bucket, and advances each set of which the ledger does not say
+//! that nothing has to be done. S3 lists only by name, so nothing tells which keys are new. The sweep therefore goes round
+//! the keys, a limited number each time, and the ledger keeps where the next sweep goes on. So its cost does not depend on how
+//! many keys there are.
+
+mod cursor;
 
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use definition::trigger::{Captures, Trigger};
+use definition::trigger::Captures;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use crate::book::Entry;
-use crate::content::{self, Found};
 use crate::definitions::Definitions;
-use crate::handler::{advance, advance_whole, too_many};
-use crate::ledger::HeadState;
+use crate::handler::advance;
+use crate::ledger::{HeadState, Ledger};
 use crate::next_run::add_failure;
-use crate::ports::{Depth, Edges, Listed, Storage};
-use crate::raced::Raced;
+use crate::ports::{Edges, Listed, Storage};
 use crate::report::{self, Decision, SweepReport, Verdict};
-use crate::set_name::SetName;
 use crate::sets::Set;
-use crate::sets_of::captures_of;
+use crate::sets_of::SetsOf;
 use crate::setup::Setup;
-use crate::{first_seen, loading, next_run, outcome};
+use crate::{first_seen, give_up, loading, next_run, outcome};
 
 /// How many ledgers are read at the same time.
 const READ_AT_ONCE: usize = 16;
+/// How many keys one listing reads.
+const PAGE: usize = 1_000;
+/// How many pages of keys a sweep reads for each definition.
+const PAGES: usize = 2;
 
-/// A set as the sweep found it, in the bucket or in the ledger.
-struct Candidate<'a> {
-    set: Set<'a>,
-    /// The files of the set that are in the bucket.
-    files: Vec<Listed>,
-    entry: Entry,
+/// How much of the drop bucket a sweep reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// A limited number of keys of each definition, after those of the last sweep.
+    Part,
+    /// Every key.
+    Whole,
 }
 
-impl Candidate<'_> {
-    /// Returns when the newest file of the set arrived.
-    fn landed_at(&self) -> Option<Timestamp> {
-        self.files.iter().map(|file| file.modified).max()
-    }
-}
-
-/// Advances every set of every definition once.
-pub(crate) async fn sweep<E: Edges>(edges: &E, setup: &Setup) -> anyhow::Result<SweepReport> {
+/// Sweeps every definition.
+pub(crate) async fn sweep<E: Edges>(edges: &E, setup: &Setup, extent: Extent) -> anyhow::Result<SweepReport> {
     let definitions = loading::definitions(edges, setup).await?;
     let mut report = SweepReport::default();
     for file in &definitions.files {
-        if let Err(error) = sweep_definition(edges, setup, &definitions, &file.name, &mut report).await {
+        if let Err(error) =
+            sweep_definition(edges, setup, &definitions, &file.name, extent, &mut report).await
+        {
             add_failure(&mut report, &file.name, &error);
         }
     }
@@ -61,159 +62,156 @@ async fn sweep_definition<E: Edges>(
     setup: &Setup,
     definitions: &Definitions,
     name: &str,
+    extent: Extent,
     report: &mut SweepReport,
 ) -> anyhow::Result<()> {
-    let first_seen = match definitions.triggered().find(|(file, ..)| file.name == name) {
-        Some((_, _, trigger)) if trigger.backfill => Timestamp::MIN,
-        Some(_) => first_seen::of(edges, setup, name).await?,
-        None => return Ok(()),
-    };
+    let Some(sets) = SetsOf::definition(definitions, name)? else { return Ok(()) };
     next_run::start_into(edges, setup, definitions, name, report).await?;
-    let mut candidates = candidates(edges, setup, definitions, name).await?;
-    candidates.retain(|candidate| {
-        // Files that arrived before the first sight of the definition were not dropped for it.
-        candidate.entry.exists() || candidate.landed_at().is_some_and(|landed| landed >= first_seen)
+    let Some(bucket) = setup.config.drop_bucket.as_deref() else { return Ok(()) };
+    let first_seen = match sets.trigger().backfill {
+        true => Timestamp::MIN,
+        false => first_seen::of(edges, setup, name).await?,
+    };
+    let cursor = cursor::read(edges, &setup.book, name).await?;
+    let mut after = cursor.after.clone().filter(|_| extent == Extent::Part);
+    let mut pages = 0;
+    loop {
+        let (files, next) = keys_after(edges, bucket, &sets, after.as_deref()).await?;
+        sweep_files(edges, setup, &sets, bucket, files, first_seen, report).await?;
+        after = next;
+        pages += 1;
+        if after.is_none() || (extent == Extent::Part && pages >= PAGES) {
+            break;
+        }
+    }
+    cursor::write(edges, &setup.book, name, cursor, after).await
+}
+
+/// Lists a page of the keys below the patterns' prefixes that come after the key `after`. Also returns the last key of the
+/// page; `None` if no key comes after the page.
+async fn keys_after(
+    storage: &impl Storage,
+    bucket: &str,
+    sets: &SetsOf<'_>,
+    after: Option<&str>,
+) -> anyhow::Result<(Vec<Listed>, Option<String>)> {
+    let mut files: Vec<Listed> = Vec::new();
+    // The prefixes are sorted, and none begins with another one. So all keys below a prefix come before those of the next.
+    for prefix in sets.trigger().literal_prefixes() {
+        let is_past = after.is_some_and(|after| after > prefix.as_str() && !after.starts_with(&prefix));
+        if is_past {
+            continue;
+        }
+        let wanted = PAGE - files.len();
+        let page = storage.page(bucket, &prefix, after, wanted).await;
+        files.extend(page.with_context(|| format!("listing s3://{bucket}/{prefix}"))?);
+        if files.len() >= PAGE {
+            let last = files.last().map(|file| file.key.clone());
+            return Ok((files, last));
+        }
+    }
+    Ok((files, None))
+}
+
+/// Advances the sets of some listed files, the oldest set first.
+async fn sweep_files<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    sets: &SetsOf<'_>,
+    bucket: &str,
+    files: Vec<Listed>,
+    first_seen: Timestamp,
+    report: &mut SweepReport,
+) -> anyhow::Result<()> {
+    let mut by_set: BTreeMap<Captures, Vec<Listed>> = BTreeMap::new();
+    for file in files {
+        if let Some(captures) = sets.trigger().captures(&file.key) {
+            by_set.entry(captures).or_default().push(file);
+        }
+    }
+    let found = by_set.into_iter().map(|(captures, files)| async {
+        let set = sets.set(bucket, captures);
+        // An unreadable ledger stops only its own set.
+        let entry = setup.book.entry(edges, &set.name).await;
+        anyhow::Ok((set, files, entry))
     });
-    candidates.sort_by_key(Candidate::landed_at);
-    let mut is_taken = false;
-    for candidate in candidates {
-        let set = candidate.set.name.to_string();
-        match sweep_set(edges, setup, candidate, is_taken, report).await {
-            Ok(Some(decision)) if decision.verdict != Verdict::Duplicate => {
-                // A set that is queued behind another comes before every younger set.
-                is_taken |= matches!(decision.verdict, Verdict::QueuedBehind | Verdict::Paused);
-                report.decisions.push(decision);
-            }
-            Ok(Some(_) | None) => {}
-            Err(error) => add_failure(report, &set, &error),
+    let mut found: Vec<_> = stream::iter(found).buffered(READ_AT_ONCE).try_collect().await?;
+    found.sort_by_key(|(_, files, _)| landed_at(files));
+    for (set, files, entry) in found {
+        let name = set.name.to_string();
+        let swept = match entry {
+            Ok(entry) => sweep_set(edges, setup, &set, &files, entry, first_seen, report).await,
+            Err(error) => Err(error),
+        };
+        match swept {
+            Ok(Some(decision)) if decision.verdict != Verdict::Duplicate => report.decisions.push(decision),
+            Ok(_) => {}
+            Err(error) => add_failure(report, &name, &error),
         }
     }
     Ok(())
 }
 
-/// Lists the dropped files and the ledgers of a definition, and joins them by set.
-async fn candidates<'a, E: Edges>(
-    edges: &E,
-    setup: &Setup,
-    definitions: &'a Definitions,
-    definition: &str,
-) -> anyhow::Result<Vec<Candidate<'a>>> {
-    let Some(triggered) = definitions.triggered().find(|(file, ..)| file.name == definition) else {
-        return Ok(Vec::new());
-    };
-    let trigger = triggered.2;
-    let values = match definitions.values() {
-        Ok(values) => values,
-        Err(why) => anyhow::bail!("values.json cannot be used: {why}"),
-    };
-    let mut candidates: BTreeMap<String, Candidate<'a>> = BTreeMap::new();
-    if let Some(bucket) = &setup.config.drop_bucket {
-        for (captures, files) in dropped(edges, bucket, trigger).await? {
-            let set = Set::new(triggered, values, bucket, captures);
-            let entry = setup.book.absent(&set.name);
-            candidates.insert(set.name.id.clone(), Candidate { set, files, entry });
-        }
-    }
-    for (name, entry) in entries(edges, setup, definition).await? {
-        if let Some(candidate) = candidates.get_mut(&name.id) {
-            candidate.entry = entry;
-            continue;
-        }
-        // The files are gone, or the bucket is not known. The ledger knows the keys.
-        let Some(captures) = captures_of(&entry.ledger, trigger) else { continue };
-        let set = Set::new(triggered, values, &entry.ledger.bucket, captures);
-        candidates.insert(name.id, Candidate { set, files: Vec::new(), entry });
-    }
-    Ok(candidates.into_values().collect())
+fn landed_at(files: &[Listed]) -> Option<Timestamp> {
+    files.iter().map(|file| file.modified).max()
 }
 
-/// Lists the files in the bucket that match a pattern of the trigger, by the values captured from their keys.
-async fn dropped(
-    storage: &impl Storage,
-    bucket: &str,
-    trigger: &Trigger,
-) -> anyhow::Result<BTreeMap<Captures, Vec<Listed>>> {
-    let mut sets: BTreeMap<Captures, Vec<Listed>> = BTreeMap::new();
-    for prefix in trigger.literal_prefixes() {
-        let listing = storage.list(bucket, &prefix, Depth::All).await;
-        for listed in listing.with_context(|| format!("listing s3://{bucket}/{prefix}"))? {
-            if let Some(captures) = trigger.captures(&listed.key) {
-                sets.entry(captures).or_default().push(listed);
-            }
-        }
-    }
-    Ok(sets)
-}
-
-/// Reads every ledger of a definition.
-async fn entries<E: Edges>(
-    edges: &E,
-    setup: &Setup,
-    definition: &str,
-) -> anyhow::Result<Vec<(SetName, Entry)>> {
-    let book = &setup.book;
-    let folder = book.folder(definition);
-    let listing = edges.list(&book.home.bucket, &folder, Depth::Level).await;
-    let listing = listing.with_context(|| format!("listing {folder}"))?;
-    let named =
-        listing.into_iter().filter_map(|listed| Some((book.set_of(definition, &listed.key)?, listed)));
-    let entries = named.map(|(name, listed)| async move {
-        let entry = book.listed(edges, &listed).await?;
-        anyhow::Ok((name, entry))
-    });
-    stream::iter(entries).buffer_unordered(READ_AT_ONCE).try_collect().await
-}
-
-/// Advances one set. With `is_taken`, an older set of the definition waits for the turn, so this set cannot start.
+/// Advances one set, if the ledger does not say that nothing has to be done. `files` are some files of the set.
 async fn sweep_set<E: Edges>(
     edges: &E,
     setup: &Setup,
-    mut candidate: Candidate<'_>,
-    is_taken: bool,
+    set: &Set<'_>,
+    files: &[Listed],
+    mut entry: Entry,
+    first_seen: Timestamp,
     report: &mut SweepReport,
 ) -> anyhow::Result<Option<Decision>> {
-    report.ended += usize::from(outcome::write(edges, setup, &mut candidate.entry).await?);
-    let Candidate { set, files, entry } = candidate;
-    let missing = match content::choose_among(&set, &files) {
-        Found::Whole(_) if is_taken => return Ok(None),
-        Found::Whole(content) => {
-            return Ok(Some(match advance_whole(edges, setup, &set, &content, entry).await? {
-                Raced::Done(decision) => decision,
-                Raced::LedgerChanged => advance(edges, setup, &set).await?,
-            }));
-        }
-        Found::TooMany(files) => return too_many(edges, setup, &set, &files).await.map(Some),
-        Found::Missing(missing) => missing,
-    };
-    // Without a drop bucket, no listing showed the files, and only the handler's own search can find them.
-    if setup.config.drop_bucket.is_none() && files.is_empty() {
-        return advance(edges, setup, &set).await.map(Some);
+    // Files that arrived before the first sight of the definition were not dropped for it.
+    let is_older = landed_at(files).is_none_or(|landed| landed < first_seen);
+    if (is_older && !entry.exists())
+        || is_settled(&entry.ledger, files, set.trigger.max_runs_per_day, setup.now())
+    {
+        return Ok(None);
     }
-    let entry = give_up(edges, setup, entry).await?;
-    match files.iter().map(|file| file.modified).min() {
-        Some(first) => tell_missing(edges, setup, &set, &entry, first, missing).await.map(Some),
-        None => Ok(None),
+    report.ended += usize::from(outcome::write(edges, setup, &mut entry).await?);
+    let decision = advance(edges, setup, set).await?;
+    let first = files.iter().map(|file| file.modified).min();
+    match (decision.verdict, first) {
+        (Verdict::Incomplete, Some(first)) => {
+            let entry = setup.book.again(edges, &entry).await?;
+            let entry = give_up::of(edges, setup, entry).await?;
+            tell_missing(edges, setup, set, &entry, first, decision).await.map(Some)
+        }
+        _ => Ok(Some(decision)),
     }
 }
 
-/// Changes the ledger of a set whose files are gone, because no run can start from them: removes the next content, and marks
-/// the head as superseded if the head is deferred, or is a claim that has lost its holder and has no pipeline.
-async fn give_up<E: Edges>(edges: &E, setup: &Setup, entry: Entry) -> anyhow::Result<Entry> {
-    let mut ledger = entry.ledger.clone();
-    ledger.next = None;
-    if let Some(head) = &mut ledger.head {
-        let has_no_holder =
-            matches!(head.state, HeadState::Claimed | HeadState::Created) && !head.is_leased(setup.now());
-        if head.state == HeadState::Deferred || (has_no_holder && head.pipeline_id.is_none()) {
-            head.state = HeadState::Superseded;
+/// Returns whether the ledger says that nothing has to be done for these files now: they ran, or their set has a mark in the
+/// queue.
+fn is_settled(ledger: &Ledger, files: &[Listed], cap: Option<u32>, now: Timestamp) -> bool {
+    let all = |known: &[crate::ledger::DroppedFile], may_be_newer: bool| {
+        files.iter().all(|file| {
+            let known = known.iter().find(|known| known.key == file.key && known.etag == file.etag);
+            known.is_some_and(|known| may_be_newer || file.modified <= known.modified)
+        })
+    };
+    if ledger.rerun.is_some() {
+        return false;
+    }
+    if let Some(next) = &ledger.next {
+        return all(&next.files, true);
+    }
+    let Some(head) = &ledger.head else { return false };
+    match head.state {
+        HeadState::Finished => all(&head.files, true),
+        // The same files run again if they were put anew.
+        HeadState::Failed | HeadState::Superseded => all(&head.files, false),
+        HeadState::Deferred => {
+            let waits =
+                |deferral: &crate::ledger::Deferral| now < deferral.until && Some(deferral.cap) == cap;
+            head.deferred.as_ref().is_some_and(waits) && all(&head.files, true)
         }
-    }
-    if ledger == entry.ledger {
-        return Ok(entry);
-    }
-    match setup.book.put(edges, &entry, ledger).await? {
-        Raced::Done(written) => Ok(written),
-        Raced::LedgerChanged => setup.book.again(edges, &entry).await,
+        HeadState::Claimed | HeadState::Created | HeadState::Activated => false,
     }
 }
 
@@ -224,10 +222,10 @@ async fn tell_missing<E: Edges>(
     set: &Set<'_>,
     entry: &Entry,
     first: Timestamp,
-    missing: Vec<String>,
+    decision: Decision,
 ) -> anyhow::Result<Decision> {
     let is_late = set.trigger.wait_for.is_some_and(|wait_for| setup.now() >= wait_for.after(first));
-    let notice = report::missing_files(&set.name, &set.bucket, first, &missing);
+    let notice = report::missing_files(&set.name, &set.bucket, first, &decision.missing);
     if is_late && entry.ledger.head.is_none() && !entry.ledger.notices.contains(&notice.id) {
         edges.publish(&notice).await.context("publishing a notice")?;
         let mut ledger = entry.ledger.clone();
@@ -236,5 +234,5 @@ async fn tell_missing<E: Edges>(
         // After a conflict the next sweep sends the notice again, with the same id.
         let _ = setup.book.put(edges, entry, ledger).await?;
     }
-    Ok(report::incomplete(&set.name, missing))
+    Ok(decision)
 }

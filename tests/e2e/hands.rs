@@ -146,6 +146,22 @@ async fn the_data_directory_may_come_from_the_environment_and_up_prints_no_passw
     assert!(String::from_utf8_lossy(&environment.stdout).contains(password), "`env` has it");
 
     let folder = tempfile::TempDir::new().expect("a folder");
+    let log = folder.path().join("log").display().to_string();
+    std::fs::create_dir(&log).expect("a folder for the log");
+    let options = ["--log-file", &format!("{log}/up.log"), "--log-format", "json"];
+    let mut logging = Up::start(PROGRAM, &options).await;
+    logging.put("elsewhere/x.csv", b"x".to_vec()).await;
+    let lines = until("the log tells of the file", async || {
+        let files = std::fs::read_dir(&log).expect("the folder").flatten();
+        let text: String = files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
+        if text.contains("elsewhere/x.csv") { Ok(text) } else { Err(text) }
+    })
+    .await;
+    assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{lines}");
+    assert!(!logging.log().contains("elsewhere"), "the log goes to the file: {}", logging.log());
+    assert!(logging.stop().await.success());
+    std::fs::remove_dir_all(&log).expect("ours");
+
     let refused = |arguments: &[&str]| {
         let output = Command::new(PROGRAM).arg("--data-dir").arg(folder.path()).args(arguments).output();
         let output = output.expect("starting downspout");

@@ -66,8 +66,8 @@ async fn notices_keep_their_letters_and_reach_whoever_wants_them() {
         let _ = up.downspout(&["sweep"]);
         let said = bash(&up, &format!("OUTBOX='{outbox}'; {READ}"));
         let lines: Vec<String> = said.lines().map(str::to_owned).collect();
-        let has = |name: &str| lines.iter().any(|line| line.starts_with(name));
-        let all = has("deferred") && has("buero") && has("broken");
+        let count = |name: &str| lines.iter().filter(|line| line.starts_with(name)).count();
+        let all = count("deferred") > 0 && count("buero") > 0 && count("broken") > 0 && count("keyed") > 1;
         if all { Ok(lines) } else { Err(format!("{said}\n{}", up.log())) }
     })
     .await;

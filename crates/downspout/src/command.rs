@@ -41,6 +41,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Parser, Subcommand};
 
 pub use exit::Exit;
+pub use up::{LogArgs, LogFormat};
 
 const AFTER_HELP: &str = "\
 First steps:
@@ -180,6 +181,15 @@ impl Command {
     #[must_use]
     pub fn runs_a_stack(&self) -> bool {
         matches!(self, Self::Up(_))
+    }
+
+    /// Returns where the log of the command goes.
+    #[must_use]
+    pub fn log(&self) -> LogArgs {
+        match self {
+            Self::Up(args) => args.log.clone(),
+            _ => LogArgs::default(),
+        }
     }
 
     fn needs_a_stack(&self) -> bool {

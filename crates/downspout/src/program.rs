@@ -1,18 +1,27 @@
 //! The whole program, from its command line to its exit code.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Parser;
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use crate::command::{self, Cli, exit};
+use crate::command::{self, Cli, LogArgs, LogFormat, exit};
+
+/// How many files of the log stay.
+const LOG_FILES: usize = 14;
 
 /// Reads the command line, runs the command, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr(&cli);
+    if let Err(error) = start_log(&cli) {
+        return exit::report(&error).into();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -24,7 +33,8 @@ pub fn main() -> ExitCode {
     outcome.unwrap_or_else(|error| exit::report(&error)).into()
 }
 
-fn log_to_stderr(cli: &Cli) {
+/// Starts the log. The error says that the file of the log cannot be written.
+fn start_log(cli: &Cli) -> anyhow::Result<()> {
     let ours = |level: &str| {
         format!("warn,downspout={level},orchestrator={level},server={level},ec2_worker={level}")
     };
@@ -38,8 +48,29 @@ fn log_to_stderr(cli: &Cli) {
     // s3s logs each refused request as an error. The front of S3 logs the same requests as debug messages.
     let filter = if filter.contains("s3s") { filter } else { format!("{filter},s3s=off") };
     let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("warn,s3s=off"));
-    let has_colour =
-        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    log.with_target(false).with_ansi(has_colour).init();
+    let LogArgs { log_file, log_format } = cli.command.log();
+    let has_colour = log_file.is_none()
+        && std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let writer = match log_file {
+        Some(file) => BoxMakeWriter::new(daily(&file)?),
+        None => BoxMakeWriter::new(std::io::stderr),
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
+    match log_format {
+        LogFormat::Text => log.with_ansi(has_colour).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+/// Returns a writer that begins a new file each day: the given name with the date at its end.
+fn daily(file: &Path) -> anyhow::Result<RollingFileAppender> {
+    let name = file.file_name().and_then(|name| name.to_str());
+    let name =
+        name.with_context(|| format!("--log-file {}: this is not the name of a file", file.display()))?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let builder = RollingFileAppender::builder().rotation(Rotation::DAILY).filename_prefix(name);
+    let made = builder.max_log_files(LOG_FILES).build(folder);
+    made.with_context(|| format!("--log-file {}: writing into {}", file.display(), folder.display()))
 }

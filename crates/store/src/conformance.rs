@@ -68,7 +68,7 @@ macro_rules! conformance {
             overdue_pipelines_are_listed_the_longest_overdue_first
             a_notice_is_claimed_until_it_is_done
             a_run_of_ten_thousand_instances_loads_as_it_was_saved
-            old_runs_expire_except_open_stuck_and_newest_ended_ones,
+            old_runs_expire_except_open_stuck_and_newest_ended_ones
             pipelines_that_were_deleted_long_ago_are_forgotten
             an_expired_run_is_neither_read_nor_saved;
             two:

@@ -319,7 +319,8 @@ fn only_the_ledger_of_a_set_whose_files_are_gone_is_forgotten() {
     scene.run_out();
     assert_eq!(ledgers(&scene).len(), 2, "the ledgers are young");
     scene.wind(100 * DAY_SECS);
-    scene.world.remove("drop", "in/1/");
+    scene.world.remove("drop", "in/1/a.csv");
+    scene.world.remove("drop", "in/1/b.csv");
     scene.invoke(0, Call::Forget);
     scene.run_out();
     assert_eq!(ledgers(&scene), ["ledger/orders/day=0.json"]);
@@ -387,4 +388,27 @@ fn a_definition_that_changes_between_two_events_runs_by_its_new_patterns() {
     scene.sweep_whole();
     let names: Vec<_> = scene.world.activations().into_iter().map(|run| run.name).collect();
     assert_eq!(names[..2], ["orders/day=0", "orders/day=2"]);
+}
+
+#[test]
+fn a_sweep_costs_the_same_however_many_keys_are_old_and_a_round_finds_every_set() {
+    let with_keys = |keys: usize| {
+        let mut scene = Scene::new();
+        for number in 0..keys {
+            scene.world.put("drop", &format!("in/{number:05}/a.csv"), "half of a set");
+        }
+        scene.drop_set(9, 0);
+        scene.events.clear();
+        let before = scene.world.calls();
+        scene.sweep_whole();
+        (scene.world.calls() - before, scene)
+    };
+    let (few, _) = with_keys(2_500);
+    let (many, mut scene) = with_keys(5_000);
+    assert!(many <= few + 1, "{few} calls at 2,500 keys and {many} at 5,000");
+    assert_eq!(scene.world.activations().len(), 0, "the set comes last by name");
+    for _ in 0..2 {
+        scene.sweep_whole();
+    }
+    assert_eq!(scene.world.activations().len(), 1);
 }

@@ -63,6 +63,7 @@ struct WorldState {
     pipelines: Vec<Pipeline>,
     notices: Vec<Notice>,
     violations: Vec<String>,
+    calls: usize,
     refuses_definitions: bool,
     answers_no_definitions: bool,
     lets_runs_be_replaced: bool,
@@ -114,9 +115,9 @@ impl World {
         self.contents().objects.get(&location).map(|(stored, modified)| listed(key, stored, *modified))
     }
 
-    /// Removes the objects whose keys begin with `prefix`.
-    pub(super) fn remove(&self, bucket: &str, prefix: &str) {
-        self.contents().objects.retain(|(of, key), _| of != bucket || !key.starts_with(prefix));
+    /// Returns how many calls the services have had.
+    pub(super) fn calls(&self) -> usize {
+        self.contents().calls
     }
 
     /// Returns the keys of a bucket that begin with `prefix`.
@@ -228,6 +229,7 @@ impl WorldEdges {
         T: Send,
     {
         moment().await;
+        self.0.contents().calls += 1;
         let answer = action(&mut self.0.contents());
         moment().await;
         answer

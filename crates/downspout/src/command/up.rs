@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use definition::period::Period;
 use ec2_worker::RdsInstance;
 use http_front::Limits;
@@ -95,10 +95,34 @@ pub struct UpArgs {
     /// How many resources (`runsOn` an Ec2Resource) exist at the same time, each a worker process; others wait
     #[arg(long, value_name = "N", default_value_t = 4)]
     resources: usize,
+    #[command(flatten)]
+    pub(super) log: LogArgs,
     /// Name by which clients reach this machine, beside localhost; may be repeated. Requests to other names are refused, so
     /// that no page in a browser can call the stack by a name that changes its address
     #[arg(long, value_name = "NAME")]
     host_name: Vec<String>,
+}
+
+/// Where the log goes, and in which form.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LogArgs {
+    /// File to write the log to instead of standard error; each day begins a new file with the date at its end, and the last 14
+    /// stay
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+    /// Form of the log
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    #[default]
+    Text,
+    /// One JSON object in each line
+    Json,
 }
 
 pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {

@@ -142,7 +142,7 @@ async fn status(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
 }
 
 async fn sweep(State(state): State<Arc<AdminState>>) -> ApiResult {
-    Ok(json_body(&state.orchestrator.sweep().await?))
+    Ok(json_body(&state.orchestrator.sweep_whole().await?))
 }
 
 async fn rerun(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {

@@ -128,7 +128,15 @@ async fn send(topic: &Topic, smtp: &SmtpConfig, delivery: &Delivery) {
         Err(error) => Err((true, format!("{error:#}"))),
     };
     let (error, next) = match sent {
-        Ok(()) => (None, None),
+        Ok(()) => {
+            let text = match delivery.smtp_tries {
+                0 => "the mail server took a mail",
+                _ => "the mail server took a mail at last",
+            };
+            tracing::info!(mail.to = %delivery.recipient, mail.server = %smtp.shown,
+                mail.failed_tries = delivery.smtp_tries, "{text}");
+            (None, None)
+        }
         Err((permanent, error)) => {
             let next = if permanent { None } else { next_try(delivery.smtp_tries, &RETRY_AFTER_SECS) };
             tracing::warn!(mail.to = %delivery.recipient, mail.server = %smtp.shown, error = %error,
