@@ -96,12 +96,12 @@ module "database" {
   deletion_protection = var.deletion_protection
 }
 
-module "server_program" {
+module "engine_program" {
   source = "./modules/artifact"
   count  = local.hosted ? 1 : 0
 
-  name       = "server"
-  file       = var.server_program
+  name       = "downspout"
+  file       = var.engine_program
   bucket     = local.bucket.artifacts.name
   bucket_arn = local.bucket.artifacts.arn
 }
@@ -116,7 +116,7 @@ module "engine" {
   subnet_id     = local.network.subnet_ids[0]
   domain        = "${var.name}.internal"
   instance_type = var.engine_instance_type
-  program       = module.server_program[0].program
+  program       = module.engine_program[0].program
   access_key    = local.access_key
   client_security_group_ids = {
     orchestrator = module.orchestrator.security_group_id

@@ -35,10 +35,10 @@ variable "worker_program" {
   default     = "../target/package/ec2-worker"
 }
 
-variable "server_program" {
-  description = "The path of the program `server`, built for x86_64. It is the engine."
+variable "engine_program" {
+  description = "The path of the program `downspout`, built for x86_64. `downspout server` is the engine."
   type        = string
-  default     = "../target/package/server"
+  default     = "../target/package/downspout"
 }
 
 variable "definitions_folder" {

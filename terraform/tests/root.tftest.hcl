@@ -24,7 +24,7 @@ variables {
   notification_emails      = ["you@example.com"]
   orchestrator_zip         = "./README.md"
   worker_program           = "./README.md"
-  server_program           = "./README.md"
+  engine_program           = "./README.md"
 }
 
 run "the_engine_of_this_project" {

@@ -13,6 +13,7 @@ mod embedded_postgres;
 mod events;
 mod gzip;
 mod hands;
+mod hosted;
 mod house;
 mod lambda;
 mod ledger;

@@ -19,7 +19,7 @@ def package():
     folder = WORK / "package"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "ec2-worker").write_text("#!/bin/sh\n")
-    (folder / "server").write_text("#!/bin/sh\n")
+    (folder / "downspout").write_text("#!/bin/sh\n")
     with zipfile.ZipFile(folder / "orchestrator.zip", "w") as archive:
         archive.writestr(zipfile.ZipInfo("bootstrap", (2024, 1, 1, 0, 0, 0)), "#!/bin/sh\n")
     return folder

@@ -105,8 +105,8 @@ def engine(example, made):
         return
     ec2, identity = example.moto.client("ec2"), made["engine"]["instance_id"]
     data = ec2.describe_instance_attribute(InstanceId=identity, Attribute="userData")["UserData"]["Value"]
-    checksum = hashlib.sha256((ROOT / example.env["TF_VAR_package_folder"] / "server").read_bytes()).hexdigest()
-    started(example, base64.b64decode(data).decode(), "server", checksum, {"DOWNSPOUT_DATA", "DOWNSPOUT_LISTEN", "ENGINE_HOST_NAME"})
+    checksum = hashlib.sha256((ROOT / example.env["TF_VAR_package_folder"] / "downspout").read_bytes()).hexdigest()
+    started(example, base64.b64decode(data).decode(), "downspout", checksum, {"DOWNSPOUT_STORE", "DOWNSPOUT_LISTEN", "ENGINE_HOST_NAME"})
 
 
 def started(example, script, name, checksum, needed):

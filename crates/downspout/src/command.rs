@@ -19,6 +19,7 @@ mod graph;
 mod hands;
 mod help_object;
 mod inspect;
+mod keys;
 mod local_files;
 mod logs;
 mod new;
@@ -31,6 +32,7 @@ mod resource_worker;
 mod run_view;
 mod running_stack;
 mod runs;
+mod server;
 mod show;
 mod sweep;
 mod up;
@@ -127,6 +129,10 @@ pub enum Command {
     Ls(bucket::LsArgs),
     /// Fetch an object from a bucket
     Get(bucket::GetArgs),
+    /// Serve the Data Pipeline API alone, for hosting
+    Server(server::ServerArgs),
+    /// Add, list and revoke the access keys of a hosted server
+    Keys(keys::KeysArgs),
     /// See everything once: start a stack, drop the sample files, show the tables and the mail
     Demo(demo::DemoArgs),
     /// Run the tasks of one resource, until the stack that started this worker ends
@@ -168,6 +174,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Schema(_) => help_object::print_schema(),
         Command::Ls(args) => bucket::ls(data_dir, &args).await,
         Command::Get(args) => bucket::get(data_dir, &args).await,
+        Command::Server(args) => server::run(args).await,
+        Command::Keys(args) => keys::run(args),
         Command::Demo(args) => demo::run(given, args).await,
         Command::ResourceWorker(args) => resource_worker::run(args).await,
         Command::DatabaseServer(args) => database_server::run(args).await,
@@ -180,7 +188,7 @@ impl Command {
     /// want to see what the stack does.
     #[must_use]
     pub fn runs_a_stack(&self) -> bool {
-        matches!(self, Self::Up(_))
+        matches!(self, Self::Up(_) | Self::Server(_))
     }
 
     /// Returns where the log of the command goes.
@@ -203,6 +211,8 @@ impl Command {
                 | Self::Schema(_)
                 | Self::Inspect(_)
                 | Self::New(_)
+                | Self::Server(_)
+                | Self::Keys(_)
         );
         !is_hidden && !is_pure && !matches!(self, Self::Up(_) | Self::Demo(_) | Self::DryRun(_))
     }

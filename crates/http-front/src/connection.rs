@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
@@ -20,10 +21,12 @@ use tokio_util::sync::CancellationToken;
 use crate::limits::Limits;
 use crate::slots::{Busy, Slot};
 use crate::timed_body::TimedBody;
+use crate::tls::Tls;
 
-/// Serves the requests of a connection with `answer`.
+/// Serves the requests of a connection with `answer`, after the handshake if the endpoint has `tls`.
 pub(crate) async fn serve<H, F>(
     stream: TcpStream,
+    tls: Option<Tls>,
     slot: Slot,
     limits: Limits,
     shutdown: CancellationToken,
@@ -36,6 +39,25 @@ pub(crate) async fn serve<H, F>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
+    let Some(tls) = tls else { return serve_stream(stream, slot, limits, shutdown, answer).await };
+    let shaken = tokio::select! {
+        shaken = tls.accept(stream) => shaken,
+        () = slot.must_end(limits.head_wait) => return,
+        () = shutdown.cancelled() => return,
+    };
+    match shaken {
+        Ok(stream) => serve_stream(stream, slot, limits, shutdown, answer).await,
+        // The usual reasons are a client that speaks plain HTTP, and one that does not trust the certificate.
+        Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+    }
+}
+
+async fn serve_stream<S, H, F>(stream: S, slot: Slot, limits: Limits, shutdown: CancellationToken, answer: H)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Fn(Request<Body>) -> F + Send + 'static,
+    F: Future<Output = Response<Body>> + Send,
+{
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(limits.answer_wait));
     let slot = Arc::new(slot);

@@ -12,16 +12,47 @@ use tokio_util::task::TaskTracker;
 use crate::connection;
 use crate::limits::Limits;
 use crate::slots::Slots;
+use crate::tls::Tls;
 
 /// Pause after a failed accept. The likely reason is a lack of file descriptors, and an immediate retry would use all CPU
 /// time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// Serves the requests that arrive at `listener` with `answer`, until `shutdown`. Open requests then have
 /// [`Limits::drain_wait`] to finish.
 ///
 /// `full` makes the answer to a connection for which there is no place. AWS SDKs try again after status 503.
 pub async fn serve<H, F>(
     listener: TcpListener,
+    limits: Limits,
+    shutdown: CancellationToken,
+    answer: H,
+    full: fn() -> Response<String>,
+) where
+    H: Fn(Request<Body>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    accept_until(listener, None, limits, shutdown, answer, full).await;
+}
+
+/// Serves requests as [`serve`] does, over TLS. A connection for which there is no place is closed without an answer.
+pub async fn serve_tls<H, F>(
+    listener: TcpListener,
+    tls: Tls,
+    limits: Limits,
+    shutdown: CancellationToken,
+    answer: H,
+    full: fn() -> Response<String>,
+) where
+    H: Fn(Request<Body>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    accept_until(listener, Some(tls), limits, shutdown, answer, full).await;
+}
+
+async fn accept_until<H, F>(
+    listener: TcpListener,
+    tls: Option<Tls>,
     limits: Limits,
     shutdown: CancellationToken,
     answer: H,
@@ -42,12 +73,14 @@ pub async fn serve<H, F>(
             }
         };
         if let Some(slot) = slots.take() {
-            let (shutdown, answer) = (shutdown.clone(), answer.clone());
-            connections.spawn(connection::serve(stream, slot, limits, shutdown, answer));
+            let (tls, shutdown, answer) = (tls.clone(), shutdown.clone(), answer.clone());
+            connections.spawn(connection::serve(stream, tls, slot, limits, shutdown, answer));
         } else {
             tracing::debug!(client.address = %address, "no place for a connection: every one has a request");
-            // The buffer of a new connection has room for the answer; if not, the client sees that it was closed.
-            let _ = stream.try_write(&closing(&full()));
+            if tls.is_none() {
+                // The buffer of a new connection has room for the answer; if not, the client sees that it was closed.
+                let _ = stream.try_write(&closing(&full()));
+            }
         }
     }
     connections.close();

@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use definition::period::Period;
-use http_front::{Hosts, Limits};
+use http_front::{Hosts, Limits, Tls};
 use jiff::Timestamp;
 use sigv4::Credentials;
 use store::Location;
-use tokio::sync::Notify;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, oneshot};
 
 use crate::driver::{Now, RunEnded};
 use crate::host::Host;
+use crate::keys::{AccessKey, Keys};
+use crate::throttle::Rate;
 
 /// How long PollForTask waits for work. Clients give up after 90 s, so an empty answer must come before.
 const POLL_WAIT: Duration = Duration::from_secs(85);
@@ -19,15 +22,18 @@ const POLL_WAIT: Duration = Duration::from_secs(85);
 /// How long runs are kept after their end, unless the configuration says otherwise.
 pub const KEEP_RUNS: &str = "90 days";
 
+/// The account that owns the pipelines, unless the configuration says otherwise.
+pub const ACCOUNT_ID: &str = "000000000000";
+
 /// The configuration of the service.
 pub struct Config {
     /// Where pipelines, runs and notices are stored.
     pub store: Location,
-    /// The credentials that clients may sign with.
-    pub credentials: Vec<Credentials>,
+    /// The keys that clients may sign with. Each belongs to an account; the store of a further account lies beside `store`.
+    pub keys: Arc<Keys>,
     /// The region that requests must be signed for.
     pub region: String,
-    /// The account that owns the pipelines: `@accountId`.
+    /// The account whose pipelines are in `store`: `@accountId`.
     pub account_id: String,
     /// The client that publishes notices. Without one, the store keeps the notices.
     pub sns: Option<aws_sdk_sns::Client>,
@@ -47,6 +53,14 @@ pub struct Config {
     pub keep_runs: Period,
     /// The hosts that the service answers to.
     pub hosts: Hosts,
+    /// The certificate of the endpoint. Without one, the service speaks plain HTTP.
+    pub tls: Option<Tls>,
+    /// Where the service tells its numbers to Prometheus, without signatures. Without a listener, nowhere.
+    pub metrics: Option<TcpListener>,
+    /// How many calls each key may make.
+    pub rate: Option<Rate>,
+    /// Whether each request gets a line in the log.
+    pub logs_access: bool,
     /// The limits of connections. The service sets how long open requests may take at a shutdown.
     pub limits: Limits,
     /// The clock of the service. Signatures are always checked by the system's clock.
@@ -57,16 +71,24 @@ pub struct Config {
     pub run_ended: Option<RunEnded>,
     /// How long PollForTask waits for work.
     pub poll_wait: Duration,
+    /// Is told when the service has recovered its runs and serves requests.
+    pub started: Option<oneshot::Sender<()>>,
 }
 
 impl Config {
-    /// Returns the configuration of a service in `us-east-1` that uses the system's clock.
+    /// Returns the configuration of a service in `us-east-1` that uses the system's clock, for the pipelines of one account.
     pub fn new(store: impl Into<Location>, credentials: Credentials) -> Self {
+        let keys = Keys::new([AccessKey::unlimited(credentials, ACCOUNT_ID)]);
+        Self { keys: Arc::new(keys), ..Self::without_keys(store) }
+    }
+
+    /// Returns the same configuration without keys, so that nobody may call the service yet.
+    pub fn without_keys(store: impl Into<Location>) -> Self {
         Self {
             store: store.into(),
-            credentials: vec![credentials],
+            keys: Arc::default(),
             region: "us-east-1".to_owned(),
-            account_id: "000000000000".to_owned(),
+            account_id: ACCOUNT_ID.to_owned(),
             sns: None,
             s3: None,
             dynamodb: None,
@@ -74,11 +96,16 @@ impl Config {
             own_runners: None,
             keep_runs: Period::parse(KEEP_RUNS).expect("the constant is a period"),
             hosts: Hosts::default(),
+            tls: None,
+            metrics: None,
+            rate: None,
+            logs_access: false,
             limits: Limits::default(),
             now: Arc::new(Timestamp::now),
             clock_set: Arc::new(Notify::new()),
             run_ended: None,
             poll_wait: POLL_WAIT,
+            started: None,
         }
     }
 }

@@ -35,6 +35,7 @@ use jiff::Timestamp;
 use store::Store;
 use tokio::sync::Notify;
 
+use crate::metrics::Metrics;
 use crate::worker_groups::WorkerGroups;
 
 pub(crate) use active_definition::ActiveDefinition;
@@ -77,6 +78,7 @@ pub(crate) struct Driver {
     idle_runs: idle_run_cache::IdleRunCache,
     /// Told of each run that has ended.
     run_ended: Option<RunEnded>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Driver {
@@ -93,6 +95,7 @@ impl Driver {
             clock_moved: Notify::new(),
             machines: machines::Machines::default(),
             idle_runs: idle_run_cache::IdleRunCache::default(),
+            metrics: Arc::default(),
             run_ended: None,
         }
     }

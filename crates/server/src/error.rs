@@ -39,6 +39,12 @@ pub(crate) enum ServiceError {
     /// The signature is not that of a known client.
     #[error(transparent)]
     Signature(#[from] SignatureError),
+    /// The key may not make this call.
+    #[error("{0}")]
+    AccessDenied(String),
+    /// The key has made more calls than it may.
+    #[error("Rate exceeded")]
+    Throttled,
     /// The service does not answer to the host that the request names.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -63,7 +69,8 @@ impl ServiceError {
             Self::UnknownOperation(_) => "UnknownOperationException",
             Self::TooLarge(_) => "RequestEntityTooLargeException",
             Self::Signature(error) => error.json_code(),
-            Self::Host(_) => "AccessDeniedException",
+            Self::AccessDenied(_) | Self::Host(_) => "AccessDeniedException",
+            Self::Throttled => "ThrottlingException",
             Self::Busy => "ServiceUnavailableException",
             Self::Internal(_) => "InternalServiceError",
         }
@@ -78,7 +85,9 @@ impl ServiceError {
             | Self::TaskNotFound(_)
             | Self::Validation(_)
             | Self::Serialization(_)
-            | Self::UnknownOperation(_) => StatusCode::BAD_REQUEST,
+            | Self::UnknownOperation(_)
+            | Self::AccessDenied(_)
+            | Self::Throttled => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Signature(error) => error.status(),
             Self::Host(_) => StatusCode::FORBIDDEN,
@@ -101,6 +110,8 @@ impl ServiceError {
             | Self::UnknownOperation(_)
             | Self::TooLarge(_)
             | Self::Signature(_)
+            | Self::AccessDenied(_)
+            | Self::Throttled
             | Self::Host(_)
             | Self::Busy => "",
         };

@@ -24,7 +24,6 @@ macro_rules! operations {
 
         impl Operation {
             /// Returns the operation's name.
-            #[cfg(test)]
             pub(crate) fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => stringify!($name)),+

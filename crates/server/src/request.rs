@@ -1,19 +1,25 @@
 //! The part of the HTTP protocol that is the same for every operation: reading, checking and answering a request.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use http_front::SlowBody;
+use http_front::{Hosts, SlowBody};
 use jiff::Timestamp;
+use sigv4::Verifier;
 
+use crate::access;
+use crate::accounts::Accounts;
 use crate::error::ServiceError;
-use crate::ops;
+use crate::health;
+use crate::keys::Keys;
+use crate::metrics::Metrics;
+use crate::ops::{self, Operation};
 use crate::route;
-use crate::service::Service;
+use crate::throttle::Throttle;
 
 /// The limit of a request body in bytes. The longest member of the model (an expression) has 20 MiB; the rest is room
 /// for escapes.
@@ -23,22 +29,57 @@ const BODY_WAIT: Duration = Duration::from_secs(30);
 /// The content type of the protocol.
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
-/// Answers one request.
-pub(crate) async fn answer(service: Arc<Service>, mut request: Request<Body>) -> Response {
-    let request_id = uuid::Uuid::new_v4().to_string();
-    let checked = service.hosts.check(&mut request);
-    let (parts, body) = request.into_parts();
-    let result = match checked {
-        Ok(()) => serve(&service, &parts, body).await,
-        Err(refused) => Err(refused.into()),
-    };
-    if let Err(error) = &result {
-        log(error, &parts, &request_id);
-    }
-    respond(result, &request_id)
+/// What stands before the accounts: who may call, how often, and under which names.
+pub(crate) struct Front {
+    pub(crate) accounts: Accounts,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) verifier: Verifier,
+    /// The hosts that the service answers to.
+    pub(crate) hosts: Hosts,
+    pub(crate) throttle: Option<Throttle>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Whether each request gets a line in the log.
+    pub(crate) logs_access: bool,
 }
 
-async fn serve(service: &Arc<Service>, parts: &Parts, body: Body) -> Result<Vec<u8>, ServiceError> {
+/// What is known of a request so far.
+struct Call {
+    id: String,
+    begun: Instant,
+    operation: Option<Operation>,
+    /// The key that signed the request.
+    access_key_id: String,
+}
+
+/// Answers one request.
+pub(crate) async fn answer(front: Arc<Front>, mut request: Request<Body>) -> Response {
+    let mut call = Call {
+        id: uuid::Uuid::new_v4().to_string(),
+        begun: Instant::now(),
+        operation: None,
+        access_key_id: String::new(),
+    };
+    let checked = front.hosts.check(&mut request);
+    let (parts, body) = request.into_parts();
+    if checked.is_ok()
+        && let Some(response) = health::answer(&front.accounts, &parts).await
+    {
+        return response;
+    }
+    let result = match checked {
+        Ok(()) => serve(&front, &parts, body, &mut call).await,
+        Err(refused) => Err(refused.into()),
+    };
+    note(&front, &call, &parts, result.as_ref().err());
+    respond(result, &call.id)
+}
+
+async fn serve(
+    front: &Arc<Front>,
+    parts: &Parts,
+    body: Body,
+    call: &mut Call,
+) -> Result<Vec<u8>, ServiceError> {
     let body = read(body).await?;
     if parts.method != Method::POST {
         let method = &parts.method;
@@ -47,8 +88,18 @@ async fn serve(service: &Arc<Service>, parts: &Parts, body: Body) -> Result<Vec<
         )));
     }
     // Clients sign by the system's clock, whatever the service's own clock shows.
-    service.verifier.verify(parts, &body, Timestamp::now())?;
-    ops::serve(service, route::operation(&parts.headers)?, body).await
+    let access_key_id = front.verifier.verify(parts, &body, Timestamp::now())?;
+    access_key_id.clone_into(&mut call.access_key_id);
+    // The key may have been revoked since its signature was checked.
+    let key = front.keys.get(access_key_id).ok_or(sigv4::SignatureError::UnknownKey)?;
+    if front.throttle.as_ref().is_some_and(|throttle| !throttle.admit(access_key_id)) {
+        return Err(ServiceError::Throttled);
+    }
+    let operation = route::operation(&parts.headers)?;
+    call.operation = Some(operation);
+    let service = front.accounts.get(&key.account_id).ok_or(ServiceError::Busy)?;
+    access::check(&service, &key, operation, &body).await?;
+    ops::serve(&service, operation, body).await
 }
 
 async fn read(body: Body) -> Result<Bytes, ServiceError> {
@@ -85,21 +136,39 @@ fn respond(result: Result<Vec<u8>, ServiceError>, request_id: &str) -> Response 
     response
 }
 
-fn log(error: &ServiceError, parts: &Parts, request_id: &str) {
+/// Counts the request, and writes its lines of the log.
+fn note(front: &Front, call: &Call, parts: &Parts, error: Option<&ServiceError>) {
+    // The name of an operation that does not exist would be a label that clients make up.
+    let operation = call.operation.map_or("none", Operation::as_str);
+    let result = error.map_or("ok", ServiceError::code);
+    let time = call.begun.elapsed();
+    let is_long_poll = call.operation == Some(Operation::PollForTask);
+    front.metrics.count_request(operation, result, (!is_long_poll).then_some(time));
     let target =
         parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let (id, key) = (call.id.as_str(), call.access_key_id.as_str());
     match error {
-        ServiceError::Internal(cause) => {
-            tracing::error!(request.id = request_id, request.target = target, "request failed: {cause:#}");
+        Some(ServiceError::Internal(cause)) => {
+            tracing::error!(request.id = id, request.target = target, "request failed: {cause:#}");
         }
-        _ => {
-            let code = error.code();
+        Some(error) => {
             tracing::debug!(
-                request.id = request_id,
+                request.id = id,
                 request.target = target,
-                error.code = code,
+                error.code = result,
                 "refused: {error}"
             );
         }
+        None => {}
+    }
+    if front.logs_access {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(
+            request.id = id,
+            request.operation = operation,
+            request.key = key,
+            request.millis = millis,
+            "{result}"
+        );
     }
 }

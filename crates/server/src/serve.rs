@@ -4,87 +4,116 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::body::Body;
+use http::Request;
 use http_front::Limits;
 use sigv4::Verifier;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::{Accounts, Shared};
 use crate::config::Config;
-use crate::driver::{Buckets, Driver, Tables, Topic};
-use crate::request;
-use crate::service::{Service, user_id};
+use crate::keys::SigningKeys;
+use crate::metrics::Metrics;
+use crate::request::{self, Front};
+use crate::scrape;
+use crate::throttle::Throttle;
 
 /// The signing name of the service.
 const SERVICE: &str = "datapipeline";
 /// How long requests and background work that are under way at a shutdown may take.
 const DRAIN_WAIT: Duration = Duration::from_secs(2);
 
-/// Serves the Data Pipeline API on `listener` until `shutdown`, and continues open runs.
+/// Serves the Data Pipeline API on `listener` until `shutdown`, and continues open runs of every account that has a key.
 ///
 /// A shutdown ends long polls at once. Every change is saved before it is answered, so a shutdown loses nothing.
 ///
 /// # Errors
 ///
-/// If the store cannot be opened, the open runs cannot be recovered, or a background loop panics.
+/// If a store cannot be opened, open runs cannot be recovered, or a background loop panics.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let store = config.store.open().await.context("opening the pipeline store")?;
-    let driver = Arc::new(Driver::new(store, config.now).telling(config.run_ended));
-    driver.recover(config.own_runners.as_deref()).await.context("recovering unfinished runs")?;
-    let has_dynamodb = config.dynamodb.is_some();
-    let mut background =
-        start_loops(&driver, config.clock_set, config.sns, config.s3, config.dynamodb, &shutdown);
-    background.spawn(Arc::clone(&driver).let_runs_expire(config.keep_runs, shutdown.clone()));
-    background.spawn(Arc::clone(&driver).keep_machines(config.host.clone(), shutdown.clone()));
-    let limits = Limits { drain_wait: DRAIN_WAIT, ..config.limits };
-    let user_id = user_id(config.credentials.first().map_or("", |first| first.access_key_id.as_str()));
-    let service = Arc::new(Service {
-        driver,
-        verifier: Verifier::new(config.region, SERVICE, config.credentials),
-        hosts: config.hosts,
-        account_id: config.account_id,
-        user_id,
-        has_dynamodb,
+    let metrics = Arc::new(Metrics::default());
+    let shared = Shared {
+        store: config.store,
+        first_account: config.account_id.clone(),
+        sns: config.sns,
+        s3: config.s3,
+        dynamodb: config.dynamodb,
         host: config.host,
+        own_runners: config.own_runners,
+        keep_runs: config.keep_runs,
+        now: config.now,
+        clock_set: config.clock_set,
+        run_ended: config.run_ended,
         poll_wait: config.poll_wait,
+        metrics: Arc::clone(&metrics),
         shutdown: shutdown.clone(),
         operations: TaskTracker::new(),
+    };
+    let front = Arc::new(Front {
+        accounts: Accounts::new(shared),
+        verifier: Verifier::new(config.region, SERVICE, SigningKeys(Arc::clone(&config.keys))),
+        keys: config.keys,
+        hosts: config.hosts,
+        throttle: config.rate.map(Throttle::new),
+        metrics,
+        logs_access: config.logs_access,
     });
-    let answering = Arc::clone(&service);
+    let mut background = JoinSet::new();
+    front.accounts.start(&config.account_id, &mut background).await?;
+    for account in front.keys.accounts() {
+        front
+            .accounts
+            .start(&account, &mut background)
+            .await
+            .with_context(|| format!("account {account}"))?;
+    }
+    let limits = Limits { drain_wait: DRAIN_WAIT, ..config.limits };
+    if let Some(listener) = config.metrics {
+        let (front, shutdown) = (Arc::clone(&front), shutdown.clone());
+        let answer = move |request: Request<Body>| scrape::answer(Arc::clone(&front), request);
+        background.spawn(http_front::serve(listener, limits, shutdown, answer, request::full));
+    }
+    let answering = Arc::clone(&front);
     let answer = move |request| request::answer(Arc::clone(&answering), request);
-    let served = tokio::select! {
-        () = http_front::serve(listener, limits, shutdown.clone(), answer, request::full) => Ok(()),
-        // Without its background loops, the service would neither retry nor time out nor notify. It stops instead.
-        Some(Err(panic)) = background.join_next() => Err(panic).context("a background loop panicked"),
+    let stop = shutdown.clone();
+    let mut served = tokio::spawn(async move {
+        match config.tls {
+            Some(tls) => http_front::serve_tls(listener, tls, limits, stop, answer, request::full).await,
+            None => http_front::serve(listener, limits, stop, answer, request::full).await,
+        }
+    });
+    if let Some(started) = config.started {
+        // Nobody needs to listen.
+        let _ = started.send(());
+    }
+    let ended = loop {
+        tokio::select! {
+            served = &mut served => break served.context("the endpoint panicked"),
+            // Without its background loops, the service would neither retry nor time out nor notify. It stops instead.
+            Some(Err(panic)) = background.join_next() => break Err(panic).context("a background loop panicked"),
+            () = front.keys.replaced() => start_new_accounts(&front, &mut background).await,
+        }
     };
     shutdown.cancel();
-    service.operations.close();
     let loops_end = async { while background.join_next().await.is_some() {} };
-    let ended = async { tokio::join!(loops_end, service.operations.wait()) };
-    if tokio::time::timeout(DRAIN_WAIT, ended).await.is_err() {
+    let all_end = async { tokio::join!(loops_end, front.accounts.finish()) };
+    if tokio::time::timeout(DRAIN_WAIT, all_end).await.is_err() {
         tracing::warn!("stopped while work was under way; the work continues at the next start");
     }
-    served
+    ended
 }
 
-/// Starts the background loops of a driver that has recovered. They end at `shutdown`.
-pub(crate) fn start_loops(
-    driver: &Arc<Driver>,
-    clock_set: Arc<Notify>,
-    sns: Option<impl Topic>,
-    s3: Option<impl Buckets>,
-    dynamodb: Option<impl Tables>,
-    shutdown: &CancellationToken,
-) -> JoinSet<()> {
-    let mut background = JoinSet::new();
-    background.spawn({
-        let (driver, shutdown) = (Arc::clone(driver), shutdown.clone());
-        async move { driver.keep_time(clock_set, shutdown).await }
-    });
-    background.spawn(Arc::clone(driver).publish_notices(sns, shutdown.clone()));
-    background.spawn(Arc::clone(driver).share_store(shutdown.clone()));
-    background.spawn(Arc::clone(driver).check_preconditions(s3, dynamodb, shutdown.clone()));
-    background
+/// Starts the accounts that the keys name now and did not name before. A failure of one does not stop the others.
+async fn start_new_accounts(front: &Front, background: &mut JoinSet<()>) {
+    for account in front.keys.accounts() {
+        if let Err(error) = front.accounts.start(&account, background).await {
+            tracing::error!(
+                account,
+                "the account cannot start; change the file of keys to try again: {error:#}"
+            );
+        }
+    }
 }

@@ -17,10 +17,17 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Returns the secret key that belongs to an access key id, or `None` if the id is unknown.
-pub(crate) fn secret_of<'a>(known: &'a [Credentials], access_key_id: &str) -> Option<&'a str> {
-    let found = known.iter().find(|credentials| credentials.access_key_id == access_key_id);
-    found.map(|credentials| credentials.secret_access_key.as_str())
+/// The keys that an endpoint knows. They may change while the endpoint runs.
+pub trait KnownKeys: Send + Sync {
+    /// Returns the secret key that belongs to an access key id, or `None` if the id is unknown.
+    fn secret_of(&self, access_key_id: &str) -> Option<String>;
+}
+
+impl KnownKeys for Vec<Credentials> {
+    fn secret_of(&self, access_key_id: &str) -> Option<String> {
+        let found = self.iter().find(|credentials| credentials.access_key_id == access_key_id);
+        found.map(|credentials| credentials.secret_access_key.clone())
+    }
 }
 
 #[cfg(test)]

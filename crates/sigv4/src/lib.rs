@@ -18,6 +18,6 @@ mod scope;
 mod verifier;
 
 pub use canonical::{PATH, VALUE};
-pub use credentials::Credentials;
+pub use credentials::{Credentials, KnownKeys};
 pub use error::SignatureError;
 pub use verifier::Verifier;

@@ -1,5 +1,7 @@
 //! The check of requests whose body has been read, which are signed in the `Authorization` header.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use http::request::Parts;
 use jiff::Timestamp;
@@ -8,27 +10,31 @@ use sha2::{Digest, Sha256};
 
 use crate::authorization::Authorization;
 use crate::canonical::{self, CanonicalRequest, PATH};
-use crate::credentials::{Credentials, secret_of};
+use crate::credentials::KnownKeys;
 use crate::date::{ALLOWED_SKEW_MINUTES, DateError, RequestDate, allowed_skew, basic};
 use crate::error::SignatureError;
 use crate::key::{ALGORITHM, SigningKey, string_to_sign};
 use crate::scope::{Scope, TERMINATOR};
 
 /// Checks the signatures of requests to one service in one region.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Verifier {
     region: String,
     service: String,
-    credentials: Vec<Credentials>,
+    keys: Arc<dyn KnownKeys>,
 }
 
 impl Verifier {
     /// Returns a verifier for `service` (the signing name: `datapipeline`, `sns`) in `region`.
-    pub fn new(region: impl Into<String>, service: impl Into<String>, credentials: Vec<Credentials>) -> Self {
-        Self { region: region.into(), service: service.into(), credentials }
+    pub fn new(
+        region: impl Into<String>,
+        service: impl Into<String>,
+        keys: impl KnownKeys + 'static,
+    ) -> Self {
+        Self { region: region.into(), service: service.into(), keys: Arc::new(keys) }
     }
 
-    /// Checks that one of the credentials signed the request, within 15 minutes of `now`.
+    /// Checks that one of the known keys signed the request, within 15 minutes of `now`. Returns the id of that key.
     ///
     /// The signature must cover `host`, the date, and every header `x-amz-*` that the request has. `now` must be the time of
     /// the system's clock, even when a test sets the service's own clock, because clients sign with the system's time.
@@ -36,7 +42,12 @@ impl Verifier {
     /// # Errors
     ///
     /// [`SignatureError`] says which rule the request breaks.
-    pub fn verify(&self, parts: &Parts, body: &[u8], now: Timestamp) -> Result<(), SignatureError> {
+    pub fn verify<'a>(
+        &self,
+        parts: &'a Parts,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<&'a str, SignatureError> {
         let header = authorization_header(&parts.headers)?;
         let Some(parameters) = header.trim().strip_prefix(ALGORITHM).filter(|rest| rest.starts_with(' '))
         else {
@@ -56,7 +67,7 @@ impl Verifier {
         let signed = canonical::signed_headers(part("SignedHeaders")?);
         let signature = part("Signature")?;
         let date = request_date(&parts.headers)?;
-        let secret = secret_of(&self.credentials, scope.access_key_id).ok_or(SignatureError::UnknownKey)?;
+        let secret = self.keys.secret_of(scope.access_key_id).ok_or(SignatureError::UnknownKey)?;
         if parts.headers.contains_key("x-amz-security-token") {
             return Err(SignatureError::UnknownKey);
         }
@@ -72,8 +83,8 @@ impl Verifier {
             payload: &payload_hash(&parts.headers, body)?,
         };
         let text = string_to_sign(&date.text, scope.text, &request.to_bytes());
-        let key = SigningKey::new(secret, &scope);
-        key.has_signed(&text, signature).then_some(()).ok_or_else(does_not_match)
+        let key = SigningKey::new(&secret, &scope);
+        key.has_signed(&text, signature).then_some(scope.access_key_id).ok_or_else(does_not_match)
     }
 
     fn check_scope(&self, scope: &Scope<'_>, date: &str) -> Result<(), SignatureError> {
@@ -190,6 +201,8 @@ fn does_not_match() -> SignatureError {
 mod tests {
     use http::Request;
 
+    use crate::Credentials;
+
     use super::*;
 
     /// The date of the requests in AWS's own test suite; the key and the scope below are from there, too.
@@ -227,7 +240,9 @@ mod tests {
 
     #[test]
     fn the_published_example_is_accepted() {
-        verifier().verify(&request(&with_signature(GOOD)), b"", now()).expect("the signature is AWS's own");
+        let parts = request(&with_signature(GOOD));
+        let key = verifier().verify(&parts, b"", now());
+        assert_eq!(key.expect("the signature is AWS's own"), "AKIDEXAMPLE");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use definition::status::Status;
 use definition::{Definition, ObjectId};
 use engine::{
     Attempt, Effect, Header, Instance, InstanceId, Notice, PipelineId, Run, RunId, Step, WorkerGroup,
@@ -119,6 +120,13 @@ impl Batch {
     /// Returns the runs that the batch changes or adds.
     pub fn runs(&self) -> impl Iterator<Item = (&PipelineId, &RunId)> {
         self.runs.iter().map(|change| (&change.header.pipeline, &change.header.id))
+    }
+
+    /// Returns the statuses of the changed attempts that have ended.
+    pub fn ended_attempts(&self) -> impl Iterator<Item = Status> {
+        let attempts = self.runs.iter().flat_map(|change| &change.attempts);
+        let ended = attempts.filter(|change| change.attempt.ended.is_some());
+        ended.map(|change| change.attempt.status.word())
     }
 
     /// Returns the notices that the batch adds.

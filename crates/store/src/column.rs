@@ -1,13 +1,13 @@
 //! Values of columns, which are the same in every database.
 
-use engine::{Header, time};
+use engine::{Header, WorkerGroup, time};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::batch::RunChange;
-use crate::{Batch, DeletedPipeline, Pipeline, StoreError};
+use crate::{Batch, DeletedPipeline, Pipeline, StoreError, Waiting};
 
 /// Returns `time` as whole seconds since 1970; fractions of a second are cut off.
 pub(crate) fn seconds(time: Timestamp) -> i64 {
@@ -45,6 +45,14 @@ pub(crate) fn deleted(at: i64, body: Option<&str>) -> Result<DeletedPipeline, St
     let at = Timestamp::from_second(at).unwrap_or_default();
     let pipeline = body.map(|body| read("a deleted pipeline", body)).transpose()?;
     Ok(DeletedPipeline { at, pipeline })
+}
+
+/// Returns the attempts that wait for a worker group. `oldest` is the time in the body of an attempt.
+///
+/// The databases compare these times as texts, so fractions of a second may be in the wrong order.
+pub(crate) fn waiting(group: &str, attempts: i64, oldest: &str) -> Result<Waiting, StoreError> {
+    let oldest = read("the time of a waiting attempt", &format!("\"{oldest}\""))?;
+    Ok(Waiting { group: WorkerGroup::from(group), attempts: u64::try_from(attempts).unwrap_or(0), oldest })
 }
 
 /// Returns the body of `value`, which is its JSON text; `what` names the value in an error.

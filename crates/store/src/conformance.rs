@@ -20,7 +20,7 @@ use jiff::Timestamp;
 
 use crate::{
     Batch, DefinitionVersion, Marker, Pipeline, Query, Selector, Sphere, Store, StoreError, Tag, TextField,
-    TimeField,
+    TimeField, Waiting,
 };
 
 pub(crate) use objects::*;

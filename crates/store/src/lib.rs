@@ -32,6 +32,17 @@ pub use postgres::{PostgresLocation, PostgresStore};
 pub use query::{Marker, Page, Query, Selector, Sphere, TextField, TimeField};
 pub use sqlite::SqliteStore;
 
+/// The attempts that the runners of a worker group may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The worker group.
+    pub group: WorkerGroup,
+    /// The number of attempts.
+    pub attempts: u64,
+    /// When the oldest of these attempts was made.
+    pub oldest: Timestamp,
+}
+
 /// Keeps pipelines, runs and pending notices.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -91,6 +102,9 @@ pub trait Store: Send + Sync + 'static {
         group: &WorkerGroup,
         limit: usize,
     ) -> Result<Vec<(PipelineId, AttemptId)>, StoreError>;
+
+    /// Returns the worker groups for which attempts wait, in the order of their names.
+    async fn waiting(&self) -> Result<Vec<Waiting>, StoreError>;
 
     /// Returns the run that holds the instance.
     async fn run_of(&self, pipeline: &PipelineId, instance: &InstanceId)

@@ -45,6 +45,24 @@ impl Location {
         }
     }
 
+    /// Returns the location beside this one that belongs to `account`: a file or schema whose name ends with the account.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Url`] if the name of the schema is too long for PostgreSQL.
+    pub fn of_account(&self, account: &str) -> Result<Self, StoreError> {
+        Ok(match self {
+            Self::Sqlite(path) => {
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+                let end = path.extension().map(|end| format!(".{}", end.to_string_lossy()));
+                Self::Sqlite(path.with_file_name(format!("{stem}-{account}{}", end.unwrap_or_default())))
+            }
+            Self::Postgres(location) => {
+                Self::Postgres(Box::new(location.of_account(account).map_err(StoreError::Url)?))
+            }
+        })
+    }
+
     /// Opens the store. Its file or schema is created or migrated as needed.
     ///
     /// # Errors
@@ -85,6 +103,21 @@ mod tests {
             Ok(location) => format!("{location:?}"),
             Err(error) => error.to_string(),
         }
+    }
+
+    #[test]
+    fn an_account_has_a_file_or_schema_beside_the_first_one() {
+        let of = |text: &str| Location::parse(text).and_then(|location| location.of_account("123456789012"));
+        let file = |text: &str| match of(text) {
+            Ok(Location::Sqlite(path)) => path.display().to_string(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(file("/var/lib/pipelines.db"), "/var/lib/pipelines-123456789012.db");
+        assert_eq!(file("pipelines"), "pipelines-123456789012");
+        let long = format!("postgres://me@host/p?schema={}", "s".repeat(60));
+        let Err(error) = of(&long) else { panic!("the name is too long") };
+        assert!(error.to_string().contains("at most 50 bytes"), "{error}");
+        assert!(of("postgres://me@host/p").is_ok());
     }
 
     #[test]

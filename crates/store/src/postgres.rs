@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use crate::column::{self, check_batch, check_pipeline, is_keepable};
 use crate::{
     Batch, DefinitionVersion, DeletedPipeline, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store,
-    StoreError,
+    StoreError, Waiting,
 };
 use messages::Messages;
 use session::{Sessions, is_contention};
@@ -147,6 +147,10 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> Result<Vec<(PipelineId, AttemptId)>, StoreError> {
         read::free(&self.sessions, group, limit).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        read::waiting(&self.sessions).await
     }
 
     async fn run_of(

@@ -23,7 +23,7 @@ use sqlite_writer::{Flusher, Undo, Writer};
 use crate::rows::RunRows;
 use crate::{
     Batch, DefinitionVersion, DeletedPipeline, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store,
-    StoreError,
+    StoreError, Waiting,
 };
 
 /// A store in one SQLite file.
@@ -208,6 +208,10 @@ impl Store for SqliteStore {
     ) -> Result<Vec<(PipelineId, AttemptId)>, StoreError> {
         let group = group.clone();
         self.run(move |connection| read::free(connection, &group, limit)).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        self.run(read::waiting).await
     }
 
     async fn run_of(

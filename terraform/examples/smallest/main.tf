@@ -15,7 +15,7 @@ module "downspout" {
 
   orchestrator_zip   = "${var.package_folder}/orchestrator.zip"
   worker_program     = "${var.package_folder}/ec2-worker"
-  server_program     = "${var.package_folder}/server"
+  engine_program     = "${var.package_folder}/downspout"
   definitions_folder = "${path.module}/../../../pipeline-definitions"
 
   deletion_protection = var.deletion_protection

@@ -22,7 +22,7 @@ resource "aws_secretsmanager_secret" "settings" {
 resource "aws_secretsmanager_secret_version" "settings" {
   secret_id = aws_secretsmanager_secret.settings.id
   secret_string = join("\n", [
-    "DOWNSPOUT_DATA=${local.data_url}",
+    "DOWNSPOUT_STORE=${local.data_url}",
     "DOWNSPOUT_ACCESS_KEY_ID=${var.access_key.id}",
     "DOWNSPOUT_SECRET_ACCESS_KEY=${var.access_key.secret}",
   ])
@@ -32,7 +32,7 @@ module "user_data" {
   source = "../user-data"
 
   program = var.program
-  unit    = file("${path.module}/../../../crates/server/systemd/server.service")
+  unit    = file("${path.module}/../../../crates/server/systemd/downspout.service")
   region  = data.aws_region.current.id
   environment = {
     AWS_REGION           = data.aws_region.current.id

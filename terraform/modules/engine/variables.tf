@@ -30,7 +30,7 @@ variable "instance_type" {
 }
 
 variable "program" {
-  description = "The program `server` in the artifacts bucket, as the module artifact describes it."
+  description = "The program `downspout` in the artifacts bucket, as the module artifact describes it."
   type        = object({ name = string, s3_uri = string, arn = string, sha256 = string })
 }
 

@@ -244,7 +244,7 @@ fn describe(definitions: &DefinitionSource) -> String {
 
 /// Returns a future that completes at the first SIGINT or SIGTERM. Fails if the handlers of the signals cannot be
 /// installed.
-fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+pub(super) fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {

@@ -39,6 +39,7 @@ pub use admin::DeadLetter;
 pub use config::{DefinitionSource, StackConfig};
 pub use data_dir::{DataDir, DataDirError};
 pub use endpoints::{Buckets, Endpoints, FILE_NAME};
+pub(crate) use keys::new_credentials;
 pub use ports::PortError;
 pub use retention::{KEEP_LEDGERS, KEEP_MAILS, Keep};
 pub use shipped::{SAMPLE_DAY, SAMPLES, Sample};

@@ -1,6 +1,7 @@
 //! One change of a pipeline: step its runs, save them with the pipeline, and carry out the effects.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use engine::{Effect, Event, Run, RunId, Step};
 use store::{Batch, StoreError};
@@ -164,9 +165,20 @@ impl Driver {
 
     /// Saves a change of a pipeline. When the save fails, the next use reads the pipeline again from the store.
     pub(crate) async fn save(&self, live: &mut PipelineGuard, batch: Batch) -> Result<(), StoreError> {
+        let ended: Vec<_> = batch.ended_attempts().collect();
+        let begun = Instant::now();
         let saved = self.store.save(batch.since(&live.pipeline.id, live.revision)).await;
+        let result = match &saved {
+            Ok(()) => "ok",
+            Err(error) if error.is_conflict() => "conflict",
+            Err(_) => "failed",
+        };
+        self.metrics.count_save(result, begun.elapsed());
         match &saved {
-            Ok(()) => live.revision += 1,
+            Ok(()) => {
+                live.revision += 1;
+                ended.into_iter().for_each(|status| self.metrics.count_attempt(status.as_str()));
+            }
             Err(error) => {
                 live.must_reload = true;
                 if !error.is_conflict() {
@@ -195,6 +207,7 @@ impl Driver {
                 Effect::Publish(_) => self.notices_pending.notify_one(),
                 Effect::Ended(outcome) => {
                     tracing::info!(pipeline.id = %pipeline, run.outcome = %outcome.word(), "a run ended");
+                    self.metrics.count_run(outcome.word().as_str());
                     self.tell_end(&live.pipeline.name);
                 }
             }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use store::{Pipeline, ScheduleSpan};
 
 use crate::error::ServiceError;
-use crate::service::Service;
+use crate::service::{Service, user_id};
 use crate::wire::check::Check;
 use crate::wire::object::{WireField, WireTag, read_ids};
 
@@ -117,6 +117,7 @@ fn fields(
     state: &str,
     health: Option<(Timestamp, &str)>,
 ) -> Vec<WireField> {
+    let user_id = user_id(&service.account_id);
     let mut fields = vec![
         WireField::string("@id", pipeline.id.as_str()),
         WireField::string("name", &pipeline.name),
@@ -124,9 +125,9 @@ fn fields(
         WireField::string("@pipelineState", state),
         WireField::string("@creationTime", time::wire(pipeline.created)),
         WireField::string("@sphere", "PIPELINE"),
-        WireField::string("@userId", &service.user_id),
+        WireField::string("@userId", &user_id),
         WireField::string("@accountId", &service.account_id),
-        WireField::string("pipelineCreator", &service.user_id),
+        WireField::string("pipelineCreator", &user_id),
     ];
     fields.extend(pipeline.description.as_ref().map(|text| WireField::string("description", text)));
     if pipeline.version > 0 {

@@ -11,7 +11,6 @@ mod management;
 mod notices;
 mod postgres;
 mod preconditions;
-mod program;
 mod resources;
 mod restart;
 mod retention;

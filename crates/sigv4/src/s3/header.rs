@@ -42,7 +42,7 @@ pub(super) fn verify(rules: &Rules, parts: &Parts, now: Timestamp) -> Result<Pay
         Refusal::invalid_request("Missing required header for this request: x-amz-content-sha256")
     })?;
     let kind = Stated::parse(stated)?;
-    let key = SigningKey::new(secret, &scope);
+    let key = SigningKey::new(&secret, &scope);
     let request = SignedRequest {
         parts,
         query: &canonical::query(parts.uri.query().unwrap_or_default(), None),

@@ -50,7 +50,7 @@ pub(super) fn verify(rules: &Rules, form: &SignedPolicy<'_>, now: Timestamp) -> 
     }
     let secret = rules.secret(&scope)?;
     no_token(form.has_token)?;
-    let key = SigningKey::new(secret, &scope);
+    let key = SigningKey::new(&secret, &scope);
     let is_signed = key.has_signed(form.policy.as_bytes(), form.signature);
     is_signed.then_some(()).ok_or_else(refusal::does_not_match)
 }

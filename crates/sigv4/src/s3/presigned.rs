@@ -54,7 +54,7 @@ pub(super) fn verify(rules: &Rules, parts: &Parts, now: Timestamp) -> Result<Pay
     let stated = stated.or_else(|| parameters.get("X-Amz-Content-Sha256").map(String::as_str));
     let stated = stated.unwrap_or("UNSIGNED-PAYLOAD");
     let kind = Stated::parse(stated)?;
-    let key = SigningKey::new(secret, &scope);
+    let key = SigningKey::new(&secret, &scope);
     let request = SignedRequest {
         parts,
         query: &canonical::query(query, Some("X-Amz-Signature")),

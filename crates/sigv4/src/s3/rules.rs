@@ -3,7 +3,7 @@
 use http::{HeaderMap, StatusCode};
 
 use super::refusal::{self, Refusal};
-use crate::credentials::{Credentials, secret_of};
+use crate::credentials::{Credentials, KnownKeys as _};
 use crate::scope::{Scope, TERMINATOR};
 
 /// The region of the endpoint, and the credentials that may sign.
@@ -21,8 +21,8 @@ pub(super) struct Place {
 
 impl Rules {
     /// Returns the secret that belongs to the access key id of the scope.
-    pub(super) fn secret(&self, scope: &Scope<'_>) -> Result<&str, Refusal> {
-        secret_of(&self.credentials, scope.access_key_id).ok_or_else(|| {
+    pub(super) fn secret(&self, scope: &Scope<'_>) -> Result<String, Refusal> {
+        self.credentials.secret_of(scope.access_key_id).ok_or_else(|| {
             let message = "The AWS Access Key Id you provided does not exist in our records.";
             Refusal::new(StatusCode::FORBIDDEN, "InvalidAccessKeyId", message)
         })

@@ -76,6 +76,8 @@ pub(crate) async fn free_attempts_are_those_that_may_be_taken(one: Arc<dyn Store
     let ids = [&run, &second].map(|run| (run.header().pipeline.clone(), first_offer(run)));
     assert_eq!(free(&group, 9).await, ids);
     assert_eq!(free(&group, 1).await, ids[..1]);
+    let waiting = async || other.waiting().await.unwrap();
+    assert_eq!(waiting().await, [Waiting { group: group.clone(), attempts: 2, oldest: now() }]);
     assert_eq!(free(&WorkerGroup::from("G"), 9).await, []);
     let save = async |run: &mut Run, event| {
         let step = run.step(event, now()).unwrap();
@@ -93,8 +95,10 @@ pub(crate) async fn free_attempts_are_those_that_may_be_taken(one: Arc<dyn Store
     save(&mut run, Event::Resumed { components: [component].into() }).await;
     assert_eq!(free(&group, 9).await, ids);
     save(&mut run, Event::RunCanceled { reason: "enough".to_owned() }).await;
+    assert_eq!(waiting().await, [Waiting { group: group.clone(), attempts: 1, oldest: now() }]);
     one.delete_pipeline(&PipelineId::from("df-2"), now()).await.unwrap();
     assert_eq!(free(&group, 9).await, []);
+    assert_eq!(waiting().await, []);
     assert_eq!(run.header().id, RunId::at(now()));
 }
 

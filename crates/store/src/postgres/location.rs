@@ -47,6 +47,18 @@ impl PostgresLocation {
         Ok(Self { database, schema })
     }
 
+    /// Returns the schema of `account` in the same database.
+    pub(crate) fn of_account(&self, account: &str) -> Result<Self, String> {
+        let schema = format!("{}_{account}", self.schema);
+        if schema.len() > LONGEST_NAME {
+            let most = LONGEST_NAME - account.len() - 1;
+            return Err(format!(
+                "names a schema to which the account does not fit: use at most {most} bytes"
+            ));
+        }
+        Ok(Self { schema, ..self.clone() })
+    }
+
     /// Returns the schema's name as SQL writes it.
     pub(super) fn quoted_schema(&self) -> String {
         format!("\"{}\"", self.schema.replace('"', "\"\""))

@@ -12,7 +12,7 @@ use crate::query::{after, one_more, page};
 use crate::rows::{InstanceRow, RunRows};
 use crate::{
     DefinitionVersion, DeletedPipeline, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError,
-    TextField, TimeField,
+    TextField, TimeField, Waiting,
 };
 
 /// Runs a statement whose rows have a body as their only column, and returns the bodies.
@@ -71,6 +71,13 @@ pub(super) async fn free(
         (PipelineId::from(row.get::<_, &str>(0)), AttemptId::from(row.get::<_, &str>(1)))
     };
     Ok(rows.iter().map(read).collect())
+}
+
+pub(super) async fn waiting(sessions: &Sessions) -> Result<Vec<Waiting>, StoreError> {
+    let sql = "SELECT offered_to, count(*), min(body::json ->> 'created') FROM attempts \
+               WHERE offered_to IS NOT NULL GROUP BY offered_to ORDER BY offered_to";
+    let rows = sessions.rows("counting waiting attempts", sql, &[]).await?;
+    rows.iter().map(|row| column::waiting(row.get(0), row.get(1), row.get(2))).collect()
 }
 
 pub(super) async fn deleted_pipeline(

@@ -11,7 +11,7 @@ use crate::query::{after, one_more, page, page_after, wide};
 use crate::rows::{InstanceRow, RunRows};
 use crate::{
     DefinitionVersion, DeletedPipeline, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError,
-    TextField, TimeField,
+    TextField, TimeField, Waiting,
 };
 
 fn one<T>(
@@ -73,6 +73,15 @@ pub(super) fn free(
         let (pipeline, attempt): (String, String) = (row.get(0)?, row.get(1)?);
         Ok((PipelineId::from(pipeline), AttemptId::from(attempt)))
     })
+}
+
+pub(super) fn waiting(connection: &Connection) -> Result<Vec<Waiting>, StoreError> {
+    let sql = "SELECT offered_to, count(*), min(body ->> '$.created') FROM attempts \
+               WHERE offered_to IS NOT NULL GROUP BY offered_to ORDER BY offered_to";
+    let rows: Vec<(String, i64, String)> = all(connection, "counting waiting attempts", sql, [], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
+    rows.into_iter().map(|(group, attempts, oldest)| column::waiting(&group, attempts, &oldest)).collect()
 }
 
 pub(super) fn deleted_pipeline(

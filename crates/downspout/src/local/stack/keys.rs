@@ -2,6 +2,7 @@
 
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
+use sigv4::Credentials;
 
 use super::data_dir::{DataDir, DataDirError, read_json, write_json};
 
@@ -25,13 +26,18 @@ impl Keys {
         if let Some(keys) = read_json(&file)? {
             return Ok(keys);
         }
-        let keys = Self {
-            access_key_id: format!("AKIA{}", random(ID_ALPHABET, 16)),
-            secret_access_key: random(SECRET_ALPHABET, 40),
-            postgres_password: random(SECRET_ALPHABET, 24),
-        };
+        let Credentials { access_key_id, secret_access_key } = new_credentials();
+        let keys = Self { access_key_id, secret_access_key, postgres_password: random(SECRET_ALPHABET, 24) };
         write_json(&file, &keys)?;
         Ok(keys)
+    }
+}
+
+/// Returns a new access key.
+pub(crate) fn new_credentials() -> Credentials {
+    Credentials {
+        access_key_id: format!("AKIA{}", random(ID_ALPHABET, 16)),
+        secret_access_key: random(SECRET_ALPHABET, 40),
     }
 }
 

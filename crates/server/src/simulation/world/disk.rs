@@ -9,7 +9,7 @@ use engine::{AttemptId, Header, InstanceId, Notice, NoticeId, PipelineId, Run, R
 use jiff::Timestamp;
 use store::{
     Batch, DefinitionVersion, DeletedPipeline, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store,
-    StoreError,
+    StoreError, Waiting,
 };
 use tokio::sync::{Mutex, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -250,6 +250,10 @@ impl Store for FaultyStore {
         limit: usize,
     ) -> Result<Vec<(PipelineId, AttemptId)>, StoreError> {
         self.read("listing free attempts", self.world.disk.free(group, limit)).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        self.read("counting waiting attempts", self.world.disk.waiting()).await
     }
 
     async fn unsettled_runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError> {

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Run;
-use http_front::Hosts;
-use sigv4::Verifier;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -14,8 +12,8 @@ use tokio_util::task::TaskTracker;
 use super::disk::FaultyStore;
 use super::edges::{FaultyBuckets, FaultyTopic};
 use super::{World, clock};
+use crate::background::start_loops;
 use crate::driver::Driver;
-use crate::serve::start_loops;
 use crate::service::Service;
 
 /// The beginning of the names of task runners that end with their server.
@@ -69,7 +67,9 @@ impl World {
         let (clock_set, shutdown) = (Arc::<Notify>::default(), CancellationToken::new());
         let topic = FaultyTopic { world: Arc::clone(self), died: died.clone() };
         let buckets = FaultyBuckets { world: Arc::clone(self), died: died.clone() };
-        let background = start_loops(
+        let mut background = JoinSet::new();
+        start_loops(
+            &mut background,
             &driver,
             Arc::clone(&clock_set),
             Some(topic),
@@ -79,10 +79,7 @@ impl World {
         );
         let service = Arc::new(Service {
             driver,
-            verifier: Verifier::new("us-east-1".to_owned(), "datapipeline", Vec::new()),
-            hosts: Hosts::default(),
             account_id: "000000000000".to_owned(),
-            user_id: String::new(),
             has_dynamodb: true,
             host: None,
             poll_wait: *self.dice.one_of(&[20, 85, 600, 600].map(Duration::from_secs)),

@@ -1,0 +1,83 @@
+//! What a key may do: every operation on the pipelines of its account, or only the work of some worker groups.
+//!
+//! A key for worker groups is meant for machines. Whoever finds it can take work of these groups, and cannot read or change
+//! anything else.
+
+use engine::{Run, TaskId};
+use serde::Deserialize;
+
+use crate::error::ServiceError;
+use crate::keys::AccessKey;
+use crate::ops::Operation;
+use crate::service::Service;
+
+/// The members of a request that say which worker group it is about.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Subject {
+    worker_group: Option<String>,
+    task_id: Option<String>,
+}
+
+/// Checks that `key` may make the call.
+///
+/// # Errors
+///
+/// [`ServiceError::AccessDenied`] if not. The error is the same for a task of another group and for a task that does not
+/// exist, so a key cannot find out which tasks there are.
+pub(crate) async fn check(
+    service: &Service,
+    key: &AccessKey,
+    operation: Operation,
+    body: &[u8],
+) -> Result<(), ServiceError> {
+    if key.worker_groups.is_empty() {
+        return Ok(());
+    }
+    let denied = |what: &str| {
+        let (id, groups) = (&key.access_key_id, key.worker_groups.join(", "));
+        let may =
+            format!("the access key {id} may only poll the worker groups {groups} and report on their tasks");
+        Err(ServiceError::AccessDenied(format!("{may}; it may not {what}")))
+    };
+    let is_own = |group: &str| key.worker_groups.iter().any(|own| own == group);
+    let subject: Subject = crate::wire::read(body)?;
+    match operation {
+        Operation::PollForTask | Operation::ReportTaskRunnerHeartbeat => match subject.worker_group {
+            Some(group) if !is_own(&group) => denied("use another group"),
+            _ => Ok(()),
+        },
+        Operation::ReportTaskProgress | Operation::SetTaskStatus => {
+            let task = subject.task_id.as_deref().and_then(TaskId::parse);
+            let may = match task {
+                Some(task) => is_task_of_group(service, &task, is_own).await?,
+                None => false,
+            };
+            if may { Ok(()) } else { denied("report on this task") }
+        }
+        other => denied(&format!("call {}", other.as_str())),
+    }
+}
+
+/// Returns whether a task was handed to a worker group for which `is_own` holds.
+///
+/// The tasks of a deleted pipeline count as such: the answer to a report then tells the worker that its task is canceled.
+async fn is_task_of_group(
+    service: &Service,
+    task: &TaskId,
+    is_own: impl Fn(&str) -> bool,
+) -> Result<bool, ServiceError> {
+    let driver = &service.driver;
+    let live = match driver.lock_pipeline(task.pipeline.as_str()).await {
+        Ok(live) => live,
+        Err(ServiceError::PipelineNotFound(_)) => return Ok(false),
+        Err(ServiceError::PipelineDeleted(_)) => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    let Some(id) = driver.run_of(&live, task.attempt.as_str()).await? else { return Ok(false) };
+    let has = |run: &Run| run.attempt(&task.attempt).is_some_and(|attempt| is_own(attempt.group.as_str()));
+    if let Some(run) = live.run(&id) {
+        return Ok(has(run));
+    }
+    Ok(driver.store.load_run(&live.pipeline.id, &id).await?.is_some_and(|run| has(&run)))
+}
