@@ -186,8 +186,7 @@ async fn sweep_set<E: Edges>(
     }
 }
 
-/// Returns whether the ledger says that nothing has to be done for these files now: they ran, or their set has a mark in the
-/// queue.
+/// Returns whether the ledger says that nothing has to be done for these files now: they ran, or their day has not come.
 fn is_settled(ledger: &Ledger, files: &[Listed], cap: Option<u32>, now: Timestamp) -> bool {
     let all = |known: &[crate::ledger::DroppedFile], may_be_newer: bool| {
         files.iter().all(|file| {
@@ -195,11 +194,9 @@ fn is_settled(ledger: &Ledger, files: &[Listed], cap: Option<u32>, now: Timestam
             known.is_some_and(|known| may_be_newer || file.modified <= known.modified)
         })
     };
-    if ledger.rerun.is_some() {
+    // The mark of a waiting set may be lost if another handler removes it at the moment in which the set is noted again.
+    if ledger.rerun.is_some() || ledger.next.is_some() {
         return false;
-    }
-    if let Some(next) = &ledger.next {
-        return all(&next.files, true);
     }
     let Some(head) = &ledger.head else { return false };
     match head.state {
