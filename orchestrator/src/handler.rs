@@ -129,7 +129,7 @@ async fn handle_message<E: Edges>(
             }
             Item::Arrival { .. } if guard.is_late(setup.now()) => Outcome::failed(OutOfTime.into()),
             Item::Arrival { bucket, key, at } => {
-                let mut arrived = handle_key(edges, setup, definitions, bucket, key).await;
+                let mut arrived = Box::pin(handle_key(edges, setup, definitions, bucket, key)).await;
                 for decision in &arrived.decisions {
                     arrived.metrics.count(decision, *at, setup.now());
                 }
@@ -162,7 +162,7 @@ async fn handle_key<E: Edges>(
         // Only sweeps need the time of the first sight. The time is stored while the set advances, so that the handler
         // does not take longer.
         let first_seen = first_seen::of(edges, setup, &set.name.definition);
-        let (decision, seen) = future::join(advance(edges, setup, set), first_seen).await;
+        let (decision, seen) = future::join(Box::pin(advance(edges, setup, set)), first_seen).await;
         decision.and_then(|decision| seen.map(|_| decision))
     }));
     let mut handled = Outcome::default();
@@ -176,6 +176,8 @@ async fn handle_key<E: Edges>(
 }
 
 /// Advances a set through steps 2 to 8, as far as possible at this moment.
+///
+/// The futures of the steps are boxed, because one inside the other they would not fit on the stack of a thread.
 pub(crate) async fn advance<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -> anyhow::Result<Decision> {
     for _ in 0..MAX_ROUNDS {
         // Step 2. The ledger for step 3 is read at the same time.
@@ -186,7 +188,7 @@ pub(crate) async fn advance<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -
             Found::Missing(keys) => return Ok(report::incomplete(&set.name, keys)),
             Found::TooMany(files) => return too_many(edges, setup, set, &files).await,
         };
-        match advance_whole(edges, setup, set, &content, entry).await? {
+        match Box::pin(advance_whole(edges, setup, set, &content, entry)).await? {
             Raced::Done(decision) => return Ok(decision),
             Raced::LedgerChanged => {}
         }
@@ -217,15 +219,13 @@ pub(crate) async fn advance_whole<E: Edges>(
     // Step 3.
     let Decided { step, entry, is_settled } = step::next(edges, setup, set, content, entry).await?;
     let (name, book) = (&set.name, &setup.book);
+    if is_settled && matches!(step, Step::Duplicate(_) | Step::NotNewer(_)) {
+        // Stores the progress, so that no handler has to ask the service again. A conflict does no harm, because the next
+        // handler can also ask.
+        let _ = book.put(edges, &entry, entry.ledger.clone()).await?;
+    }
     Ok(match step {
-        Step::Duplicate(reason) => {
-            if is_settled {
-                // Stores the progress, so that no handler has to ask the service again. A conflict does no harm,
-                // because the next handler can also ask.
-                let _ = book.put(edges, &entry, entry.ledger.clone()).await?;
-            }
-            Raced::Done(report::duplicate(name, reason, &entry.ledger))
-        }
+        Step::Duplicate(reason) => Raced::Done(report::duplicate(name, reason, &entry.ledger)),
         Step::NotNewer(old) => Raced::Done(report::not_newer(name, old)),
         Step::Deferred(until) => Raced::Done(report::deferred(name, until, &entry.ledger)),
         Step::Queued => Raced::Done(report::next(name, &entry.ledger)),
@@ -241,8 +241,10 @@ pub(crate) async fn advance_whole<E: Edges>(
             // The ledger was changed, by this handler or by another one. The next step depends on the new ledger.
             Raced::LedgerChanged
         }
-        Step::Claim => claim_and_start(edges, setup, set, content, entry, ClaimKind::New).await?,
-        Step::TakeOver => claim_and_start(edges, setup, set, content, entry, ClaimKind::TakeOver).await?,
+        Step::Claim => Box::pin(claim_and_start(edges, setup, set, content, entry, ClaimKind::New)).await?,
+        Step::TakeOver => {
+            Box::pin(claim_and_start(edges, setup, set, content, entry, ClaimKind::TakeOver)).await?
+        }
     })
 }
 
@@ -256,14 +258,14 @@ async fn claim_and_start<E: Edges>(
     kind: ClaimKind,
 ) -> anyhow::Result<Raced<Decision>> {
     // Steps 4 and 5.
-    let claimed = match claim::claim(edges, setup, set, content, entry, kind).await? {
+    let claimed = match Box::pin(claim::claim(edges, setup, set, content, entry, kind)).await? {
         Raced::Done(claimed) => claimed,
         Raced::LedgerChanged => return Ok(Raced::LedgerChanged),
     };
     Ok(Raced::Done(match claimed {
         Claimed::Ours(entry) => {
             // Steps 6 to 8.
-            let started = start::start(edges, setup, set, entry).await?;
+            let started = Box::pin(start::start(edges, setup, set, entry)).await?;
             report::started(&set.name, kind.reason(), &started.ledger)
         }
         Claimed::QueuedBehind(ahead) => {

@@ -22,7 +22,7 @@ const MAX_FAILURES: usize = 100;
 pub(crate) async fn start<E: Edges>(edges: &E, setup: &Setup, name: &str) -> anyhow::Result<SweepReport> {
     let definitions = loading::definitions(edges, setup).await?;
     let mut report = SweepReport::default();
-    start_into(edges, setup, &definitions, name, &mut report).await?;
+    Box::pin(start_into(edges, setup, &definitions, name, &mut report)).await?;
     Ok(report)
 }
 
@@ -35,7 +35,7 @@ pub(crate) async fn start_into<E: Edges>(
     report: &mut SweepReport,
 ) -> anyhow::Result<()> {
     let Some(sets) = SetsOf::definition(definitions, name)? else { return Ok(()) };
-    if let Err(error) = end_turn(edges, setup, &sets, name, report).await {
+    if let Err(error) = Box::pin(end_turn(edges, setup, &sets, name, report)).await {
         add_failure(report, name, &error);
     }
     let mut last: Option<String> = None;
@@ -47,7 +47,7 @@ pub(crate) async fn start_into<E: Edges>(
             if mark.due > setup.now() || report.failures.len() >= MAX_FAILURES {
                 return Ok(());
             }
-            match advance_marked(edges, setup, &sets, &mark).await {
+            match Box::pin(advance_marked(edges, setup, &sets, &mark)).await {
                 Ok(Some(decision)) => {
                     let is_at_work = matches!(
                         decision.verdict,
@@ -84,7 +84,7 @@ async fn end_turn<E: Edges>(
         matches!(head.state, HeadState::Claimed | HeadState::Created) && !head.is_leased(setup.now())
     });
     if is_abandoned && let Some(captures) = captures_of(&entry.ledger, sets.trigger()) {
-        let decision = advance(edges, setup, &sets.set(&entry.ledger.bucket, captures)).await?;
+        let decision = Box::pin(advance(edges, setup, &sets.set(&entry.ledger.bucket, captures))).await?;
         if decision.verdict == Verdict::Incomplete {
             give_up::of(edges, setup, setup.book.again(edges, &entry).await?).await?;
         }
@@ -119,7 +119,7 @@ async fn advance_marked<E: Edges>(
         queue::remove_key(edges, &setup.book, &mark.key).await;
         return Ok(None);
     };
-    let decision = advance(edges, setup, &set).await?;
+    let decision = Box::pin(advance(edges, setup, &set)).await?;
     let waits = match decision.verdict {
         Verdict::Started => {
             queue::remove_key(edges, &setup.book, &mark.key).await;

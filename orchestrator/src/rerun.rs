@@ -103,7 +103,7 @@ async fn rerun_set<E: Edges>(
     match note(edges, setup, set, force).await? {
         Noted::Refused(decision) => Ok(decision),
         // By one of its keys, the caller can ask what becomes of the set.
-        Noted::Wished(key) => Ok(Decision { key, ..advance(edges, setup, set).await? }),
+        Noted::Wished(key) => Ok(Decision { key, ..Box::pin(advance(edges, setup, set)).await? }),
     }
 }
 

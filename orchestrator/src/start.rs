@@ -27,17 +27,17 @@ pub(crate) async fn start<E: Edges>(
     claimed: Entry,
 ) -> anyhow::Result<Entry> {
     let started = match set.trigger.stale_runs {
-        StaleRuns::Keep => create_and_activate(edges, setup, set, &claimed).await,
+        StaleRuns::Keep => Box::pin(create_and_activate(edges, setup, set, &claimed)).await,
         // The new run starts only after the removal, because two runs would write the same tables.
         StaleRuns::Replace => {
-            let cleaned = cleaning::clean(edges, setup, set, true).await;
+            let cleaned = Box::pin(cleaning::clean(edges, setup, set, true)).await;
             cleaned.context("removing earlier pipelines")?;
-            create_and_activate(edges, setup, set, &claimed).await
+            Box::pin(create_and_activate(edges, setup, set, &claimed)).await
         }
         // Pipelines that have ended do not disturb a run, so the removal and the start go on at the same time.
         StaleRuns::Delete => {
-            let cleaning = cleaning::clean(edges, setup, set, false);
-            let starting = create_and_activate(edges, setup, set, &claimed);
+            let cleaning = Box::pin(cleaning::clean(edges, setup, set, false));
+            let starting = Box::pin(create_and_activate(edges, setup, set, &claimed));
             let (cleaned, started) = future::join(cleaning, starting).await;
             if let Err(error) = cleaned {
                 log::stale_kept(&set.name, &error);
@@ -45,7 +45,7 @@ pub(crate) async fn start<E: Edges>(
             match started {
                 // The account may have had no room for a pipeline until the stale ones were deleted.
                 Err(failure) if failure.is_refused_creation() => {
-                    create_and_activate(edges, setup, set, &claimed).await
+                    Box::pin(create_and_activate(edges, setup, set, &claimed)).await
                 }
                 started => started,
             }

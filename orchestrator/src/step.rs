@@ -56,7 +56,9 @@ pub(crate) async fn preview<E: Edges>(
 ) -> anyhow::Result<Step> {
     // The answer shows the state of the run, so the service is asked even if the step does not depend on it.
     let head = entry.ledger.head.as_ref().filter(|head| head.state == HeadState::Activated);
-    if let Some(id) = head.and_then(|head| head.pipeline_id.clone()) {
+    let id = head.and_then(|head| head.pipeline_id.as_deref());
+    let id = id.or_else(|| decide::pipeline_to_ask(&entry.ledger, content, setup.now()));
+    if let Some(id) = id.map(str::to_owned) {
         let progress = progress::of(edges, &id).await?;
         entry.ledger.settle_head(progress, setup.now());
     }

@@ -49,7 +49,7 @@ pub(crate) async fn sweep<E: Edges>(edges: &E, setup: &Setup, extent: Extent) ->
     let mut report = SweepReport::default();
     for file in &definitions.files {
         if let Err(error) =
-            sweep_definition(edges, setup, &definitions, &file.name, extent, &mut report).await
+            Box::pin(sweep_definition(edges, setup, &definitions, &file.name, extent, &mut report)).await
         {
             add_failure(&mut report, &file.name, &error);
         }
@@ -66,7 +66,7 @@ async fn sweep_definition<E: Edges>(
     report: &mut SweepReport,
 ) -> anyhow::Result<()> {
     let Some(sets) = SetsOf::definition(definitions, name)? else { return Ok(()) };
-    next_run::start_into(edges, setup, definitions, name, report).await?;
+    Box::pin(next_run::start_into(edges, setup, definitions, name, report)).await?;
     let Some(bucket) = setup.config.drop_bucket.as_deref() else { return Ok(()) };
     let first_seen = match sets.trigger().backfill {
         true => Timestamp::MIN,
@@ -77,7 +77,7 @@ async fn sweep_definition<E: Edges>(
     let mut pages = 0;
     loop {
         let (files, next) = keys_after(edges, bucket, &sets, after.as_deref()).await?;
-        sweep_files(edges, setup, &sets, bucket, files, first_seen, report).await?;
+        Box::pin(sweep_files(edges, setup, &sets, bucket, files, first_seen, report)).await?;
         after = next;
         pages += 1;
         if after.is_none() || (extent == Extent::Part && pages >= PAGES) {
@@ -140,7 +140,7 @@ async fn sweep_files<E: Edges>(
     for (set, files, entry) in found {
         let name = set.name.to_string();
         let swept = match entry {
-            Ok(entry) => sweep_set(edges, setup, &set, &files, entry, first_seen, report).await,
+            Ok(entry) => Box::pin(sweep_set(edges, setup, &set, &files, entry, first_seen, report)).await,
             Err(error) => Err(error),
         };
         match swept {
@@ -174,7 +174,7 @@ async fn sweep_set<E: Edges>(
         return Ok(None);
     }
     report.ended += usize::from(outcome::write(edges, setup, &mut entry).await?);
-    let decision = advance(edges, setup, set).await?;
+    let decision = Box::pin(advance(edges, setup, set)).await?;
     let first = files.iter().map(|file| file.modified).min();
     match (decision.verdict, first) {
         (Verdict::Incomplete, Some(first)) => {

@@ -6,12 +6,15 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
+use tokio::runtime::Runtime;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use crate::command::{self, Cli, LogArgs, LogFormat, exit};
+use crate::command::{self, Cli, Command, LogArgs, LogFormat, exit};
 
+/// The stack of each thread. A program that is not optimised needs more than the usual 2 MiB for the calls of AWS's SDK.
+const STACK_BYTES: usize = 8 << 20;
 /// How many files of the log stay.
 const LOG_FILES: usize = 14;
 
@@ -22,8 +25,7 @@ pub fn main() -> ExitCode {
     if let Err(error) = start_log(&cli) {
         return exit::report(&error).into();
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = match runtime {
+    let runtime = match runtime(&cli.command) {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&anyhow::Error::from(error).context("starting")).into(),
     };
@@ -31,6 +33,17 @@ pub fn main() -> ExitCode {
     // The limit lets the program end even if a thread still waits for standard input or for a slow disk.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     outcome.unwrap_or_else(|error| exit::report(&error)).into()
+}
+
+/// Returns the runtime of a command.
+fn runtime(command: &Command) -> std::io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all();
+    // The embedded PostgreSQL measures the stack of its thread, and starts only with the usual size.
+    if !matches!(command, Command::DatabaseServer(_)) {
+        builder.thread_stack_size(STACK_BYTES);
+    }
+    builder.build()
 }
 
 /// Starts the log. The error says that the file of the log cannot be written.
