@@ -21,7 +21,7 @@ use crate::content::Found;
 use crate::definitions::Definitions;
 use crate::event::{Item, Message};
 use crate::guard::{Guard, OutOfTime};
-use crate::ledger::{Content, DroppedFile};
+use crate::ledger::{Content, DroppedFile, Ledger, Next};
 use crate::metrics::Metrics;
 use crate::ports::Edges;
 use crate::raced::Raced;
@@ -219,10 +219,13 @@ pub(crate) async fn advance_whole<E: Edges>(
     // Step 3.
     let Decided { step, entry, is_settled } = step::next(edges, setup, set, content, entry).await?;
     let (name, book) = (&set.name, &setup.book);
-    if is_settled && matches!(step, Step::Duplicate(_) | Step::NotNewer(_)) {
-        // Stores the progress, so that no handler has to ask the service again. A conflict does no harm, because the next
-        // handler can also ask.
-        let _ = book.put(edges, &entry, entry.ledger.clone()).await?;
+    let has_gone = |next: &Next| next.run_key != content.run_key;
+    let next_has_gone = entry.ledger.next.as_ref().is_some_and(has_gone);
+    if (is_settled || next_has_gone) && matches!(step, Step::Duplicate(_) | Step::NotNewer(_)) {
+        // Stores the progress, so that no handler has to ask the service again, and forgets content that waited and is not in
+        // the bucket any more. A conflict does no harm, because the next handler can do the same.
+        let next = entry.ledger.next.clone().filter(|next| !has_gone(next));
+        let _ = book.put(edges, &entry, Ledger { next, ..entry.ledger.clone() }).await?;
     }
     Ok(match step {
         Step::Duplicate(reason) => Raced::Done(report::duplicate(name, reason, &entry.ledger)),

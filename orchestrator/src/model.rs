@@ -53,8 +53,10 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-/// Asserts that the last content of each whole set was run, and that the ledger's head says so.
-fn assert_all_sets_ran(world: &World) {
+/// Asserts that the last content of each whole set was started, and that the ledger's head says so. Returns the states of the
+/// heads.
+fn states_of_started_sets(world: &World) -> Vec<HeadState> {
+    let mut states = Vec::new();
     for day in 0..2 {
         let files: Option<Vec<_>> =
             ["a", "b"].iter().map(|name| world.listed("drop", &format!("in/{day}/{name}.csv"))).collect();
@@ -69,9 +71,10 @@ fn assert_all_sets_ran(world: &World) {
         let ledger: Ledger = serde_json::from_slice(&text).expect("the ledger reads");
         let head = ledger.head.expect("a whole set has a head");
         assert_eq!(head.run_key, content.run_key, "the head of {set} is not its content");
-        assert!(matches!(head.state, HeadState::Finished | HeadState::Failed), "{set} is {:?}", head.state);
         assert!(head.activated_at.is_some(), "{set} never started: {:?}", head.error);
+        states.push(head.state);
     }
+    states
 }
 
 /// Asserts that the same content ran again only after a failure, or after other content.
@@ -108,7 +111,14 @@ fn play(happenings: &[Happening], calm_down: fn(&mut Scene)) {
     }
     calm_down(&mut scene);
     assert_eq!(scene.world.violations(), Vec::<String>::new());
-    assert_all_sets_ran(&scene.world);
+    let is_known =
+        |state: &HeadState| matches!(state, HeadState::Finished | HeadState::Failed | HeadState::Activated);
+    let states = states_of_started_sets(&scene.world);
+    assert!(states.iter().all(is_known), "{states:?}");
+    // A race between two handlers may leave the outcome of a run unwritten until the next sweep.
+    scene.sweep_whole();
+    let states = states_of_started_sets(&scene.world);
+    assert!(!states.contains(&HeadState::Activated), "{states:?}");
     assert_no_content_ran_twice(&scene.world);
     assert_caps_hold(&scene.world);
 }

@@ -138,6 +138,10 @@ async fn advance_marked<E: Edges>(
     if decision.verdict == Verdict::Incomplete {
         give_up::of(edges, setup, setup.book.entry(edges, &set.name).await?).await?;
     }
+    if decision.verdict == Verdict::Duplicate {
+        // If another set took the turn before the handler of this set noted the start, nothing else names the run.
+        outcome::write(edges, setup, &mut setup.book.entry(edges, &set.name).await?).await?;
+    }
     // The handler that put a young mark may be about to write into the ledger that the set waits.
     let is_old = after(mark.put_at, setup.config.lease) <= setup.now();
     if !waits && is_old {

@@ -10,29 +10,33 @@ use crate::raced::Raced;
 use crate::report::log;
 use crate::setup::Setup;
 
+/// The number of tries to write an outcome. A try fails if another handler writes the ledger at the same time.
+const MAX_PUTS: usize = 8;
+
 /// Writes the outcome of the head's run into the ledger, if the run has ended. Returns whether the ledger was written.
+/// `entry` is the ledger afterwards.
 pub(crate) async fn write<E: Edges>(edges: &E, setup: &Setup, entry: &mut Entry) -> anyhow::Result<bool> {
-    let head = entry.ledger.head.as_ref().filter(|head| head.state == HeadState::Activated);
-    let Some(id) = head.and_then(|head| head.pipeline_id.clone()) else { return Ok(false) };
-    let progress = progress::of(edges, &id).await;
-    let progress = progress.with_context(|| format!("asking for the progress of {id}"))?;
-    let mut ledger = entry.ledger.clone();
-    ledger.settle_head(progress, setup.now());
-    if ledger == entry.ledger {
-        return Ok(false);
-    }
-    add_facts(edges, &id, &mut ledger).await;
-    match setup.book.put(edges, entry, ledger).await? {
-        Raced::Done(written) => {
-            *entry = written;
-            Ok(true)
+    for _ in 0..MAX_PUTS {
+        let head = entry.ledger.head.as_ref().filter(|head| head.state == HeadState::Activated);
+        let Some(id) = head.and_then(|head| head.pipeline_id.clone()) else { return Ok(false) };
+        let progress = progress::of(edges, &id).await;
+        let progress = progress.with_context(|| format!("asking for the progress of {id}"))?;
+        let mut ledger = entry.ledger.clone();
+        ledger.settle_head(progress, setup.now());
+        if ledger == entry.ledger {
+            return Ok(false);
         }
-        // Another handler works on the set, and the caller needs what that handler wrote.
-        Raced::LedgerChanged => {
-            *entry = setup.book.again(edges, entry).await?;
-            Ok(false)
+        add_facts(edges, &id, &mut ledger).await;
+        match setup.book.put(edges, entry, ledger).await? {
+            Raced::Done(written) => {
+                *entry = written;
+                return Ok(true);
+            }
+            Raced::LedgerChanged => *entry = setup.book.again(edges, entry).await?,
         }
     }
+    // The next sweep writes the outcome.
+    Ok(false)
 }
 
 /// Adds what the run of the pipeline `id` did to its head, if the run has ended. People miss these facts once the pipeline is

@@ -50,6 +50,8 @@ pub(crate) fn pipeline_to_ask<'a>(ledger: &'a Ledger, content: &Content, now: Ti
     let depends = match head.state {
         // The lease has ended, and only the service knows how far the start came.
         HeadState::Claimed | HeadState::Created => !head.is_leased(now),
+        // Other content waited for the end of this run and is gone again, so no later claim asks for the outcome.
+        HeadState::Activated if ledger.next.is_some() => true,
         HeadState::Activated => head.run_key != content.run_key || is_put_anew(head, content),
         HeadState::Finished | HeadState::Failed | HeadState::Deferred | HeadState::Superseded => false,
     };
