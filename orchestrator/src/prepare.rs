@@ -125,15 +125,15 @@ fn pinned(mut definition: Definition, trigger: &Trigger, drop: &DroppedSet<'_>, 
         match newest {
             Some(file) if reading.mode(trigger) != MatchMode::All => {
                 let path = format!("s3://{}/{}", drop.bucket, file.key);
-                node.set("filePath", &escaped(&path));
+                node.set("filePath", escaped(&path));
                 node.set("myETag", &file.etag);
             }
             _ => {
                 let manifest = manifest(drop, &files, book);
                 if let (Some(path), false) = (paths(&patterns, &reading, drop).next(), reading.is_directory) {
-                    node.set("filePath", &escaped(&path));
+                    node.set("filePath", escaped(&path));
                 }
-                node.set("myManifest", &escaped(&book.home.uri(&manifest.key)));
+                node.set("myManifest", escaped(&book.home.uri(&manifest.key)));
                 manifests.push(manifest);
             }
         }

@@ -65,7 +65,7 @@ mod tests {
         };
         let changed = instance("FAILED", Some("BadInput:ObjectChanged"));
         let rest = [instance("CASCADE_FAILED", None), instance("FINISHED", None)];
-        assert!(failed_of_input(&[&[changed.clone()], &rest[..]].concat()));
+        assert!(failed_of_input(&[std::slice::from_ref(&changed), &rest[..]].concat()));
         assert!(!failed_of_input(&rest));
         for other in [Some("BadInput:AllRejected"), None] {
             assert!(!failed_of_input(&[changed.clone(), instance("FAILED", other)]));

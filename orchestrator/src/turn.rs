@@ -83,7 +83,7 @@ pub(crate) async fn take<E: Edges>(
             RunBefore::Over(owner, entry) => {
                 // The claim itself writes the ledger of its own set.
                 if owner != set.name {
-                    leave(edges, setup, &owner, entry, other.generation).await?;
+                    leave(edges, setup, &owner, *entry, other.generation).await?;
                 }
                 Condition::Unchanged(etag)
             }
@@ -208,7 +208,7 @@ enum RunBefore {
     /// The claim has to wait for this run.
     Ahead(Ahead),
     /// The run is over, or was never started. The entry is that of the run's set.
-    Over(SetName, Entry),
+    Over(SetName, Box<Entry>),
 }
 
 /// Returns the run of the turn's claim, if the turn belongs to another claim and the run of that claim is not over.
@@ -229,14 +229,14 @@ async fn run_ahead<E: Edges>(
     let Some(head) = entry.ledger.heads().find(|head| head.generation == turn.generation) else {
         return Ok(match may_be_claimed {
             true => RunBefore::Ahead(Ahead { set: owner, pipeline_id: None }),
-            false => RunBefore::Over(owner, entry),
+            false => RunBefore::Over(owner, Box::new(entry)),
         });
     };
     let may_start = matches!(head.state, HeadState::Claimed | HeadState::Created);
     let is_starting = may_start && (may_be_claimed || head.is_leased(now));
     Ok(match is_starting || is_at_work(edges, setup, set, head, now).await? {
         true => RunBefore::Ahead(Ahead { set: owner, pipeline_id: head.pipeline_id.clone() }),
-        false => RunBefore::Over(owner, entry),
+        false => RunBefore::Over(owner, Box::new(entry)),
     })
 }
 

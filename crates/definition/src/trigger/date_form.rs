@@ -222,7 +222,7 @@ impl Element {
             Self::Month { .. } => {
                 let is_it =
                     |name: &&str| name.get(..3).is_some_and(|short| text[..3].eq_ignore_ascii_case(short));
-                numbers.of[1] = MONTHS.iter().position(|name| is_it(&name)).map(|at| at as u32 + 1);
+                numbers.of[1] = MONTHS.iter().position(is_it).map(|at| at as u32 + 1);
             }
         }
     }

@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use clap::Args;
+use jiff::Timestamp;
 use orchestrator::{Decision, History, PastRun};
 use serde::Serialize;
 
 use super::run_view::{self, RunView, ShownOutcome};
 use super::{Exit, output, running_stack, show};
+
+/// The state that is shown for a pipeline that was deleted.
+const DELETED: &str = "DELETED";
 
 /// Arguments of `runs`.
 #[derive(Debug, Args)]
@@ -32,8 +36,8 @@ struct Row {
     name: String,
     state: String,
     outcome: ShownOutcome,
-    activated: Option<jiff::Timestamp>,
-    ended: Option<jiff::Timestamp>,
+    activated: Option<Timestamp>,
+    ended: Option<Timestamp>,
     took: Option<String>,
     rows_loaded: u64,
     rows_rejected: u64,
@@ -62,7 +66,8 @@ pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit
         id.is_some_and(|id| runs.iter().all(|run| run.pipeline_id != id)) && past.activated.is_some()
     };
     rows.extend(history.runs.iter().filter(is_deleted).map(|past| (past.activated, past_row(past))));
-    rows.sort_by_key(|(created, _)| *created);
+    // The service tells times in whole seconds. Within a second, a deleted pipeline was there before those that still are.
+    rows.sort_by_key(|(created, row)| (created.map(Timestamp::as_second), row.state != DELETED, *created));
     let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
     if args.json {
         output::json(&rows)?;
@@ -117,7 +122,7 @@ fn past_row(past: &PastRun) -> Row {
     Row {
         pipeline_id: past.pipeline_id.clone().unwrap_or_default(),
         name: format!("{}/{}", past.definition, past.set),
-        state: "DELETED".to_owned(),
+        state: DELETED.to_owned(),
         outcome: match past.state.as_str() {
             "finished" => ShownOutcome::Finished,
             "failed" => ShownOutcome::Failed,

@@ -156,13 +156,16 @@ async fn a_full_endpoint_says_so_and_leaves_the_others_answering() {
     }
 }
 
+/// Makes the n-th piece of an endless form.
+type Piece<'a> = &'a dyn Fn(usize) -> Vec<u8>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_without_a_file_ends_before_it_fills_the_memory() {
     let endpoints = start(Limits::default()).await;
     let fields = |number: usize| {
         format!("--x\r\nContent-Disposition: form-data; name=\"f{number}\"\r\n\r\n\r\n").into_bytes()
     };
-    let endless: [(&str, &dyn Fn(usize) -> Vec<u8>); 2] =
+    let endless: [(&str, Piece<'_>); 2] =
         [("no boundary", &|_| vec![b'-'; 16 * 1024]), ("fields without values", &fields)];
     for (what, piece) in endless {
         let head =
