@@ -15,7 +15,7 @@ mod value;
 
 pub use budget::Budget;
 pub(crate) use functions::{FUNCTIONS, arity};
-pub(crate) use joda::is_pattern;
+pub(crate) use joda::{MONTHS, is_pattern};
 pub use joda_reading::unreadable;
 pub use parser::Name;
 pub use template::Template;

@@ -15,6 +15,6 @@ mod tls;
 pub use file_limit::raise_file_limit;
 pub use hosts::{HostError, Hosts, is_address, without_port};
 pub use limits::Limits;
-pub use serve::{serve, serve_tls};
+pub use serve::serve;
 pub use timed_body::SlowBody;
 pub use tls::{Tls, TlsError, TlsFiles};

@@ -18,39 +18,12 @@ use crate::tls::Tls;
 /// time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves the requests that arrive at `listener` with `answer`, until `shutdown`. Open requests then have
-/// [`Limits::drain_wait`] to finish.
+/// Serves the requests that arrive at `listener` with `answer`, over TLS if there is a certificate, until `shutdown`. Open
+/// requests then have [`Limits::drain_wait`] to finish.
 ///
-/// `full` makes the answer to a connection for which there is no place. AWS SDKs try again after status 503.
+/// `full` makes the answer to a connection for which there is no place. AWS SDKs try again after status 503. Over TLS, such a
+/// connection is closed without an answer.
 pub async fn serve<H, F>(
-    listener: TcpListener,
-    limits: Limits,
-    shutdown: CancellationToken,
-    answer: H,
-    full: fn() -> Response<String>,
-) where
-    H: Fn(Request<Body>) -> F + Clone + Send + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
-    accept_until(listener, None, limits, shutdown, answer, full).await;
-}
-
-/// Serves requests as [`serve`] does, over TLS. A connection for which there is no place is closed without an answer.
-pub async fn serve_tls<H, F>(
-    listener: TcpListener,
-    tls: Tls,
-    limits: Limits,
-    shutdown: CancellationToken,
-    answer: H,
-    full: fn() -> Response<String>,
-) where
-    H: Fn(Request<Body>) -> F + Clone + Send + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
-{
-    accept_until(listener, Some(tls), limits, shutdown, answer, full).await;
-}
-
-async fn accept_until<H, F>(
     listener: TcpListener,
     tls: Option<Tls>,
     limits: Limits,

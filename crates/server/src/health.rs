@@ -27,7 +27,7 @@ pub(crate) async fn answer(accounts: &Accounts, parts: &Parts) -> Option<Respons
 async fn ready(accounts: &Accounts) -> Response {
     for service in accounts.all() {
         if let Err(error) = service.driver.store.revision(&PipelineId::from(NO_PIPELINE)).await {
-            tracing::warn!(account = service.account_id, "not ready: {error}");
+            tracing::warn!(account = service.account_id, "not ready: {}", error.chain());
             return text(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n");
         }
     }

@@ -39,7 +39,7 @@ async fn text(front: &Front) -> Result<String, StatusCode> {
     let mut now = jiff::Timestamp::now();
     for service in front.accounts.all() {
         now = service.driver.now();
-        let groups = service.driver.store.waiting().await.map_err(|error| unavailable(&error))?;
+        let groups = service.driver.store.waiting().await.map_err(|error| unavailable(&error.chain()))?;
         waiting.extend(groups.into_iter().map(|waiting| WaitingGroup {
             account: service.account_id.clone(),
             group: waiting.group.to_string(),

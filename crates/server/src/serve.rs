@@ -74,17 +74,12 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     if let Some(listener) = config.metrics {
         let (front, shutdown) = (Arc::clone(&front), shutdown.clone());
         let answer = move |request: Request<Body>| scrape::answer(Arc::clone(&front), request);
-        background.spawn(http_front::serve(listener, limits, shutdown, answer, request::full));
+        background.spawn(http_front::serve(listener, None, limits, shutdown, answer, request::full));
     }
     let answering = Arc::clone(&front);
     let answer = move |request| request::answer(Arc::clone(&answering), request);
-    let stop = shutdown.clone();
-    let mut served = tokio::spawn(async move {
-        match config.tls {
-            Some(tls) => http_front::serve_tls(listener, tls, limits, stop, answer, request::full).await,
-            None => http_front::serve(listener, limits, stop, answer, request::full).await,
-        }
-    });
+    let served = http_front::serve(listener, config.tls, limits, shutdown.clone(), answer, request::full);
+    let mut served = tokio::spawn(served);
     if let Some(started) = config.started {
         // Nobody needs to listen.
         let _ = started.send(());
@@ -92,8 +87,11 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let ended = loop {
         tokio::select! {
             served = &mut served => break served.context("the endpoint panicked"),
-            // Without its background loops, the service would neither retry nor time out nor notify. It stops instead.
-            Some(Err(panic)) = background.join_next() => break Err(panic).context("a background loop panicked"),
+            // Without its background loops, the service would neither retry nor time out nor notify. It stops instead. A loop
+            // that has nothing to do, such as that of notices without a topic, ends at once.
+            Some(ended) = background.join_next() => if let Err(panic) = ended {
+                break Err(panic).context("a background loop panicked");
+            },
             () = front.keys.replaced() => start_new_accounts(&front, &mut background).await,
         }
     };

@@ -7,7 +7,8 @@ use jiff::{Zoned, civil::Weekday};
 
 use super::EvaluateError;
 
-const MONTHS: [&str; 12] = [
+/// The English names of the months. `MMM` is the first three letters.
+pub(crate) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",

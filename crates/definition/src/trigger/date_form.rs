@@ -5,23 +5,8 @@
 
 use jiff::civil::Date;
 
-use crate::expression::unreadable;
+use crate::expression::{MONTHS, unreadable};
 
-/// The English names of the months. `MMM` is the first three letters.
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 /// The letters of a date in a key, from the largest part to the smallest.
 const LETTERS: &str = "yMdHmsS";
 /// The century of a year of two digits. A key with an older year needs four digits.

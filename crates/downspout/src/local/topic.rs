@@ -118,7 +118,7 @@ pub async fn serve(
     // Also without an allowed address: a message for an address that is no longer allowed is dropped, and does not wait for ever.
     let web = tokio::spawn(web::run(Arc::clone(&topic), shutdown.clone()));
     let answer = move |request| answer_request(Arc::clone(&topic), request);
-    http_front::serve(listener, config.limits, shutdown, answer, response::full).await;
+    http_front::serve(listener, None, config.limits, shutdown, answer, response::full).await;
     web.await??;
     if let Some(sender) = sender {
         sender.await?;

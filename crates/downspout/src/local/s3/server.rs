@@ -59,7 +59,7 @@ impl LocalS3 {
             let front = Arc::clone(&front);
             async move { front.answer(request).await }
         };
-        http_front::serve(listener, limits, shutdown, answer, answers::full).await;
+        http_front::serve(listener, None, limits, shutdown, answer, answers::full).await;
         if expiring.await.is_err() {
             tracing::error!("the lifecycle rules of the buckets stopped to apply because of a panic");
         }

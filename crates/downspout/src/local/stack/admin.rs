@@ -110,7 +110,7 @@ pub(super) async fn serve(state: AdminState, listener: TcpListener, limits: Limi
         let answered = app.clone().oneshot(request);
         async move { answered.await.unwrap_or_else(|never| match never {}) }
     };
-    http_front::serve(listener, limits, stop, answer, full).await;
+    http_front::serve(listener, None, limits, stop, answer, full).await;
 }
 
 /// Returns the answer to a connection for which the endpoint has no place.
