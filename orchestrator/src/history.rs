@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::definitions::Definitions;
 use crate::ledger::Head;
 use crate::ports::{Depth, Edges, Listed};
-use crate::report::{Decision, Verdict};
+use crate::report::{self, Decision, Verdict};
 use crate::set_name::SetName;
 use crate::sets_of::SetsOf;
 use crate::setup::Setup;
@@ -117,22 +117,24 @@ async fn waiting<E: Edges>(
 ) -> anyhow::Result<Vec<Decision>> {
     let Ok(Some(sets)) = SetsOf::definition(definitions, name) else { return Ok(Vec::new()) };
     let sets = &sets;
-    let mut marks = Vec::new();
+    let (mut marks, mut last) = (Vec::new(), None::<String>);
     loop {
-        let page =
-            queue::page(edges, &setup.book, name, marks.last().map(|mark: &queue::Mark| mark.key.as_str()));
-        let page = page.await?;
-        if page.is_empty() || marks.len() >= limit {
+        let page = queue::page(edges, &setup.book, name, last.as_deref()).await?;
+        last = page.last;
+        if last.is_none() || marks.len() >= limit {
             break;
         }
-        marks.extend(page);
+        marks.extend(page.marks);
     }
     marks.truncate(limit);
     let decisions = marks.into_iter().map(|mark| async move {
         let waiting = queue::read(edges, &setup.book, &mark).await?;
         let captured = waiting.and_then(|file| Some((sets.trigger().captures(&file.key)?, file.bucket)));
         let Some((captures, bucket)) = captured else { return anyhow::Ok(None) };
-        status::of_set(edges, setup, &sets.set(&bucket, captures)).await.map(Some)
+        let set = sets.set(&bucket, captures);
+        // An unreadable set does not hide the others.
+        let decision = status::of_set(edges, setup, &set).await;
+        Ok(Some(decision.unwrap_or_else(|error| report::failed(&set.name, &error))))
     });
     let decisions: Vec<_> = stream::iter(decisions).buffered(READ_AT_ONCE).try_collect().await?;
     let mut waiting: Vec<Decision> = Vec::new();

@@ -40,10 +40,12 @@ pub(crate) async fn start_into<E: Edges>(
     }
     let mut last: Option<String> = None;
     loop {
-        let marks = queue::page(edges, &setup.book, name, last.as_deref()).await?;
-        let Some(mark) = marks.last() else { return Ok(()) };
-        last = Some(mark.key.clone());
-        for mark in marks {
+        let page = queue::page(edges, &setup.book, name, last.as_deref()).await?;
+        last = page.last;
+        if last.is_none() {
+            return Ok(());
+        }
+        for mark in page.marks {
             if mark.due > setup.now() || report.failures.len() >= MAX_FAILURES {
                 return Ok(());
             }

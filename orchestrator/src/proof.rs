@@ -74,7 +74,14 @@ async fn of_object<E: Edges>(
         Err(decision) => reasons.push(decision.reason),
         Ok(sets) => {
             for set in &sets {
-                let entry = setup.book.entry(edges, &set.name).await?;
+                let entry = match setup.book.entry(edges, &set.name).await {
+                    Ok(entry) => entry,
+                    // An unreadable ledger hides only its own set.
+                    Err(error) => {
+                        reasons.push(format!("{}: {error:#}", set.name));
+                        continue;
+                    }
+                };
                 let took = entry.ledger.heads().filter(|head| {
                     let has_it = head.files.iter().any(|file| file.key == key && file.etag == etag);
                     has_it && head.activated_at.is_some()

@@ -31,6 +31,14 @@ pub(crate) struct Mark {
     pub put_at: Timestamp,
 }
 
+/// A page of a queue.
+pub(crate) struct Page {
+    /// The marks of the page that can be read.
+    pub marks: Vec<Mark>,
+    /// The last key of the page, after which the next page begins; `None` if the queue ends here.
+    pub last: Option<String>,
+}
+
 /// The content of a mark: a file of the set, from whose key the captured values can be found again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Waiting {
@@ -83,14 +91,14 @@ pub(crate) async fn remove_key(storage: &impl Storage, book: &Book, key: &str) {
     }
 }
 
-/// Lists marks of a definition, those of the sets that may start first at the beginning. `after` is the key of the last
-/// mark of the page before.
+/// Lists marks of a definition, those of the sets that may start first at the beginning. `after` is the last key of the page
+/// before.
 pub(crate) async fn page(
     storage: &impl Storage,
     book: &Book,
     definition: &str,
     after: Option<&str>,
-) -> anyhow::Result<Vec<Mark>> {
+) -> anyhow::Result<Page> {
     let folder = folder(book, definition);
     let listed = storage.page(&book.home.bucket, &folder, after, PAGE).await;
     let listed = listed.with_context(|| format!("listing {folder}"))?;
@@ -100,7 +108,9 @@ pub(crate) async fn page(
         let set = SetName { definition: definition.to_owned(), id: set.to_owned() };
         Some(Mark { key, set, due, put_at })
     };
-    Ok(listed.into_iter().filter_map(|listed| mark(listed.key, listed.modified)).collect())
+    let last = listed.last().map(|listed| listed.key.clone());
+    let marks = listed.into_iter().filter_map(|listed| mark(listed.key, listed.modified)).collect();
+    Ok(Page { marks, last })
 }
 
 /// Reads what a mark says about its set. Returns `None` if the mark is gone or cannot be read.

@@ -1,4 +1,4 @@
-//! Forgets what is old: cap slots, notes about notices, and the ledgers of sets whose files are gone.
+//! Forgets what is old: cap slots, notes about notices, manifests, and the ledgers of sets whose files are gone.
 //!
 //! The ledger of a set is the only memory that its files ran. So it stays as long as one of the files is in the bucket,
 //! because a later sweep would run the files again otherwise.
@@ -49,7 +49,8 @@ async fn is_forgettable<E: Edges>(
         return Ok(true);
     }
     let Some((definition, rest)) = name.split_once('/') else { return Ok(false) };
-    if rest.starts_with("_notices/") {
+    // A rerun of the same files writes its manifest again.
+    if rest.starts_with("_notices/") || rest.starts_with("_manifests/") {
         return Ok(true);
     }
     let Some(set) = setup.book.set_of(definition, &listed.key) else { return Ok(false) };

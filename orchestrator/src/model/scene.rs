@@ -146,7 +146,16 @@ impl Scene {
 
     /// Returns the decisions about a key, which are made without a change.
     pub(super) fn status(&self, key: &str) -> Vec<Decision> {
-        let mut running = Box::pin(self.handlers[0].status_of("drop", key));
+        let key = key.to_owned();
+        self.answer(|handler| async move { handler.status_of("drop", &key).await })
+    }
+
+    /// Asks a handler a question to its end. No call fails meanwhile.
+    pub(super) fn answer<T, F: Future<Output = anyhow::Result<T>>>(
+        &self,
+        ask: impl FnOnce(Arc<Operations<WorldEdges>>) -> F,
+    ) -> T {
+        let mut running = Box::pin(ask(self.handler()));
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..100_000 {
             if let Poll::Ready(answer) = running.as_mut().poll(&mut context) {

@@ -127,7 +127,22 @@ fn an_unreadable_set_does_not_keep_the_sets_behind_it_waiting() {
         scene.deliver(1);
     }
     scene.world.put("definitions", "ledger/orders/day=1.json", "no ledger");
+    // More objects that are no marks than one listing reads.
+    for number in 0..60 {
+        scene.world.put("definitions", &format!("ledger/orders/_queue/00-{number:03}.txt"), "no mark");
+    }
     scene.world.put("definitions", "ledger/orders/_queue/0000000000000-day=9.json", "no mark");
+    let history = scene.answer(|handler| async move { handler.history(None, 10).await });
+    let reasons: Vec<_> =
+        history.waiting.iter().map(|set| (set.set.as_deref(), set.reason.as_str())).collect();
+    assert!(
+        matches!(reasons[..], [(Some("day=1"), why), (Some("day=2"), _)] if why.contains("day=1.json")),
+        "{reasons:?}"
+    );
+    let day = scene.world.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let proofs = scene.answer(|handler| async move { handler.proof(day).await });
+    let hidden = proofs.iter().filter(|proof| proof.reasons.iter().any(|why| why.contains("day=1.json")));
+    assert_eq!((proofs.len(), hidden.count()), (6, 2), "{proofs:#?}");
     scene.world.end_all_runs();
     scene.invoke(0, Call::StartNext);
     scene.run_out();
