@@ -245,6 +245,7 @@ try:
     answers = []
     poll = threading.Thread(target=lambda: answers.append(limited.poll_for_task(workerGroup="loaders")))
     poll.start()
+    until("the poll waits", lambda: numbers().get(("downspout_pollers", group)) == 1)
     server.send_signal(signal.SIGTERM)
     poll.join(LIMIT)
     assert server.wait(LIMIT) == 0

@@ -69,6 +69,13 @@ pub(crate) struct WaitingGroup {
     pub(crate) oldest: Timestamp,
 }
 
+/// The task runners of an account that wait for work of one worker group.
+pub(crate) struct PolledGroup {
+    pub(crate) account: String,
+    pub(crate) group: String,
+    pub(crate) pollers: usize,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self {
@@ -112,8 +119,13 @@ impl Metrics {
         self.attempts.get_or_create(&StatusLabels { status }).inc();
     }
 
-    /// Returns all numbers in the text form of OpenMetrics, with those of the waiting attempts at `now`.
-    pub(crate) fn text(&self, waiting: &[WaitingGroup], now: Timestamp) -> Result<String, fmt::Error> {
+    /// Returns all numbers in the text form of OpenMetrics, with those of the waiting attempts and pollers at `now`.
+    pub(crate) fn text(
+        &self,
+        waiting: &[WaitingGroup],
+        polled: &[PolledGroup],
+        now: Timestamp,
+    ) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("downspout");
         registry.register("requests", "Requests, by operation and result", self.requests.clone());
         registry.register(
@@ -138,6 +150,12 @@ impl Metrics {
             "Age of the attempt that has waited longest for a task runner",
             ages,
         );
+        let pollers = Family::<GroupLabels, Gauge>::default();
+        for PolledGroup { account, group, pollers: count } in polled {
+            let labels = GroupLabels { account: account.clone(), worker_group: group.clone() };
+            pollers.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
+        registry.register("pollers", "Task runners that wait for work at this server", pollers);
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(text)
@@ -163,13 +181,15 @@ mod tests {
             oldest: Timestamp::UNIX_EPOCH,
         };
         let now = Timestamp::from_second(90).expect("a time");
-        let text = metrics.text(&[waiting], now).expect("writes");
+        let polled = PolledGroup { account: "1".to_owned(), group: "g".to_owned(), pollers: 3 };
+        let text = metrics.text(&[waiting], &[polled], now).expect("writes");
         for line in [
             r#"downspout_requests_total{operation="ListPipelines",result="ok"} 1"#,
             r#"downspout_requests_total{operation="PollForTask",result="ThrottlingException"} 1"#,
             r#"downspout_request_seconds_count{operation="ListPipelines"} 1"#,
             r#"downspout_saves_total{result="ok"} 1"#,
             "downspout_save_seconds_count 1",
+            r#"downspout_pollers{account="1",worker_group="g"} 3"#,
             r#"downspout_runs_total{outcome="FINISHED"} 1"#,
             r#"downspout_attempts_total{status="FINISHED"} 1"#,
             r#"downspout_waiting_attempts{account="000000000000",worker_group="a \"group\""} 2"#,

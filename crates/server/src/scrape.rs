@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 
-use crate::metrics::WaitingGroup;
+use crate::metrics::{PolledGroup, WaitingGroup};
 use crate::request::Front;
 
 /// The media type of the text form of OpenMetrics.
@@ -35,7 +35,7 @@ async fn text(front: &Front) -> Result<String, StatusCode> {
         tracing::warn!("the metrics cannot be read: {error}");
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let mut waiting = Vec::new();
+    let (mut waiting, mut polled) = (Vec::new(), Vec::new());
     let mut now = jiff::Timestamp::now();
     for service in front.accounts.all() {
         now = service.driver.now();
@@ -46,6 +46,9 @@ async fn text(front: &Front) -> Result<String, StatusCode> {
             attempts: waiting.attempts,
             oldest: waiting.oldest,
         }));
+        polled.extend(service.driver.worker_groups.pollers().into_iter().map(|(group, pollers)| {
+            PolledGroup { account: service.account_id.clone(), group: group.to_string(), pollers }
+        }));
     }
-    front.metrics.text(&waiting, now).map_err(|error| unavailable(&error))
+    front.metrics.text(&waiting, &polled, now).map_err(|error| unavailable(&error))
 }

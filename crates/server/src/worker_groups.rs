@@ -82,12 +82,16 @@ impl WorkerGroups {
 
     /// Returns the groups that have a poller now.
     pub(crate) fn polled(&self) -> Vec<WorkerGroup> {
-        let is_polled = |group: &Group| group.pollers.load(Ordering::SeqCst) > 0;
-        let groups = lock(&self.groups);
-        let mut polled: Vec<_> =
-            groups.iter().filter(|(_, group)| is_polled(group)).map(|(name, _)| name.clone()).collect();
+        let mut polled: Vec<_> = self.pollers().into_iter().map(|(name, _)| name).collect();
         polled.sort_unstable();
         polled
+    }
+
+    /// Returns the number of pollers of each group that has one now.
+    pub(crate) fn pollers(&self) -> Vec<(WorkerGroup, usize)> {
+        let groups = lock(&self.groups);
+        let counted = groups.iter().map(|(name, group)| (name.clone(), group.pollers.load(Ordering::SeqCst)));
+        counted.filter(|(_, pollers)| *pollers > 0).collect()
     }
 
     /// Returns whether the group has no offers.
