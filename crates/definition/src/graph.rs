@@ -89,7 +89,7 @@ pub enum LineStyle {
     Forward,
     /// An arrow back to an earlier node: the objects of the cycle would wait for each other for ever.
     Cycle,
-    /// No arrow: a [`Shared`] in the box of the node that the link names replaces the edge.
+    /// No arrow. Instead, the box of the node that the link names shows a [`Shared`].
     Shared,
 }
 

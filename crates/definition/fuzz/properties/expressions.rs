@@ -55,7 +55,7 @@ fn preview(objects: &[PipelineObject], parameters: &Parameters, text: &str) {
             let known = preview().known(&object.id, text);
             assert!(
                 whole.is_none_or(|whole| whole == known),
-                "what is known as a whole is known in its parts"
+                "`known` must give the same text as `text` if every value is known"
             );
         }
     }

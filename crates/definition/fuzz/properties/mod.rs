@@ -1,4 +1,4 @@
-//! What must be true of every input, for the fuzzer and for the tests.
+//! The properties that every input must have. The fuzzer and the tests check them.
 
 pub(crate) mod expressions;
 pub(crate) mod file_form;

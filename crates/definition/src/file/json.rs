@@ -173,9 +173,9 @@ impl<'a> Reader<'a> {
                 Some("write text in straight double quotes")
             }
             ',' => Some("there is a comma too many, or a value is missing before it"),
-            _ if matches!(word.as_str(), "True" | "False" | "None" | "NaN") => {
-                Some("write true, false or null in lower case; as the value of a field, in double quotes")
-            }
+            _ if matches!(word.as_str(), "True" | "False" | "None" | "NaN") => Some(
+                "write true, false or null in lower case, and in double quotes if it is a value of a field",
+            ),
             _ if !word.is_empty() && !word.starts_with(|c: char| c.is_ascii_digit()) => {
                 Some("write text in double quotes")
             }

@@ -31,8 +31,8 @@ pub const MY_HEADER: Defaulted<bool> = boolean(
 pub const MY_DIALECT: Optional<MyDialect> = word(
     "myDialect",
     MyDialect::WORDS,
-    "Another way to read: auto finds separator, quote and escape; aws has backslashes and no quotes; xlsx is a \
-     workbook, json JSON lines or an array.",
+    "Another way to read the file: auto detects separator, quote and escape; aws escapes with backslashes and has no \
+     quotes; xlsx is a workbook; json is JSON lines or a JSON array.",
 )
 .typed();
 /// `mySkipLines`.
@@ -48,7 +48,7 @@ pub const MY_SKIP_FOOTER: Defaulted<u64> =
 /// `mySkipBlank`.
 pub const MY_SKIP_BLANK: Defaulted<bool> = boolean(
     "mySkipBlank",
-    "Whether lines without any value, as ,,, or only spaces, are left out. If not, they are rows of NULLs.",
+    "Whether lines without any value, such as ,,, or spaces alone, are left out. If not, they are rows of NULLs.",
 )
 .typed()
 .or("true");
@@ -63,7 +63,8 @@ pub const MY_MAX_RECORD_BYTES: Defaulted<u64> = integer(
 .or("64000000");
 const MY_QUOTE: FieldSpec = text(
     "myQuote",
-    "Character around values that contain special characters, or none. CSV and Custom: the quotation mark; TSV: none.",
+    "Character around values that contain special characters, or the word none. If missing: the quotation mark for \
+     CSV and Custom, none for TSV.",
 );
 const MY_ESCAPE_CHAR: FieldSpec =
     text("myEscapeChar", "Character before a character that must lose its special meaning.");
@@ -71,7 +72,7 @@ const MY_COMMENT: FieldSpec =
     text("myCommentPrefix", "Text at the start of lines that are left out, such as #.");
 const MY_ENCODING: FieldSpec = text(
     "myEncoding",
-    "Encoding of the file, such as windows-1252. A byte order mark at the start of the file comes first.",
+    "Encoding of the file, such as windows-1252. A byte order mark at the start of the file overrides it.",
 )
 .default("utf-8");
 const MY_SHEET: FieldSpec =

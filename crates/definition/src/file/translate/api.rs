@@ -1,6 +1,7 @@
 //! Elements in the API form inside a file: `"fields": [{"key": ..., "stringValue": ...}]`.
 //!
-//! Programs that call the API store such files. The CLI refuses them, so no file in the file form is misread.
+//! Programs that call the API write such files. The AWS CLI refuses these elements, so no valid file in the file form
+//! contains one by chance.
 
 use super::Translator;
 use crate::file::json::{Json, Member, Node};
@@ -25,7 +26,7 @@ pub(super) fn field(translator: &mut Translator, node: &Node<'_>) -> Option<Fiel
     Some(Field { key: translator.key(&key), value })
 }
 
-/// Returns the key of an item, also if the rest of the item cannot be read.
+/// Returns the key of an item, even if the rest of the item cannot be read.
 pub(super) fn key_of(node: &Node<'_>) -> Option<String> {
     let Json::Object(members) = &node.json else { return None };
     match &last(members, "key")?.json {

@@ -1,10 +1,10 @@
 //! The layer of each box, and the bends of lines that pass a layer.
 
-/// The maximum number of bends is this number for each box, and [`BENDS_AT_LEAST`] more. A line can bend in
-/// every layer that it passes. In a large graph the longest lines get no bends, because bends would outnumber
-/// everything else.
+/// A graph has at most this number of bends for each box, plus [`BENDS_AT_LEAST`]. A line can bend in every layer
+/// that it passes. In a large graph the longest lines get no bends, because bends would outnumber everything
+/// else.
 const BENDS_PER_BOX: usize = 6;
-/// The number of further bends, so that the limit does not affect small graphs.
+/// The number of bends that every graph may have, so that the limit does not affect small graphs.
 const BENDS_AT_LEAST: usize = 2_000;
 
 /// Boxes and bends by layer. A box or bend is named by an index: the boxes have the first indices, from 0, and
