@@ -112,8 +112,8 @@ impl ColumnType {
             "_money" | "_numeric" | "_float4" | "_float8" | "numrange" | "nummultirange" if built_in => {
                 Self::Numbers
             }
-            // An extension may define a type for which the empty text is a value, as hstore does. These types have
-            // none.
+            // The empty text may be a value of a type from an extension, such as hstore. It is not a value of these
+            // types of PostGIS.
             "geometry" | "geography" | "raster" => Self::Other,
             _ if !built_in && typtype == "b" && !name.starts_with('_') => Self::OtherText,
             _ if !built_in || typtype != "b" => Self::Other,

@@ -51,8 +51,8 @@ use waiting::Waiting;
 
 /// The largest size of a batch in encoded bytes. With batches of this size, the savepoints cost almost nothing.
 const LARGEST_BATCH: u64 = 32 * 1024 * 1024;
-/// The smallest size of a batch. After refused rows, batches are small, because the rows before a refused one are sent twice;
-/// they grow again with every batch that is accepted.
+/// The smallest size of a batch in encoded bytes. The size falls with each refused batch, because the rows of that
+/// batch are sent twice. It grows again with each accepted batch.
 const SMALLEST_BATCH: u64 = 512 * 1024;
 /// A load that has passed its limit of refused rows goes on only until it has collected this many of them for the
 /// quarantine file.
@@ -112,9 +112,10 @@ pub struct Loaded {
     pub rejected: u64,
     /// The records that were left out: blank lines, comments, and lines at the start and the end.
     pub skipped: u64,
-    /// The loaded rows in whose place another row of the same load stands, because an upsert found the same key.
+    /// The loaded rows that a later row of the same load replaced, because the load is an upsert and both rows have the
+    /// same key.
     pub replaced: u64,
-    /// The rows that the database has taken and not stored, because a trigger or the statement of the user leaves them out.
+    /// The rows that the database has accepted but not stored, because a trigger or the user's statement left them out.
     pub left_out: u64,
     /// The bytes read, unpacked.
     pub bytes: u64,
@@ -162,9 +163,9 @@ struct LoadTry<'a> {
     own_keys: Vec<String>,
     /// The rows that refer to rows of the table that were not loaded yet.
     waiting: Vec<Waiting>,
-    /// Whether the table had a file of this load already.
+    /// Whether a file of this load was skipped, because the table holds its rows already.
     has_earlier: bool,
-    /// Why the first file without rows cannot be loaded alone.
+    /// The error about the first file without rows. It fails the load only if no file has rows.
     empty: Option<Failure>,
     /// The next tables of the run, if it publishes its tables together.
     next_tables: NextTables,
@@ -172,7 +173,8 @@ struct LoadTry<'a> {
     batch_size: u64,
     /// The tables before the load, if the run publishes its tables together.
     before: Option<Before>,
-    /// The load whose rows, and later ones, the rows must not replace.
+    /// In a retry of refused rows: the load that refused them. The mended rows must not replace rows of this load or of
+    /// later transactions.
     protected: Option<WorkKey>,
 }
 
@@ -291,10 +293,11 @@ impl LoadTry<'_> {
                         self.fit(tx, table, source, fit).await?;
                     }
                     let way = self.way(table, &begin.layout)?;
-                    // A range of the file is read again as the whole file was read.
+                    // After a refused batch, a range of the file is read again. The range needs the dialect that was
+                    // found at the start of the file.
                     plan.dialect = begin.dialect;
-                    // It ends before the footer, so it has none. The lines at the start stay, because they shape the
-                    // text of a workbook, and a range after them does not skip lines again.
+                    // The range ends before the footer, so it must not leave out its own last records. `skip_lines`
+                    // stays: the text of a workbook depends on it, and a range that begins later skips no lines.
                     plan.dialect.skip_footer = 0;
                     plan.is_plain = begin.is_plain;
                     let writer = Writer::new(tx, table, begin.layout, way, self.loaded.rows > 0).await?;
@@ -328,8 +331,8 @@ impl LoadTry<'_> {
         Err(Failure::internal(READER_GONE))
     }
 
-    /// Returns whether the file is an object without bytes among several files. Such a file has no rows, and is no gzip
-    /// either.
+    /// Returns whether the file is an object of zero bytes among several files. The load skips such a file without
+    /// opening it, because zero bytes cannot be unpacked as gzip.
     fn is_empty_part(&mut self, source: &Source) -> bool {
         let Origin::Object(_, object) = &source.origin else { return false };
         let is_empty = self.load.sources.len() > 1 && object.etag.is_some() && object.size == 0;

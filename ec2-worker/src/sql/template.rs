@@ -23,7 +23,7 @@ pub struct SqlTemplateError {
 }
 
 impl SqlTemplate {
-    /// Cuts SQL at every `?` that is code. `??` is the question mark of an operator.
+    /// Cuts SQL at every `?` outside strings, quoted names and comments. `??` stands for the `?` of an operator.
     #[must_use]
     pub fn new(sql: &str) -> Self {
         let mut parts = vec![String::new()];
@@ -59,7 +59,7 @@ impl SqlTemplate {
 
     /// Appends the statement to `out`, with `values` in place of the placeholders, a semicolon and a line feed.
     ///
-    /// A value that is `None`, or for which `values` is too short, becomes NULL.
+    /// A placeholder becomes NULL if its value is `None` or if `values` is too short.
     pub fn fill(&self, values: &[Option<String>], out: &mut Vec<u8>) {
         for (index, part) in self.parts.iter().enumerate() {
             if index > 0 {

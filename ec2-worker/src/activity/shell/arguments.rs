@@ -25,13 +25,13 @@ pub(super) fn filled(
     for (index, argument) in shell.arguments.iter().enumerate() {
         let place = format!("object `{}`, field `scriptArgument`, value {}", context.component, index + 1);
         if argument.ends_with('\r') {
-            context.progress.note(format!("{place}: it ends in CR, which the command gets as it is written"));
+            context.progress.note(format!("{place}: it ends with a CR, which the command gets too"));
         }
         let mut text = OsString::with_capacity(argument.len());
         let mut rest = 0;
         for folder in folders_in(argument) {
             if !folder.has_braces {
-                let note = format!("{place}: write {folder} with its braces to give the command the folder");
+                let note = format!("{place}: only {folder}, with its braces, is replaced by the folder");
                 context.progress.note(note);
                 continue;
             }
