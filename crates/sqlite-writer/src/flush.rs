@@ -1,7 +1,7 @@
-//! Makes commits durable beside the work on the next group.
+//! Makes the commits of a group durable while the writer works on the next group.
 //!
 //! SQLite itself would flush before a commit returns, and the writer would wait meanwhile. With a flusher
-//! (`PRAGMA synchronous = NORMAL`), a commit only writes to the log; a thread of its own flushes the log and then answers
+//! (`PRAGMA synchronous = NORMAL`), a commit only writes to the log; a separate thread flushes the log and then answers
 //! the callers. Callers that only read wait too, since they may have read a commit that is not flushed yet. A database
 //! that is also read over other connections needs `synchronous = FULL` and no flusher: those connections would see commits
 //! that a power cut can still take back.
@@ -62,7 +62,7 @@ impl Flusher {
         self.broken.get()
     }
 
-    /// Hands a group to the thread. Blocks until the thread has answered the group before.
+    /// Hands a group to the thread. Blocks until the thread has answered the previous group.
     pub(crate) fn take(&self, group: Group) {
         // If the thread has panicked, dropping the jobs tells their callers that the writer is closed.
         let _ = self.groups.as_ref().map(|groups| groups.send(group));
@@ -89,9 +89,10 @@ fn answer_flushed(
             && group.has_written
             && let Err(error) = flush()
         {
-            // The system may have dropped the bytes that it could not write, and so spoiled all that follows in the log.
+            // The operating system may have dropped the bytes that it could not write. SQLite could then not read
+            // anything that follows them in the log.
             let message = format!(
-                "flushing the log of the data file: {error}; nothing more can be kept: restart the server"
+                "flushing the log of the data file: {error}; no further change can be saved: restart the server"
             );
             broken.get_or_init(|| Failure { message, is_full: false });
         }
@@ -122,7 +123,7 @@ mod tests {
         let (go, gone) = channel();
         let (write, written) = group(true);
         let (read, was_read) = group(false);
-        // The flush ends once, for the write, when it is told to.
+        // The flush for the write waits for `go`. The read needs no flush, so `go` is sent only once.
         let flusher = Flusher::start("flush", move || gone.recv().map_err(io::Error::other)).unwrap();
         flusher.take(write);
         let early = std::thread::scope(|scope| {

@@ -74,7 +74,8 @@ fn hidden(line: &str, is_secret: bool) -> String {
         shown.push_str(&without_words(before));
         let end = end_of(string);
         let (content, after) = string.split_at(end);
-        // The quotation mark must close a key. A value that is cut off may end at a quotation mark, too.
+        // A key needs the colon after its closing quotation mark, because a value that is cut off may also end at a
+        // quotation mark.
         let names_a_value = after.strip_prefix('"').is_some_and(|rest| rest.trim_start().starts_with(':'));
         let is_key = names_a_value && PLAIN_KEYS.contains(&content);
         if is_key || content.starts_with('*') || is_plain_expression(content) {

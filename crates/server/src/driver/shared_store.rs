@@ -33,8 +33,8 @@ const WAKE_AGAIN: Duration = Duration::from_secs(30);
 /// The limit of free attempts that are read at once. Most groups have fewer pollers than this at one server.
 const MOST_FREE: usize = 64;
 
-/// The worker groups that have more free attempts than pollers at this server, and of which the other servers are not
-/// told yet.
+/// The worker groups that have more free attempts than pollers at this server, and that the other servers have not been
+/// told of yet.
 #[derive(Default)]
 pub(super) struct SpareWork {
     groups: Mutex<HashSet<WorkerGroup>>,
@@ -93,8 +93,8 @@ impl Driver {
                 _ = ticks.tick() => self.take_over(&mut woken).await,
             };
             if let Err(error) = done {
-                // The next tick reads the work from the store.
-                tracing::warn!("the work of other servers cannot be read, trying again: {error}");
+                // Nothing is lost: at its next tick, each server reads the free work from the store.
+                tracing::warn!("work cannot be exchanged with the other servers, trying again: {error}");
             }
         }
     }
