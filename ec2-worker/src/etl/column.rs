@@ -47,8 +47,12 @@ pub enum ColumnType {
     Interval,
     /// An array or a range of numbers with fractions. Its values are sent as text.
     Numbers,
-    /// A composite type with a date or a time. Its values are sent as text.
-    Composite,
+    /// A type with dates or times somewhere inside, such as a composite type or an array of one. Its values are sent as
+    /// text.
+    WithMoments {
+        /// Whether all of them are of the type `date`, so that a time of day in a value would be lost.
+        only_dates: bool,
+    },
     /// A type without a binary encoder here. Its values are sent as text, and the database checks them.
     Other,
     /// As [`Self::Other`], but the empty text may be a value of the type.
@@ -85,8 +89,10 @@ pub struct Column {
     pub has_default: bool,
 }
 
-/// The `typtype` that our queries give to a composite type with a date or a time.
-pub const COMPOSITE_WITH_DATES: &str = "c with dates";
+/// The `typtype` that our queries give to a type with values of `date` inside, and of no other type of dates and times.
+pub const WITH_DATES: &str = "c with days";
+/// The `typtype` that our queries give to a type with other dates and times inside.
+pub const WITH_MOMENTS: &str = "c with times";
 
 impl ColumnType {
     /// Returns the column type for a type of PostgreSQL: from its name in `pg_type`, its `typtype`, whether it is in
@@ -98,7 +104,6 @@ impl ColumnType {
         let length = usize::try_from(modifier - 4).ok().filter(|n| *n > 0);
         match name {
             _ if typtype == "e" => Self::Enum,
-            _ if typtype == COMPOSITE_WITH_DATES => Self::Composite,
             "citext" => Self::Text(None),
             "_date" | "daterange" | "datemultirange" if built_in => Self::Each(MomentType::Date),
             "_timestamp" | "tsrange" | "tsmultirange" if built_in => Self::Each(MomentType::Timestamp),
@@ -112,6 +117,8 @@ impl ColumnType {
             "_money" | "_numeric" | "_float4" | "_float8" | "numrange" | "nummultirange" if built_in => {
                 Self::Numbers
             }
+            _ if typtype == WITH_DATES => Self::WithMoments { only_dates: true },
+            _ if typtype == WITH_MOMENTS => Self::WithMoments { only_dates: false },
             // The empty text may be a value of a type from an extension, such as hstore. It is not a value of these
             // types of PostGIS.
             "geometry" | "geography" | "raster" => Self::Other,
@@ -161,7 +168,7 @@ impl ColumnType {
                 | Self::Each(_)
                 | Self::Interval
                 | Self::Numbers
-                | Self::Composite
+                | Self::WithMoments { .. }
                 | Self::Other
                 | Self::OtherText
         )
@@ -182,7 +189,7 @@ impl ColumnType {
                 | Self::Money
                 | Self::Interval
                 | Self::Numbers
-                | Self::Composite
+                | Self::WithMoments { .. }
                 | Self::Other
                 | Self::OtherText
         )

@@ -79,7 +79,7 @@ fn encode(column: &Column, rules: &ColumnRules, text: &[u8], out: &mut Vec<u8>) 
         | ColumnType::Money
         | ColumnType::Interval
         | ColumnType::Numbers
-        | ColumnType::Composite
+        | ColumnType::WithMoments { .. }
         | ColumnType::Other
         | ColumnType::OtherText => sized(out, text),
     }
@@ -126,7 +126,9 @@ fn checked<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<C
         }
         ColumnType::Money => other::money(text).ok_or_else(refused)?,
         ColumnType::Interval => other::interval(text).ok_or_else(refused)?,
-        ColumnType::Composite => other::composite(text).ok_or_else(refused)?,
+        ColumnType::WithMoments { only_dates } => {
+            other::moments_inside(only_dates, text).ok_or_else(refused)?
+        }
         ColumnType::Enum | ColumnType::Numbers | ColumnType::Other | ColumnType::OtherText => {}
         ColumnType::Date
         | ColumnType::Timestamp

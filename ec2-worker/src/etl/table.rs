@@ -75,12 +75,28 @@ CROSS JOIN LATERAL (
     SELECT up.oid AS base, up.modifier, up.typnotnull AS strict FROM up ORDER BY up.depth DESC LIMIT 1
 ) r";
 
-/// The `typtype` of `b`, as [`ColumnType::of`] takes it.
+/// The `typtype` of `b`, as [`ColumnType::of`] takes it. A type that the loader does not know by its name, such as an array of
+/// composites, gets a class of its own if it has a date or a time anywhere inside. The catalogue names the range of a
+/// multirange since PostgreSQL 14; the detour by JSON lets older servers run the query, too.
 pub(super) const CLASS: &str = "
-CASE WHEN b.typtype = 'c' AND EXISTS (
-    SELECT FROM pg_catalog.pg_attribute x JOIN pg_catalog.pg_type y ON y.oid = x.atttypid
-    WHERE x.attrelid = b.typrelid AND x.attnum > 0 AND y.typcategory = 'D'
-) THEN 'c with dates' ELSE b.typtype::text END";
+CASE WHEN b.typtype = 'b' AND b.typcategory <> 'A' OR b.typtype = 'e' THEN b.typtype::text ELSE coalesce((
+    WITH RECURSIVE inside AS (
+        SELECT b.oid
+        UNION
+        SELECT part.oid FROM inside JOIN pg_catalog.pg_type w ON w.oid = inside.oid CROSS JOIN LATERAL (
+            SELECT w.typelem WHERE w.typcategory = 'A'
+            UNION ALL SELECT w.typbasetype WHERE w.typtype = 'd'
+            UNION ALL SELECT x.atttypid FROM pg_catalog.pg_attribute x
+                WHERE w.typtype = 'c' AND x.attrelid = w.typrelid AND x.attnum > 0 AND NOT x.attisdropped
+            UNION ALL SELECT g.rngsubtype FROM pg_catalog.pg_range g
+                WHERE w.typtype IN ('r', 'm')
+                AND (g.rngtypid = w.oid OR (to_jsonb(g) ->> 'rngmultitypid')::int8 = w.oid::int8)
+        ) part (oid)
+    )
+    SELECT CASE WHEN bool_and(y.oid = 'pg_catalog.date'::regtype) THEN 'c with days' ELSE 'c with times' END
+    FROM inside JOIN pg_catalog.pg_type y ON y.oid = inside.oid WHERE y.typtype = 'b' AND y.typcategory = 'D'
+    HAVING count(*) > 0
+), b.typtype::text) END";
 
 const COLUMNS: &str = "
 SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typname::text,

@@ -58,6 +58,12 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("interval[]", "{2 hours,\"1,5 hours\"}", "takes a decimal point, and no comma; write it so"),
     ("trip", "(05/06/2026,x)", "write dates in it as 2025-12-31"),
     ("trip", "(today,x)", "write dates in it as 2025-12-31"),
+    ("trip", "(2026-01-05 10:30,x)", "write dates in it as 2025-12-31"),
+    ("trip[]", "{\"(2026-01-05,x)\",\"(5/1/2026,x)\"}", "write dates in it as 2025-12-31"),
+    ("tour", "(\"(2026-01-05 10:30,x)\",2)", "write dates in it as 2025-12-31"),
+    ("tour[]", "{\"(\\\"(today,x)\\\",2)\"}", "write dates in it as 2025-12-31"),
+    ("day[]", "{2026-01-05,5.1.2026}", "write dates in it as 2025-12-31"),
+    ("stay", "[2026-01-05 10:30,tomorrow)", "write dates in it as 2025-12-31"),
     ("int4range", "[5,1)", "write the value as PostgreSQL reads its type"),
     ("mood", "great", "write the value as PostgreSQL reads its type"),
     ("bit(3)", "12", "write the value as PostgreSQL reads its type"),
@@ -72,7 +78,8 @@ const VALUES: &[(&str, &str, &str)] = &[
 #[tokio::test]
 async fn every_refusal_of_a_value_says_what_to_change() {
     let world = World::new(
-        "CREATE TYPE mood AS ENUM ('ok'); CREATE TYPE trip AS (day date, note text); CREATE DOMAIN positive AS int CHECK (value > 0); \
+        "CREATE TYPE mood AS ENUM ('ok'); CREATE TYPE trip AS (day date, note text); CREATE TYPE tour AS (first trip, trips int); \
+         CREATE DOMAIN day AS date; CREATE TYPE stay AS RANGE (subtype = timestamp); CREATE DOMAIN positive AS int CHECK (value > 0); \
          CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE t (v text)",
     )
     .await;

@@ -92,22 +92,42 @@ pub(super) fn interval(text: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Checks that no part of a composite value is a date that PostgreSQL would read by its settings or by the day of the load.
-pub(super) fn composite(text: &[u8]) -> Option<()> {
+/// Checks that no part of a value, such as an element of an array or a field of a composite value, is a date that PostgreSQL
+/// would read by its settings or by the day of the load. If the type holds dates alone (`only_dates`), also checks that no
+/// date has a time of day, which PostgreSQL would drop.
+pub(super) fn moments_inside(only_dates: bool, text: &[u8]) -> Option<()> {
     const WORDS: [&[u8]; 4] = [b"now", b"today", b"tomorrow", b"yesterday"];
-    let is_mark = |byte: &u8| matches!(byte, b'(' | b')' | b',' | b'"' | b'{' | b'}');
+    let is_mark = |byte: &u8| b"(),\"{}[]\\".contains(byte);
     let is_open = |part: &[u8]| {
         let part = part.trim_ascii();
-        let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let (first, rest) = part.split_at(digits(part));
-        let is_separated = matches!(rest.first(), Some(b'/' | b'.' | b'-'));
-        let second = rest.get(1..).map_or(0, digits);
-        let third = rest.get(1 + second..).unwrap_or_default();
-        let has_three = is_separated && (1..=2).contains(&second) && third.first() == rest.first();
-        let is_short = (1..=2).contains(&first.len()) && has_three && digits(&third[1..]) >= 2;
-        is_short || WORDS.iter().any(|word| part.eq_ignore_ascii_case(word))
+        let is_refused = has_short_date(part) || WORDS.iter().any(|word| part.eq_ignore_ascii_case(word));
+        is_refused || only_dates && has_time_of_day(part)
     };
     (!text.split(is_mark).any(is_open)).then_some(())
+}
+
+/// Returns whether a text begins with a date whose day and month may change places, such as `5/1/2026`.
+fn has_short_date(part: &[u8]) -> bool {
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (first, rest) = part.split_at(digits(part));
+    let is_separated = matches!(rest.first(), Some(b'/' | b'.' | b'-'));
+    let second = rest.get(1..).map_or(0, digits);
+    let third = rest.get(1 + second..).unwrap_or_default();
+    let has_three = is_separated && (1..=2).contains(&second) && third.first() == rest.first();
+    (1..=2).contains(&first.len()) && has_three && digits(&third[1..]) >= 2
+}
+
+/// Returns whether a text is a date in ISO form with a time of day that is not midnight.
+fn has_time_of_day(part: &[u8]) -> bool {
+    let form = b"0000-00-00";
+    let has_form = part.len() > form.len()
+        && form.iter().zip(part).all(|(of_form, byte)| match of_form {
+            b'0' => byte.is_ascii_digit(),
+            _ => byte == of_form,
+        });
+    let time = part.get(form.len()..).unwrap_or_default();
+    let is_time = matches!(time.first(), Some(b' ' | b'T' | b't')) && time.contains(&b':');
+    has_form && is_time && time.iter().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
 /// Checks that no number inside a text has a character that a form of numbers gives another meaning than PostgreSQL.

@@ -37,10 +37,11 @@ pub(super) fn refusal(column: &Column, rules: &ColumnRules, text: &[u8]) -> Stri
         ColumnType::Bytea => format!(
             "{value} is not a bytea; write bytes as pairs of hexadecimal digits after \\x, and a backslash in a text twice"
         ),
-        ColumnType::Composite => format!(
-            "{value} is not a {}: the day and the month of a date in it may change places, or it has a word such as today; write \
+        ColumnType::WithMoments { only_dates } => format!(
+            "{value} is not a {}: the day and the month of a date in it may change places, {}it has a word such as today; write \
              dates in it as 2025-12-31",
-            column.type_name
+            column.type_name,
+            if only_dates { "a date in it has a time of day that would be lost, or " } else { "or " }
         ),
         ColumnType::Interval => format!(
             "{value} is not an {} (as 1.5 hours): a number in it takes a decimal point, and no comma; write it so",
