@@ -4,7 +4,7 @@
 //! A list becomes one field for each item, and `{"ref": ...}` becomes a reference. In addition, elements in
 //! the API form are accepted, a repeated key is an error, and every error has a line and a column.
 
-mod json;
+pub mod json;
 mod position;
 mod source;
 mod translate;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::{Definition, Field, FieldValue, ParameterAttribute, ParameterValue};
 use json::{Json, Member, Node};
 
-pub use position::{Position, Span};
+pub use position::{Lines, Position, Span};
 pub use source::{Part, Source, SourceIndex};
 pub(crate) use unread::Unread;
 

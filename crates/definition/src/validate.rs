@@ -33,6 +33,8 @@ use crate::{
 use problems::Problems;
 use subject::Subject;
 
+pub use hints::nearest;
+
 /// The result of validation, in the order of the definition's objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {

@@ -1,14 +1,28 @@
 //! The stream file `pipeline-definitions/streams/NAME.json`, and the stream that it defines.
+//!
+//! The file is a flat JSON object, and `{}` is a whole stream. Every problem of a file is told with its position, in the
+//! form in which `definition` tells the problems of a definition.
 
+mod keywords;
+mod read_schema;
+mod reader;
+mod spec;
+
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 pub use definition::diagnosis::Finding;
+use definition::file::json::{self, Json};
 use jiff::tz::TimeZone;
 
 use crate::StreamName;
 use crate::cut::Buffering;
-use crate::objects::Place;
-use crate::prefix::Prefix;
+use crate::fields::Fields;
+use crate::prefix::Place;
+use crate::schema::RecordSchema;
+
+pub use spec::json_schema;
 
 /// A stream, as its file defines it.
 #[derive(Debug)]
@@ -17,20 +31,18 @@ pub struct Stream {
     pub name: StreamName,
     /// The texts that the stream was read from.
     pub source: Source,
-    /// The bucket of the data. `None`: the drop bucket.
-    pub bucket: Option<String>,
-    /// The prefix of the data.
-    pub prefix: Prefix,
+    /// Where the lines go.
+    pub data: Place,
+    /// Where the records go as they came. `None`: nowhere.
+    pub raw: Option<Place>,
+    /// Where refused records go.
+    pub quarantine: Place,
     /// The time zone of the prefixes and names.
     pub time_zone: TimeZone,
     /// How the data is compressed.
     pub compression: Compression,
     /// How much the stream collects before it delivers.
     pub buffering: Buffering,
-    /// Where the records go as they came.
-    pub raw: Raw,
-    /// Where refused records go. `None`: under `quarantine/` in the bucket of the data.
-    pub quarantine: Option<Place>,
     /// The number of bytes that may wait undelivered.
     pub max_backlog_bytes: u64,
     /// What a request needs.
@@ -38,7 +50,19 @@ pub struct Stream {
     /// The origins of the web pages that may send.
     pub origins: Vec<String>,
     /// The number of shards.
-    pub shards: u32,
+    pub shards: NonZeroU32,
+    fields: Option<Fields>,
+    schema: Option<RecordSchema>,
+}
+
+impl Stream {
+    pub(crate) fn fields(&self) -> Option<&Fields> {
+        self.fields.as_ref()
+    }
+
+    pub(crate) fn record_schema(&self) -> Option<&RecordSchema> {
+        self.schema.as_ref()
+    }
 }
 
 /// How data objects are compressed.
@@ -48,17 +72,6 @@ pub enum Compression {
     Uncompressed,
     /// With gzip.
     Gzip,
-}
-
-/// Where a stream keeps its records as they came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Raw {
-    /// Nowhere.
-    Off,
-    /// In the raw bucket.
-    Default,
-    /// There.
-    At(Place),
 }
 
 /// What a request to the HTTP door needs.
@@ -95,8 +108,32 @@ pub struct Diagnosis {
 /// names only.
 #[must_use]
 pub fn diagnose(name: &StreamName, text: &str, load: &dyn Fn(&str) -> Result<String, String>) -> Diagnosis {
-    let _ = load("x");
-    todo!("{name} {text}")
+    let mut reader = reader::Reader::new(text);
+    let root = match json::parse(text) {
+        Ok(root) => root,
+        Err(error) => {
+            let message = format!("not JSON: {}", error.message);
+            reader.error(error.at..error.at + 1, None, reader::MALFORMED, message);
+            return Diagnosis { stream: None, findings: reader.findings };
+        }
+    };
+    let Json::Object(members) = &root.json else {
+        let message = format!("a stream file is an object, found {}", root.json.describe());
+        reader.error(root.start..root.end, None, reader::MALFORMED, message);
+        return Diagnosis { stream: None, findings: reader.findings };
+    };
+    let beside = RefCell::new(BTreeMap::new());
+    let load_and_keep = |file: &str| {
+        let text = load(file)?;
+        beside.borrow_mut().insert(file.to_owned(), text.clone());
+        Ok(text)
+    };
+    let stream = spec::stream(name, members, &load_and_keep, &mut reader);
+    let mut findings = reader.findings;
+    findings.sort_by_key(|finding| finding.span);
+    let is_usable = findings.iter().all(|finding| !finding.is_error);
+    let source = Source { text: text.to_owned(), beside: beside.into_inner() };
+    Diagnosis { stream: is_usable.then_some(Stream { source, ..stream }), findings }
 }
 
 /// Reads the texts of an earlier version again.
@@ -105,3 +142,6 @@ pub fn diagnose_source(name: &StreamName, source: &Source) -> Diagnosis {
     let load = |file: &str| source.beside.get(file).cloned().ok_or_else(|| "no such file".to_owned());
     diagnose(name, &source.text, &load)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -17,15 +17,20 @@
 pub mod cut;
 pub mod door;
 pub mod encode;
+mod fields;
 pub mod file;
+mod json;
 pub mod kpl;
 mod name;
 pub mod objects;
 pub mod prefix;
 mod record;
+mod refusal;
+mod schema;
 pub mod shard;
 pub mod transform;
 
 pub use file::Stream;
 pub use name::{NameError, StreamName};
 pub use record::{Record, RecordNumber};
+pub use refusal::{ErrorCode, Refusal};

@@ -15,36 +15,50 @@ const QUOTED: usize = 20;
 
 /// A value, and the range of its bytes in the text.
 #[derive(Clone, Debug)]
-pub(super) struct Node<'a> {
-    pub(super) start: usize,
-    pub(super) end: usize,
-    pub(super) json: Json<'a>,
+pub struct Node<'a> {
+    /// The offset of the first byte.
+    pub start: usize,
+    /// The offset behind the last byte.
+    pub end: usize,
+    /// The value.
+    pub json: Json<'a>,
 }
 
 /// A JSON value. An object keeps its members in order, including repeated keys. Booleans and numbers keep no value:
 /// a definition needs a string in their place, so only error messages mention them.
 #[derive(Clone, Debug)]
-pub(super) enum Json<'a> {
+pub enum Json<'a> {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool,
+    /// A number.
     Number,
+    /// A string, with its escapes replaced.
     String(Cow<'a, str>),
+    /// The items of a list.
     Array(Vec<Node<'a>>),
+    /// The members of an object.
     Object(Vec<Member<'a>>),
 }
 
 /// One member of an object, and the range of the bytes of its key in the text.
 #[derive(Clone, Debug)]
-pub(super) struct Member<'a> {
-    pub(super) start: usize,
-    pub(super) end: usize,
-    pub(super) key: Cow<'a, str>,
-    pub(super) value: Node<'a>,
+pub struct Member<'a> {
+    /// The offset of the first byte of the key.
+    pub start: usize,
+    /// The offset behind the last byte of the key.
+    pub end: usize,
+    /// The key, with its escapes replaced.
+    pub key: Cow<'a, str>,
+    /// The value.
+    pub value: Node<'a>,
 }
 
 impl Json<'_> {
     /// Returns the kind of the value, for messages.
-    pub(super) fn describe(&self) -> &'static str {
+    #[must_use]
+    pub fn describe(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool => "a boolean",
@@ -58,13 +72,19 @@ impl Json<'_> {
 
 /// The reason why a text is not JSON, and the byte at which the error was found.
 #[derive(Debug)]
-pub(super) struct SyntaxError {
-    pub(super) at: usize,
-    pub(super) message: String,
+pub struct SyntaxError {
+    /// The offset of the byte.
+    pub at: usize,
+    /// The reason, and how to correct it.
+    pub message: String,
 }
 
 /// Reads the whole `text`, which may begin with a byte order mark.
-pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
+///
+/// # Errors
+///
+/// The first place where the text is not JSON.
+pub fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
     let begin = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut reader = Reader::new(text, begin);
     // These capacities are enough for most definitions, so the vectors do not have to grow.
@@ -82,16 +102,17 @@ pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
 /// A position in a string of the file. The two fields differ, because an escape such as `\n` has more bytes in the
 /// file than in the content of the string.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct StringCursor {
+pub struct StringCursor {
     /// The byte offset in the content of the string, in which escapes are replaced.
-    pub(super) content: usize,
+    pub content: usize,
     /// The byte offset in the file.
-    pub(super) source: usize,
+    pub source: usize,
 }
 
 /// Returns the position of the byte `offset` of a string's content, or the end of the string if the content is shorter.
 /// `text` is the whole file. The search begins at `from`, a position in the same string.
-pub(super) fn advance(text: &str, from: StringCursor, offset: usize) -> StringCursor {
+#[must_use]
+pub fn advance(text: &str, from: StringCursor, offset: usize) -> StringCursor {
     let mut reader = Reader::new(text, from.source);
     let mut content = from.content;
     while content < offset {
@@ -234,7 +255,7 @@ impl<'a> Reader<'a> {
             }
             self.at += 1;
             self.skip_white();
-            let value = self.value(depth + 1).map_err(|error| match key.starts_with('*') {
+            let value = self.value(depth + 1).map_err(|error| match key.starts_with('*') && key != "*" {
                 // A `*` marks the field of a secret. The error may quote the secret itself, so it is not shown.
                 true => SyntaxError {
                     message: "the value of a secret must be text in double quotes".to_owned(),

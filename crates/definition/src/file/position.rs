@@ -34,7 +34,7 @@ const BLOCK: usize = 64;
 /// The lines of a text. Lines and characters are counted at the first request for a position, because most
 /// files have no findings.
 #[derive(Clone, Debug)]
-pub(super) struct Lines<'a> {
+pub struct Lines<'a> {
     text: &'a str,
     counted: OnceLock<Counted>,
 }
@@ -63,7 +63,9 @@ impl Counted {
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
+    /// Returns the lines of `text`.
+    #[must_use]
+    pub fn of(text: &'a str) -> Self {
         Self { text, counted: OnceLock::new() }
     }
 
@@ -72,7 +74,8 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns the position of the byte at `offset`.
-    pub(super) fn position(&self, offset: usize) -> Position {
+    #[must_use]
+    pub fn position(&self, offset: usize) -> Position {
         let starts = &self.counted().starts;
         let line = starts.partition_point(|start| *start <= offset);
         let start = starts[line - 1];
@@ -95,7 +98,8 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns the span of the bytes from `start` up to, but without, `end`.
-    pub(super) fn span(&self, start: usize, end: usize) -> Span {
+    #[must_use]
+    pub fn span(&self, start: usize, end: usize) -> Span {
         let starts = &self.counted().starts;
         let line = starts.partition_point(|begin| *begin <= start);
         let line_end = starts.get(line).map_or(self.text.len(), |next| next - 1);

@@ -40,7 +40,7 @@ const MAX_LENGTH: usize = 40;
 const MAX_WORDS: usize = 400;
 
 /// Returns the word nearest to `written`, if one is near.
-fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > MAX_LENGTH {
         return None;
     }
