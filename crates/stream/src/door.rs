@@ -22,6 +22,9 @@ pub const MISSING: &str = "JSON missing required keys";
 /// The sentence for a record that the schema refuses for another reason.
 pub const REFUSED: &str = "JSON refused by the schema";
 
+/// The longest detail in characters. A pattern of a schema can be long, and a header cannot.
+const MAX_DETAIL: usize = 500;
+
 /// The answer to a body that is refused, with the status 400.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}: {detail}")]
@@ -35,7 +38,7 @@ pub struct DoorError {
 impl DoorError {
     fn new(sentence: &'static str, detail: &str) -> Self {
         let is_plain = |c: char| c == ' ' || c.is_ascii_graphic();
-        let detail = detail.chars().map(|c| if is_plain(c) { c } else { '?' }).collect();
+        let detail = detail.chars().take(MAX_DETAIL).map(|c| if is_plain(c) { c } else { '?' }).collect();
         Self { sentence, detail }
     }
 
@@ -204,5 +207,8 @@ mod tests {
         let stream = stream("{\"schema\": {\"required\": [\"stra\u{df}e\\n\"]}}");
         let error = check(&stream, b"{}", "k", Timestamp::UNIX_EPOCH).unwrap_err();
         assert_eq!(error.detail, "the field `stra?e?` is missing");
+        let long = format!("{{\"schema\": {{\"required\": [\"{}\"]}}}}", "x".repeat(5_000));
+        let error = check(&crate::file::tests::stream(&long), b"{}", "k", Timestamp::UNIX_EPOCH).unwrap_err();
+        assert_eq!(error.detail.len(), MAX_DETAIL);
     }
 }

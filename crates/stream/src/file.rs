@@ -16,11 +16,11 @@ pub use definition::diagnosis::Finding;
 use definition::file::json::{self, Json};
 use jiff::tz::TimeZone;
 
-use crate::StreamName;
 use crate::cut::Buffering;
 use crate::fields::Fields;
 use crate::prefix::Place;
-use crate::schema::RecordSchema;
+use crate::schema::{FILE_END, RecordSchema};
+use crate::{NameError, StreamName};
 
 pub use spec::json_schema;
 
@@ -102,10 +102,24 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
 }
 
+/// Returns the name of the stream that a file in the folder of stream files defines.
+///
+/// Returns `None` if the file is no stream file: its name does not end in `.json`, or it ends in `.schema.json`, as those
+/// of the schemas beside do.
+///
+/// # Errors
+///
+/// The reason why the name of the stream file cannot be the name of a stream.
+#[must_use]
+pub fn stream_name(file_name: &str) -> Option<Result<StreamName, NameError>> {
+    let name = file_name.strip_suffix(".json").filter(|_| !file_name.ends_with(FILE_END))?;
+    Some(StreamName::new(name))
+}
+
 /// Reads a stream file.
 ///
-/// `load` returns the text of a file beside the stream file, or says why there is none. It is called with plain file
-/// names only.
+/// `load` returns the text of a file beside the stream file, or says why there is none. It is called with names only that
+/// have no folder and end in `.schema.json`.
 #[must_use]
 pub fn diagnose(name: &StreamName, text: &str, load: &dyn Fn(&str) -> Result<String, String>) -> Diagnosis {
     let mut reader = reader::Reader::new(text);

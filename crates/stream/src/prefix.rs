@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// The longest prefix after its expressions are replaced, in characters. It is Firehose's limit.
+/// The longest prefix after its expressions are replaced, in bytes. Firehose allows as many characters; counted in bytes,
+/// the key of an object cannot be longer than S3 allows.
 const MAX_LENGTH: usize = 512;
 /// The text for `!{firehose:error-output-type}`. On AWS, a function transforms the records, so its failures have it.
 const ERROR_TYPE: &str = "processing-failed";
@@ -111,9 +112,9 @@ impl Prefix {
             ]);
         }
         let prefix = Self { parts };
-        let length = prefix.at(Timestamp::UNIX_EPOCH, &TimeZone::UTC).chars().count();
+        let length = prefix.at(Timestamp::UNIX_EPOCH, &TimeZone::UTC).len();
         if length > MAX_LENGTH {
-            let message = format!("the prefix has {length} characters; {MAX_LENGTH} are allowed");
+            let message = format!("the prefix has {length} bytes; {MAX_LENGTH} are allowed");
             errors.push(PrefixError { at: 0, message });
         }
         if errors.is_empty() { Ok(prefix) } else { Err(errors) }
@@ -333,6 +334,6 @@ mod tests {
         assert_eq!(errors("!{firehose:error-output-type}", Purpose::Records).len(), 1);
         assert_eq!(errors("q/!{timestamp:yyyy}/", Purpose::Refused)[0].0, 0);
         assert_eq!(errors("a\nb", Purpose::Records)[0].0, 1);
-        assert!(errors(&"x".repeat(500), Purpose::Records)[0].1.contains("514 characters"));
+        assert!(errors(&"x".repeat(500), Purpose::Records)[0].1.contains("514 bytes"));
     }
 }

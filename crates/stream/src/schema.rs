@@ -221,10 +221,13 @@ fn references(schema: &Value, files: &mut Vec<String>) {
     }
 }
 
-/// Returns whether a text names a file in the folder of the stream file.
+/// The end of the names of schema files, by which they differ from stream files in the same folder.
+pub(crate) const FILE_END: &str = ".schema.json";
+
+/// Returns whether a text names a schema file in the folder of the stream file.
 pub(crate) fn is_file_name(text: &str) -> bool {
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
-    !text.is_empty() && !text.starts_with('.') && text.chars().all(is_plain)
+    text.ends_with(FILE_END) && !text.starts_with('.') && text.chars().all(is_plain)
 }
 
 /// Collects the names that a schema gives to fields.
@@ -265,7 +268,8 @@ impl Retrieve for FilesBeside {
             Some(Err(reason)) => Err(format!("the file `{file}` cannot be read: {reason}").into()),
             None => {
                 let uri = uri.trim_start_matches(BASE);
-                Err(format!("`{uri}` is not a file beside the stream file; nothing else is loaded").into())
+                let reason = "is not a file beside the stream file whose name ends in";
+                Err(format!("`{uri}` {reason} `{FILE_END}`; nothing else is loaded").into())
             }
         }
     }
@@ -343,14 +347,14 @@ mod tests {
     #[test]
     fn references_lead_to_files_beside() {
         let load = |file: &str| match file {
-            "a.json" => Ok(json!({"$ref": "b.json#/$defs/x"})),
-            "b.json" => {
-                Ok(json!({"$defs": {"x": {"required": ["x"], "properties": {"again": {"$ref": "a.json"}}}}}))
-            }
+            "a.schema.json" => Ok(json!({"$ref": "b.schema.json#/$defs/x"})),
+            "b.schema.json" => Ok(
+                json!({"$defs": {"x": {"required": ["x"], "properties": {"again": {"$ref": "a.schema.json"}}}}}),
+            ),
             _ => Err("no such file".to_owned()),
         };
         for id in [None, Some("https://example.com/schemas/user.json")] {
-            let mut schema = json!({"$ref": "a.json"});
+            let mut schema = json!({"$ref": "a.schema.json"});
             if let Some(id) = id {
                 schema["$id"] = id.into();
             }
@@ -359,10 +363,11 @@ mod tests {
             assert_eq!(schema.check(br#"{"x": 1, "again": {}}"#).unwrap_err().code, ErrorCode::MissingField);
         }
         for (reference, reason) in [
-            ("c.json", "the file `c.json` cannot be read: no such file"),
+            ("c.schema.json", "the file `c.schema.json` cannot be read: no such file"),
+            ("d.json", "is not a file beside"),
             ("https://example.com/x.json", "is not a file beside"),
             ("file:///etc/passwd", "is not a file beside"),
-            ("../a.json", "is not a file beside"),
+            ("../a.schema.json", "is not a file beside"),
         ] {
             let error = RecordSchema::compile(&json!({"$ref": reference}), &none).unwrap_err();
             assert!(error.message.contains(reason), "{reference}: {error:?}");
@@ -394,5 +399,16 @@ mod tests {
         assert_eq!(linear.check(nested(126).as_bytes()), Ok(()));
         assert!(linear.check(nested(128).as_bytes()).unwrap_err().message.contains("nested"));
         assert!(linear.check(b"{\"a\":1e999}").unwrap_err().message.contains("too large"));
+    }
+
+    #[test]
+    fn a_schema_with_many_rules_for_each_level_needs_no_large_stack() {
+        // Threads of the runtime have 2 MiB, as those of tests.
+        let level = json!({"allOf": [{"anyOf": [{"oneOf": [{"if": {"type": "object"},
+            "then": {"properties": {"a": {"$ref": "#"}}}, "else": {"not": {"type": "string"}}}]}]}]});
+        let nested = |last: &str| format!("{}{last}{}", "{\"a\":".repeat(126), "}".repeat(126));
+        let schema = compiled(&level);
+        assert_eq!(schema.check(nested("1").as_bytes()), Ok(()));
+        assert!(schema.check(nested("\"\"").as_bytes()).is_err());
     }
 }

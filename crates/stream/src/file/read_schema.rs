@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::keywords;
 use super::reader::{INVALID_SCHEMA, MALFORMED, Reader, bytes_of, hint};
-use crate::schema::{RecordSchema, SchemaError, is_file_name};
+use crate::schema::{FILE_END, RecordSchema, SchemaError, is_file_name};
 
 const FIELD: &str = "schema";
 
@@ -50,7 +50,9 @@ fn in_file(
     reader: &mut Reader<'_>,
 ) -> Option<Value> {
     if !is_file_name(file) {
-        let message = format!("'{file}' is not the name of a file in the folder of the stream file");
+        let message = format!(
+            "'{file}' is not the name of a schema file: it lies in the folder of the stream file, and its name ends in `{FILE_END}`"
+        );
         reader.invalid(node, FIELD, message);
         return None;
     }

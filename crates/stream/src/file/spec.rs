@@ -261,7 +261,7 @@ pub fn json_schema() -> Value {
         (
             "schema",
             "The JSON Schema of a line, or the name of a file beside with it. A record that it refuses goes to quarantine.",
-            json!({"type": ["object", "string"]}),
+            json!({"anyOf": [{"type": "object"}, text("^[^/]+\\.schema\\.json$")]}),
         ),
         ("bucket", "The bucket of the data. Default: the drop bucket.", text(bucket)),
         (

@@ -13,12 +13,12 @@ pub(crate) fn stream(text: &str) -> Stream {
 
 fn diagnosed(text: &str) -> Diagnosis {
     let load = |file: &str| match file {
-        "user.json" => {
-            Ok(r#"{"required": ["id"], "properties": {"id": {"$ref": "common.json#/id"}}}"#.to_owned())
+        "user.schema.json" => {
+            Ok(r#"{"required": ["id"], "properties": {"id": {"$ref": "common.schema.json#/id"}}}"#.to_owned())
         }
-        "common.json" => Ok(r#"{"id": {"type": "string"}}"#.to_owned()),
-        "broken.json" => Ok("{\n  \"type\":".to_owned()),
-        "wrong.json" => Ok(r#"{"type": "text"}"#.to_owned()),
+        "common.schema.json" => Ok(r#"{"id": {"type": "string"}}"#.to_owned()),
+        "broken.schema.json" => Ok("{\n  \"type\":".to_owned()),
+        "wrong.schema.json" => Ok(r#"{"type": "text"}"#.to_owned()),
         _ => Err("no such file".to_owned()),
     };
     diagnose(&StreamName::new("test").unwrap(), text, &load)
@@ -58,7 +58,7 @@ fn an_empty_object_is_a_whole_stream() {
 #[test]
 fn every_field_is_read() {
     let stream = stream(
-        r#"{"$schema": "x", "fields": {"*": "", "id": "@sequenceNumber"}, "schema": "user.json", "bucket": "my-bucket",
+        r#"{"$schema": "x", "fields": {"*": "", "id": "@sequenceNumber"}, "schema": "user.schema.json", "bucket": "my-bucket",
         "prefix": "p/", "timeZone": "Europe/Lisbon", "compressionFormat": "GZIP", "bufferSizeMB": 128,
         "bufferIntervalSeconds": 0, "raw": "s3://my-raw/r/", "quarantine": "s3://my-refused", "maxBacklogGB": 1,
         "authorization": "NONE", "origins": ["https://www.example.com", "http://localhost:8080"], "shards": 2}"#,
@@ -70,12 +70,12 @@ fn every_field_is_read() {
     assert_eq!(stream.time_zone.iana_name(), Some("Europe/Lisbon"));
     assert_eq!(stream.quarantine.bucket.as_deref(), Some("my-refused"));
     assert!(stream.fields.is_some() && stream.schema.is_some());
-    assert_eq!(stream.source.beside.keys().collect::<Vec<_>>(), ["common.json", "user.json"]);
+    assert_eq!(stream.source.beside.keys().collect::<Vec<_>>(), ["common.schema.json", "user.schema.json"]);
 }
 
 #[test]
 fn a_version_is_read_again_from_its_source() {
-    let first = stream(r#"{"schema": "user.json"}"#);
+    let first = stream(r#"{"schema": "user.schema.json"}"#);
     let text = serde_json::to_string(&first.source).unwrap();
     let again = diagnose_source(&first.name, &serde_json::from_str(&text).unwrap());
     assert_eq!((again.findings, again.stream.unwrap().source), (Vec::new(), first.source));
@@ -150,29 +150,49 @@ fn problems_of_a_schema_are_told_where_they_are() {
     );
     assert_eq!(told(r#"{"schema": {"maximum": 01}}"#).len(), 1);
     for (schema, told_there) in [
-        ("nothing.json", "INVALID_FIELD_VALUE nothing.json: no such file"),
-        ("broken.json", "INVALID_FIELD_VALUE broken.json: not JSON at line 2, column 9"),
+        ("nothing.schema.json", "INVALID_FIELD_VALUE nothing.schema.json: no such file"),
+        ("broken.schema.json", "INVALID_FIELD_VALUE broken.schema.json: not JSON at line 2, column 9"),
         (
-            "../user.json",
-            "INVALID_FIELD_VALUE '../user.json' is not the name of a file in the folder of the stream file",
+            "../user.schema.json",
+            "INVALID_FIELD_VALUE '../user.schema.json' is not the name of a schema file: it lies in the folder of the stream file, and its name ends in `.schema.json`",
         ),
         (
-            "wrong.json",
-            "INVALID_SCHEMA no JSON Schema: wrong.json, at `/type`: \"text\" is not valid under any of the schemas listed in the 'anyOf' keyword",
+            "user.json",
+            "INVALID_FIELD_VALUE 'user.json' is not the name of a schema file: it lies in the folder of the stream file, and its name ends in `.schema.json`",
+        ),
+        (
+            "wrong.schema.json",
+            "INVALID_SCHEMA no JSON Schema: wrong.schema.json, at `/type`: \"text\" is not valid under any of the schemas listed in the 'anyOf' keyword",
         ),
     ] {
         let length = schema.len() + 2;
         assert_eq!(told(&format!("{{\"schema\": \"{schema}\"}}")), [format!("1:12+{length} {told_there}")]);
     }
     assert!(
-        told(r#"{"schema": {"$ref": "nothing.json"}}"#)[0]
-            .contains("`nothing.json` cannot be read: no such file")
+        told(r#"{"schema": {"$ref": "nothing.schema.json"}}"#)[0]
+            .contains("`nothing.schema.json` cannot be read: no such file")
     );
     assert!(
         told(r#"{"schema": {"properties": {"a": {"$ref": "https://example.com/x"}}}}"#)[0]
             .contains("nothing else is loaded")
     );
     assert_eq!(told(r#"{"schema": 1}"#).len(), 1);
+}
+
+#[test]
+fn a_schema_file_is_no_stream_file() {
+    assert_eq!(stream_name("user-data.json").unwrap().unwrap().as_str(), "user-data");
+    assert_eq!(stream_name("a b.json"), Some(Err(NameError::Character)));
+    assert_eq!(stream_name(".json"), Some(Err(NameError::Length)));
+    for other in ["user.schema.json", ".schema.json", "README.md", "user.jsonl"] {
+        assert_eq!(stream_name(other), None, "{other}");
+    }
+}
+
+#[test]
+fn a_stream_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    shared(&stream("{}"));
 }
 
 #[test]
@@ -204,7 +224,7 @@ fn the_schema_for_editors_knows_every_field_and_takes_what_the_reader_takes() {
     for text in [
         "{}",
         r#"{"fields": {"*": "", "a": "/b", "c": "**/d", "e": "@shardId"}, "schema": {}, "raw": false}"#,
-        r#"{"schema": "user.json", "raw": "s3://abc", "quarantine": "s3://abc/x", "origins": ["https://x"], "timeZone": "UTC"}"#,
+        r#"{"schema": "user.schema.json", "raw": "s3://abc", "quarantine": "s3://abc/x", "origins": ["https://x"], "timeZone": "UTC"}"#,
         r#"{"compressionFormat": "zip"}"#,
         r#"{"bufferSizeMB": 0}"#,
         r#"{"raw": true}"#,

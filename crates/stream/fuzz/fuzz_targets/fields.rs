@@ -1,0 +1,8 @@
+//! Sources of fields, and records.
+#![no_main]
+
+#[path = "../properties/mod.rs"]
+#[allow(dead_code, reason = "each target uses one property")]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::fields::check(bytes));

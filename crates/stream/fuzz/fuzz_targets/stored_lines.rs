@@ -1,0 +1,8 @@
+//! Lines of raw and quarantine objects.
+#![no_main]
+
+#[path = "../properties/mod.rs"]
+#[allow(dead_code, reason = "each target uses one property")]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::stored_lines::check(bytes));
