@@ -352,7 +352,7 @@ impl<'t> Tree<'t> {
                 }
             } else if few[..count].iter().any(|other| self.is_same(*other, key)) {
                 return Err(twice(key));
-            } else if count + 1 < FEW_KEYS {
+            } else if count < FEW_KEYS {
                 few[count] = key;
             } else {
                 let before = few[..count].iter().map(|other| self.content(*other));
@@ -430,6 +430,7 @@ mod tests {
             ("1e+", 3),
             ("nul", 0),
             ("\"a\nb\"", 2),
+            ("\"\u{1f}\"", 1),
             (r#""\x""#, 1),
             (r#""\ud800x""#, 1),
             (r#""\u12g4""#, 1),
@@ -442,6 +443,14 @@ mod tests {
         assert!(scan(&format!("{{{}}}", keys[..39].join(","))).is_ok());
         let fault = Fault { at: 7, why: "x" };
         assert_eq!(fault.describe("{\n  \u{e4}{".as_bytes()), "line 2, column 5: x");
+    }
+
+    #[test]
+    fn a_surrogate_pair_is_one_character() {
+        let mut scanner = Scanner::default();
+        let (tree, end) = scanner.scan(r#""\ud83d\ude00x""#, 0).unwrap();
+        assert_eq!((tree.content(0).as_ref(), end), ("\u{1f600}x", 15));
+        assert!(scan(r#""\ud83d\ud83d""#).is_err() && scan(r#""\ude00""#).is_err());
     }
 
     #[test]

@@ -205,6 +205,16 @@ mod tests {
         assert_eq!(opened(&good), [("k".to_owned(), b"x".to_vec(), Some(0))]);
     }
 
+    #[test]
+    fn a_number_has_64_bits_at_the_most() {
+        let largest = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        assert_eq!(Fields(&largest).varint(), Some(u64::MAX));
+        let larger = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02];
+        assert_eq!(Fields(&larger).varint(), None);
+        let longer = [&[0x80; 10][..], &[0x01]].concat();
+        assert_eq!(Fields(&longer).varint(), None);
+    }
+
     proptest! {
         #[test]
         fn no_message_is_lost_and_none_panics(message: Vec<u8>) {

@@ -251,7 +251,7 @@ fn quoted(form: &str) -> Option<usize> {
     let mut at = 1;
     loop {
         at += form[at..].find('\'')? + 1;
-        if at == 2 || !form[at..].starts_with('\'') {
+        if !form[at..].starts_with('\'') {
             return Some(at);
         }
         at += 1;
@@ -300,6 +300,7 @@ mod tests {
         assert_eq!(records("!{timestamp:yyyyMMdd}"), "20260701");
         assert_eq!(records("!{timestamp:yyyy'-week'''MM''}"), "2026-week'07'");
         assert_eq!(records("!{timestamp:'dt='yyyy'-'MM}"), "dt=2026-07");
+        assert_eq!(records("!{timestamp:''yyyy''''MM'''x'}"), "'2026'07'x");
         assert_eq!(at("!{timestamp:dd/HH}", Purpose::Records, "Europe/Lisbon"), "02/00");
     }
 

@@ -337,11 +337,11 @@ mod tests {
 
     #[test]
     fn a_missing_field_comes_before_other_reasons() {
-        let schema = json!({"properties": {"a": {"type": "string"}}, "required": ["b"]});
-        assert_eq!(
-            told(&schema, r#"{"a": 1}"#),
-            (ErrorCode::MissingField, "the field `b` is missing".to_owned())
-        );
+        let (text, missing) = (json!({"properties": {"a": {"type": "string"}}}), json!({"required": ["b"]}));
+        for rules in [[&text, &missing], [&missing, &text]] {
+            let told = told(&json!({"allOf": rules}), r#"{"a": 1}"#);
+            assert_eq!(told, (ErrorCode::MissingField, "the field `b` is missing".to_owned()));
+        }
     }
 
     #[test]

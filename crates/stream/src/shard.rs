@@ -77,10 +77,12 @@ pub struct HashRange {
     pub end: u128,
 }
 
-/// Returns the length of the range of each shard but the last one, which takes the rest.
+/// Returns the length of the range of each shard but the last one, which takes the rest: 2^128 / `count`, as in AWS.
 fn width(count: NonZeroU32) -> u128 {
-    // With one shard the range has 2^128 keys, one more than the type holds; the last shard takes the rest.
-    (u128::MAX / u128::from(count.get())).max(1)
+    let count = u128::from(count.get());
+    // The type holds 2^128 - 1. The length for one shard is one more, which makes no difference: it is the last shard.
+    let is_divisor = count > 1 && u128::MAX % count == count - 1;
+    u128::MAX / count + u128::from(is_divisor)
 }
 
 /// Returns the hash ranges of a stream with `count` shards, in the order of the shards.
@@ -133,8 +135,12 @@ mod tests {
         assert_eq!(shard_of(hash_key("a"), count(2)), ShardId(0));
         assert_eq!(shard_of(1 << 127, count(2)), ShardId(1));
         assert_eq!(ShardId(3).to_string(), "shardId-000000000003");
-        // Two shards of AWS meet at this key.
-        assert_eq!(ranges(count(2))[0].end, 170_141_183_460_469_231_731_687_303_715_884_105_726);
+        // The ranges of AWS for two and for three shards end at these keys.
+        assert_eq!(ranges(count(2))[0].end, 170_141_183_460_469_231_731_687_303_715_884_105_727);
+        assert_eq!(ranges(count(3))[0].end, 113_427_455_640_312_821_154_458_202_477_256_070_484);
+        for shards in [1, 2, 3, 1_000] {
+            assert_eq!(shard_of(u128::MAX, count(shards)), ShardId(shards - 1));
+        }
     }
 
     #[test]
