@@ -24,7 +24,7 @@ pub struct ObjectWriter(Writer);
 #[derive(Debug)]
 enum Writer {
     Plain(Vec<u8>),
-    Gzip(GzEncoder<Vec<u8>>),
+    Gzip(Box<GzEncoder<Vec<u8>>>),
 }
 
 impl ObjectWriter {
@@ -36,7 +36,7 @@ impl ObjectWriter {
             // The header has neither a time nor a system, so that the bytes follow from the content.
             Compression::Gzip => {
                 let header = GzBuilder::new().mtime(0).operating_system(255);
-                Writer::Gzip(header.write(Vec::new(), Level::fast()))
+                Writer::Gzip(Box::new(header.write(Vec::new(), Level::fast())))
             }
         })
     }

@@ -3,6 +3,7 @@
 //! The file is a flat JSON object, and `{}` is a whole stream. Every problem of a file is told with its position, in the
 //! form in which `definition` tells the problems of a definition.
 
+mod editor;
 mod keywords;
 mod read_schema;
 mod reader;
@@ -22,7 +23,7 @@ use crate::prefix::Place;
 use crate::schema::{FILE_END, RecordSchema};
 use crate::{NameError, StreamName};
 
-pub use spec::json_schema;
+pub use editor::json_schema;
 
 /// A stream, as its file defines it.
 #[derive(Debug)]

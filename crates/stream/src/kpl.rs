@@ -12,6 +12,9 @@
 //!
 //! Data that is no well-formed aggregate stays as it is, so every record of a producer comes out once.
 
+use std::iter::Enumerate;
+use std::vec;
+
 use md5::{Digest as _, Md5};
 
 use crate::{Record, RecordNumber};
@@ -19,12 +22,15 @@ use crate::{Record, RecordNumber};
 const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 const MD5_LENGTH: usize = 16;
 
+/// The partition key and the data of a record.
+type Parts<'a> = (&'a str, &'a [u8]);
+
 /// The records of an aggregate, or the one record that is no aggregate.
 #[derive(Debug)]
 pub struct Opened<'a> {
     record: Record<'a>,
     /// The records of the aggregate that are not returned yet, with their places.
-    rest: Option<std::iter::Enumerate<std::vec::IntoIter<(&'a str, &'a [u8])>>>,
+    rest: Option<Enumerate<vec::IntoIter<Parts<'a>>>>,
     is_done: bool,
 }
 
@@ -58,7 +64,7 @@ fn message(data: &[u8]) -> Option<&[u8]> {
 
 /// Returns the partition keys and the data of the records of a message. An aggregate without records would make a record
 /// vanish, so it is none.
-fn read(message: &[u8]) -> Option<Vec<(&str, &[u8])>> {
+fn read(message: &[u8]) -> Option<Vec<Parts<'_>>> {
     let (mut keys, mut records) = (Vec::new(), Vec::new());
     let mut fields = Fields(message);
     while let Some(field) = fields.next()? {

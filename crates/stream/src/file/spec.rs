@@ -7,29 +7,29 @@ use std::ops::RangeInclusive;
 use definition::file::json::{Json, Member, Node};
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::read_schema;
 use super::reader::{INVALID_SCHEMA, INVALID_VALUE, MALFORMED, Reader, UNKNOWN_FIELD, bytes_of, hint};
 use super::{Authorization, Compression, Source, Stream};
 use crate::StreamName;
 use crate::cut::Buffering;
-use crate::fields::{FACTS, Fields};
+use crate::fields::Fields;
 use crate::prefix::{Place, Prefix, Purpose};
 
 /// A megabyte of the file: 2 to the power of 20, as in Firehose.
 const MB: u64 = 1 << 20;
 const GB: u64 = 1 << 30;
-const BUFFER_MB: RangeInclusive<u64> = 1..=128;
-const BUFFER_SECONDS: RangeInclusive<u64> = 0..=900;
-const BACKLOG_GB: RangeInclusive<u64> = 1..=10_000;
-const SHARDS: RangeInclusive<u64> = 1..=1_000;
-const COMPRESSIONS: [(&str, Compression); 2] =
+pub(super) const BUFFER_MB: RangeInclusive<u64> = 1..=128;
+pub(super) const BUFFER_SECONDS: RangeInclusive<u64> = 0..=900;
+pub(super) const BACKLOG_GB: RangeInclusive<u64> = 1..=10_000;
+pub(super) const SHARDS: RangeInclusive<u64> = 1..=1_000;
+pub(super) const COMPRESSIONS: [(&str, Compression); 2] =
     [("UNCOMPRESSED", Compression::Uncompressed), ("GZIP", Compression::Gzip)];
-const AUTHORIZATIONS: [(&str, Authorization); 2] =
+pub(super) const AUTHORIZATIONS: [(&str, Authorization); 2] =
     [("API_KEY", Authorization::ApiKey), ("NONE", Authorization::None)];
 /// The address of the schema of the file itself, for editors. It is no field of the stream.
-const EDITOR: &str = "$schema";
+pub(super) const EDITOR: &str = "$schema";
 const NAMES: [&str; 13] = [
     "fields",
     "schema",
@@ -45,7 +45,7 @@ const NAMES: [&str; 13] = [
     "authorization",
     "origins",
 ];
-const SHARD_COUNT: &str = "shards";
+pub(super) const SHARD_COUNT: &str = "shards";
 
 /// Returns the stream of a file. Values that cannot be read have their defaults.
 pub(super) fn stream(
@@ -238,95 +238,4 @@ fn origins(node: &Node<'_>, reader: &mut Reader<'_>) -> Vec<String> {
         }
     }
     origins
-}
-
-/// Returns the JSON Schema of a stream file, with which an editor completes and checks a file.
-///
-/// The schema uses draft 07, which editors support best. It is more lenient than [`super::diagnose`]: a file that the
-/// schema refuses is refused there too.
-#[must_use]
-pub fn json_schema() -> Value {
-    let words = |words: &[&str], default: &str| json!({"enum": words, "default": default});
-    let number = |range: &RangeInclusive<u64>, default: u64| json!({"type": "integer", "minimum": range.start(), "maximum": range.end(), "default": default});
-    let text = |pattern: &str| json!({"type": "string", "pattern": pattern});
-    let bucket = "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$";
-    let place = "^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$)";
-    let fields: [(&str, &str, Value); 14] = [
-        (
-            "fields",
-            "The fields of a line, each with its source in the record: a JSON Pointer such as /a/b, **/name for the outermost field of that name, or a fact such as @arrivalTimestamp. The key * takes all fields of the object at a JSON Pointer. Default: the record as it is.",
-            json!({"type": "object", "minProperties": 1, "additionalProperties": {
-                "anyOf": [{"enum": FACTS}, text("^($|/|\\*\\*/.)")]}}),
-        ),
-        (
-            "schema",
-            "The JSON Schema of a line, or the name of a file beside with it. A record that it refuses goes to quarantine.",
-            json!({"anyOf": [{"type": "object"}, text("^[^/]+\\.schema\\.json$")]}),
-        ),
-        ("bucket", "The bucket of the data. Default: the drop bucket.", text(bucket)),
-        (
-            "prefix",
-            "The prefix of the data. It may have the time, as in !{timestamp:yyyy/MM/dd/HH}; without a time, yyyy/MM/dd/HH/ is added. Default: streams/<name>/!{timestamp:yyyy/MM/dd/HH}/.",
-            json!({"type": "string"}),
-        ),
-        (
-            "timeZone",
-            "The time zone of prefixes and names, such as Europe/Lisbon.",
-            json!({"type": "string", "default": "UTC"}),
-        ),
-        (
-            "compressionFormat",
-            "How the data is compressed.",
-            words(&COMPRESSIONS.map(|(word, _)| word), "UNCOMPRESSED"),
-        ),
-        ("bufferSizeMB", "Deliver when so many megabytes (2^20 bytes) wait.", number(&BUFFER_MB, 5)),
-        (
-            "bufferIntervalSeconds",
-            "Deliver when the oldest record has waited so long.",
-            number(&BUFFER_SECONDS, 300),
-        ),
-        (
-            "raw",
-            "Where records are kept as they came, such as s3://bucket/prefix/; false: nowhere. Default: the bucket of raw records.",
-            json!({"anyOf": [{"const": false}, text(place)]}),
-        ),
-        (
-            "quarantine",
-            "Where refused records go, such as s3://bucket/prefix/. Default: under quarantine/ in the bucket of the data.",
-            text(place),
-        ),
-        (
-            "maxBacklogGB",
-            "When so many gigabytes (2^30 bytes) wait undelivered, no more records are accepted.",
-            number(&BACKLOG_GB, 10),
-        ),
-        (
-            "authorization",
-            "What a request over HTTP needs.",
-            words(&AUTHORIZATIONS.map(|(word, _)| word), "API_KEY"),
-        ),
-        (
-            "origins",
-            "The origins of the web pages that may send records, such as https://www.example.com. Default: none.",
-            json!({"type": "array", "items": text("^https?://[^/]+$")}),
-        ),
-        (SHARD_COUNT, "The number of shards that Kinesis clients see.", number(&SHARDS, 1)),
-    ];
-    let mut properties = Map::new();
-    properties.insert(
-        EDITOR.to_owned(),
-        json!({"description": "Address of this schema, for editors.", "type": "string"}),
-    );
-    for (name, description, mut schema) in fields {
-        schema["description"] = description.into();
-        properties.insert(name.to_owned(), schema);
-    }
-    json!({
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "Downspout stream",
-        "description": "A stream of records. Its name is that of the file, and {} is a whole stream.",
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": false,
-    })
 }
