@@ -23,6 +23,7 @@ const CRATES: &[&str] = &[
     "crates/sigv4",
     "crates/sqlite-writer",
     "crates/store",
+    "crates/stream-server",
     "crates/stream",
     "ec2-worker",
     "orchestrator",

@@ -32,6 +32,20 @@ impl Flusher {
     ///
     /// If the log cannot be opened or flushed, or the thread does not start.
     pub fn of_log(name: &str, path: &Path) -> io::Result<Self> {
+        Self::of_log_after(name, path, || Ok(()))
+    }
+
+    /// Begins to flush like [`Flusher::of_log`], and calls `before` ahead of every flush. An error of `before` counts as the
+    /// error of the flush, so that tests can let a flush fail.
+    ///
+    /// # Errors
+    ///
+    /// As [`Flusher::of_log`].
+    pub fn of_log_after(
+        name: &str,
+        path: &Path,
+        mut before: impl FnMut() -> io::Result<()> + Send + 'static,
+    ) -> io::Result<Self> {
         // SQLite names the log after the file itself, whatever link leads there.
         let mut log = path.canonicalize()?.into_os_string();
         log.push("-wal");
@@ -39,7 +53,7 @@ impl Flusher {
         let log = File::options().write(true).open(Path::new(&log))?;
         // The last commits of a killed server may not be flushed yet. From now on they are read, so they must be durable.
         log.sync_data()?;
-        Self::start(name, move || log.sync_data())
+        Self::start(name, move || before().and_then(|()| log.sync_data()))
     }
 
     /// Begins to flush with `flush`; `name` names the thread.

@@ -1,0 +1,255 @@
+//! Delivers the records of one stream: saves a cut, makes its objects, puts them, and settles the cut.
+//!
+//! A cut is saved before any of its objects is made, and the objects follow from the cut alone. So a delivery that was
+//! interrupted anywhere goes on with the same names and the same bytes. Every failure is tried again, for ever: nothing is
+//! lost because S3 is away for long.
+
+mod make;
+mod put;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use stream::cut::{Decision, Waiting, decide};
+use stream::objects::{Homes, Objects, Origin, S3Object};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use make::Spool;
+pub(crate) use make::{Made, MakeError, Sorter};
+pub(crate) use put::{Outcome, Put, PutError, put, reason, status};
+
+use crate::config::{Now, Pauses};
+use crate::live::{Life, LiveStream, Trouble, Version};
+use crate::log::{Cut, LogError, NewCut, chain};
+use crate::streams::Streams;
+
+/// How long a delivery waits for its time before it looks at the clock again, which may have been set.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How many streams make objects at once. The work needs a processor and the memory of a row of the log.
+const MAKERS: usize = 2;
+
+/// The things that all deliveries share.
+pub(crate) struct Dock {
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) s3: aws_sdk_s3::Client,
+    pub(crate) homes: Homes,
+    pub(crate) now: Now,
+    pub(crate) clock_set: watch::Receiver<u64>,
+    pub(crate) pauses: Pauses,
+    /// The folder of objects that are being made.
+    pub(crate) spool: std::path::PathBuf,
+    pub(crate) makers: Semaphore,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Dock {
+    /// Returns the places for making objects.
+    pub(crate) fn makers() -> Semaphore {
+        Semaphore::new(MAKERS)
+    }
+
+    /// Delivers the records of a stream from now on, until the server stops or the stream has ended.
+    pub(crate) fn begin(self: &Arc<Self>, stream: Arc<LiveStream>) {
+        if !stream.begin_delivery() {
+            return;
+        }
+        let (dock, stop) = (Arc::clone(self), self.stop.clone());
+        self.tasks.spawn(async move {
+            let delivery = Delivery { dock, stream };
+            stop.run_until_cancelled(delivery.run()).await;
+        });
+    }
+}
+
+/// Why a step of a delivery failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeliverError {
+    #[error("the log failed")]
+    Log(#[from] LogError),
+    #[error("version {number} of the definition is unreadable: {problem}")]
+    Version { number: u64, problem: String },
+    #[error(transparent)]
+    Make(#[from] MakeError),
+    #[error(transparent)]
+    Put(#[from] PutError),
+}
+
+/// The delivery of one stream.
+struct Delivery {
+    dock: Arc<Dock>,
+    stream: Arc<LiveStream>,
+}
+
+impl Delivery {
+    async fn run(&self) {
+        let mut changes = self.stream.log.changes();
+        let mut clock_set = self.dock.clock_set.clone();
+        let mut tries = 0;
+        loop {
+            changes.mark_unchanged();
+            clock_set.mark_unchanged();
+            match self.step().await {
+                Ok(Next::Again) => {}
+                Ok(Next::Ended) => return,
+                Ok(Next::Wait(until)) => self.wait(until, &mut changes, &mut clock_set).await,
+                Err(error) => {
+                    self.pause(&error, tries).await;
+                    tries += 1;
+                    continue;
+                }
+            }
+            if tries > 0 {
+                tries = 0;
+                self.stream.set_trouble(None);
+            }
+        }
+    }
+
+    /// Does the next thing that can be done.
+    async fn step(&self) -> Result<Next, DeliverError> {
+        let totals = self.stream.log.totals();
+        if let Some(cut) = totals.open_cut {
+            self.deliver(&cut).await?;
+            return Ok(Next::Again);
+        }
+        let is_ending = self.stream.life().await == Life::Ending;
+        let uncut = totals.uncut();
+        if is_ending && uncut.records == 0 {
+            self.dock.streams.remove(&self.stream).await?;
+            return Ok(Next::Ended);
+        }
+        // A stream without a usable definition has nothing by which to deliver; the listing says so.
+        let Ok(version) = self.stream.version() else { return Ok(Next::Wait(None)) };
+        let now = (self.dock.now)();
+        let is_wanted = is_ending || self.stream.flush_through() > totals.cut_through;
+        let waiting = totals.oldest_uncut.map(|oldest| Waiting { bytes: uncut.bytes, oldest });
+        match decide(waiting, now, version.stream.buffering) {
+            Decision::WakeAt(time) if !is_wanted => Ok(Next::Wait(Some(time))),
+            Decision::Nothing => Ok(Next::Wait(None)),
+            Decision::Cut | Decision::WakeAt(_) => {
+                let is_cut = self.cut(&version, now).await?;
+                Ok(if is_cut { Next::Again } else { Next::Wait(None) })
+            }
+        }
+    }
+
+    /// Saves a cut. Returns whether any record waits.
+    async fn cut(&self, version: &Version, now: Timestamp) -> Result<bool, DeliverError> {
+        let mut mark = uuid::Uuid::new_v4().simple().to_string();
+        // Together with the number of the cut, 48 random bits never repeat.
+        mark.truncate(12);
+        let bytes = version.stream.buffering.bytes;
+        let new = NewCut { version: version.number, decided_at: now, mark, bytes };
+        Ok(self.stream.log.save_cut(new).await?.is_some())
+    }
+
+    /// Makes and puts the objects of a cut. A put that fails is repeated without making the objects again.
+    async fn deliver(&self, cut: &Cut) -> Result<(), DeliverError> {
+        let version = self.version(cut.version).await?;
+        let origin = Origin::Cut { stream_id: &cut.mark, number: cut.number };
+        let number = u32::try_from(cut.version).unwrap_or(u32::MAX);
+        let objects = Objects::of(&version.stream, &self.dock.homes, origin, number, cut.oldest_at);
+        let made = self.make(cut, &version, objects.raw.is_some()).await?;
+        // The data comes last: when its event fires, the other objects are there.
+        let all = [
+            (objects.raw.as_ref(), &made.raw),
+            (Some(&objects.quarantine), &made.quarantine),
+            (Some(&objects.data), &made.data),
+        ];
+        for (place, content) in all {
+            if let (Some(place), Some(content)) = (place, content) {
+                self.put(cut, place, content).await;
+            }
+        }
+        self.stream.log.settle(cut, made.counts, (self.dock.now)()).await?;
+        Ok(())
+    }
+
+    async fn make(&self, cut: &Cut, version: &Arc<Version>, with_raw: bool) -> Result<Made, DeliverError> {
+        let _place = self.dock.makers.acquire().await;
+        let (stream, version, cut) = (Arc::clone(&self.stream), Arc::clone(version), cut.clone());
+        let (spool, stop) = (self.dock.spool.clone(), self.dock.stop.clone());
+        let task = self
+            .dock
+            .tasks
+            .spawn_blocking(move || make::make(&stream.log, &cut, &version.stream, with_raw, &spool, &stop));
+        Ok(task.await.map_err(|_| MakeError::Panic)??)
+    }
+
+    async fn put(&self, cut: &Cut, place: &S3Object, content: &Spool) {
+        // The mark is in the metadata, too, because an object of the same name is ours only if it is from this very cut.
+        let identity = format!("{}/{}/{}", self.stream.log.header().id, cut.number, cut.mark);
+        let mut tries = 0;
+        while let Err(error) = put(&self.dock.s3, &Put { place, content, identity: &identity }).await {
+            self.pause(&error.into(), tries).await;
+            tries += 1;
+        }
+        if tries > 0 {
+            self.stream.set_trouble(None);
+        }
+    }
+
+    async fn version(&self, number: u64) -> Result<Arc<Version>, DeliverError> {
+        if let Ok(version) = self.stream.version()
+            && version.number == number
+        {
+            return Ok(version);
+        }
+        let source = self.stream.log.version(number).await?;
+        let version = self.stream.parse(number, &source);
+        version.map(Arc::new).map_err(|problem| DeliverError::Version { number, problem })
+    }
+
+    async fn wait(
+        &self,
+        until: Option<Timestamp>,
+        changes: &mut watch::Receiver<u64>,
+        clock_set: &mut watch::Receiver<u64>,
+    ) {
+        let time = until.map(|until| until.duration_since((self.dock.now)()).max(SignedDuration::ZERO));
+        let pause = time.map_or(LONGEST_WAIT, |time| time.unsigned_abs().min(LONGEST_WAIT));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.stream.wished() => {}
+            Ok(()) = changes.changed() => {}
+            Ok(()) = clock_set.changed() => {}
+        }
+    }
+
+    /// Shows a failure, and waits before the next try.
+    async fn pause(&self, error: &DeliverError, tries: u32) {
+        let pauses = self.dock.pauses;
+        let pause = pauses.first.saturating_mul(1 << tries.min(16)).min(pauses.most);
+        let why = chain(error);
+        if tries == 0 {
+            let name = self.stream.name.as_str();
+            tracing::warn!(
+                stream.name = name,
+                error = why,
+                "the delivery of a stream failed and is tried again"
+            );
+        }
+        let next_try = (self.dock.now)() + pause;
+        self.stream.set_trouble(Some(Trouble { why, tries: tries + 1, next_try }));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            // A user who asks for a flush does not wait for the pause.
+            () = self.stream.wished() => {}
+        }
+    }
+}
+
+/// What a delivery does next.
+enum Next {
+    /// Look again at once.
+    Again,
+    /// Wait for this time, or for a change.
+    Wait(Option<Timestamp>),
+    /// The stream has ended.
+    Ended,
+}

@@ -1,0 +1,69 @@
+//! The questions and wishes of users: what waits, what came in, deliver now, refused records, replay.
+
+mod flush;
+mod objects;
+mod quarantine;
+mod replay;
+mod tail;
+
+pub(crate) use flush::flush;
+pub(crate) use quarantine::list as quarantine;
+pub(crate) use replay::replay;
+pub(crate) use tail::{Wish, tail};
+
+use jiff::Timestamp;
+
+use crate::log::LogError;
+
+/// Why a question cannot be answered, or a wish not be fulfilled.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// There is no such stream.
+    #[error("there is no stream `{0}`")]
+    NoStream(String),
+    /// A text is no sequence number.
+    #[error("`{0}` is not a sequence number of this server")]
+    Sequence(String),
+    /// The stream has no definition that can be read.
+    #[error("{0}")]
+    Undefined(String),
+    /// The records cannot be delivered now. They stay in the log, and the delivery is tried again.
+    #[error("{0}; the records stay in the log, and the delivery is tried again")]
+    NotDelivered(String),
+    /// The server stops.
+    #[error("the server is stopping")]
+    Stopping,
+    /// The stream keeps no raw objects.
+    #[error(
+        "the stream `{0}` keeps no raw objects (`raw` is false), so that only refused records can be replayed"
+    )]
+    NoRaw(String),
+    /// S3 did not answer as it should.
+    #[error("{0}")]
+    S3(String),
+    /// An object cannot be read.
+    #[error("line {line} of s3://{bucket}/{key} is unreadable: {reason}")]
+    Object {
+        /// The bucket of the object.
+        bucket: String,
+        /// The key of the object.
+        key: String,
+        /// The line, counted from 1.
+        line: u64,
+        /// The reason, without content of the line.
+        reason: String,
+    },
+    /// The log failed.
+    #[error("the log of the stream failed")]
+    Log(#[from] LogError),
+    /// A file of the spool folder cannot be used.
+    #[error("the folder of the server's files cannot be used")]
+    Spool(#[from] std::io::Error),
+}
+
+/// A time span of a replay: from a time on, and before another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+}

@@ -1,0 +1,57 @@
+//! Delivers what waits now.
+
+use stream::objects::{Objects, Origin};
+
+use super::QueryError;
+use crate::answers::Flushed;
+use crate::deliver::Dock;
+use crate::live::LiveStream;
+use crate::log::Cut;
+
+/// How often the delivery may fail after a user asked for it, before the user is told.
+const TRIES: u32 = 2;
+
+/// Cuts everything that the stream has accepted, and returns when it is delivered.
+pub(crate) async fn flush(dock: &Dock, stream: &LiveStream) -> Result<Flushed, QueryError> {
+    let mut changes = stream.log.changes();
+    let mut troubles = stream.troubles();
+    let before = stream.log.totals();
+    let waiting = before.waiting().records;
+    if waiting == 0 {
+        return Ok(Flushed { records: 0, objects: Vec::new() });
+    }
+    if before.open_cut.is_none() {
+        stream.version().map_err(|refused| QueryError::Undefined(refused.to_string()))?;
+    }
+    let most_tries = stream.trouble().map_or(0, |trouble| trouble.tries) + TRIES;
+    let through = stream.ask_flush();
+    while stream.log.totals().settled_through < through {
+        // A step that works again begins to count anew.
+        if let Some(trouble) = stream.trouble().filter(|trouble| trouble.tries >= most_tries) {
+            return Err(QueryError::NotDelivered(trouble.why));
+        }
+        tokio::select! {
+            changed = changes.changed() => changed.map_err(|_| QueryError::Stopping)?,
+            changed = troubles.changed() => changed.map_err(|_| QueryError::Stopping)?,
+            () = dock.stop.cancelled() => return Err(QueryError::Stopping),
+        }
+    }
+    let first = before.open_cut.map_or(before.cuts + 1, |cut| cut.number);
+    let mut objects = Vec::new();
+    for (cut, counts) in stream.log.cuts_from(first).await? {
+        if cut.after_row < through && counts.lines > 0 {
+            objects.extend(data_object(dock, stream, &cut).await);
+        }
+    }
+    Ok(Flushed { records: waiting, objects })
+}
+
+/// Returns the data object of a cut; `None` if its definition cannot be read any more.
+async fn data_object(dock: &Dock, stream: &LiveStream, cut: &Cut) -> Option<String> {
+    let source = stream.log.version(cut.version).await.ok()?;
+    let version = stream.parse(cut.version, &source).ok()?;
+    let number = u32::try_from(cut.version).unwrap_or(u32::MAX);
+    let origin = Origin::Cut { stream_id: &cut.mark, number: cut.number };
+    let data = Objects::of(&version.stream, &dock.homes, origin, number, cut.oldest_at).data;
+    Some(format!("s3://{}/{}", data.bucket, data.key))
+}

@@ -1,0 +1,266 @@
+//! The server as a whole: it opens the logs, serves the door, and delivers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use axum::Router;
+use jiff::Timestamp;
+use sigv4::Verifier;
+use stream::StreamName;
+use stream::file::{Finding, Source, diagnose};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin;
+use crate::answers::{Flushed, Quarantine, Replayed, StreamList, Tail};
+use crate::config::Config;
+use crate::deliver::Dock;
+use crate::door::{self, ApiKey, Budget, Front};
+use crate::live::LiveStream;
+use crate::log::{LogError, chain};
+use crate::query::{self, QueryError, Span, Wish};
+use crate::streams::{CreateError, Streams};
+use crate::summary;
+
+/// The folder of objects that are being made, in the folder of the logs.
+const SPOOL: &str = "spool";
+
+/// A server of streams. Clones are the same server.
+#[derive(Clone)]
+pub struct StreamServer {
+    front: Arc<Front>,
+    limits: http_front::Limits,
+}
+
+/// What was found about a stream file.
+#[derive(Debug)]
+pub struct FileReport {
+    /// The name of the stream.
+    pub name: String,
+    /// The findings in the file. With an error among them, the version before stays in force.
+    pub findings: Vec<Finding>,
+    /// Why the definition could not be taken although the file has no error.
+    pub failure: Option<String>,
+}
+
+impl StreamServer {
+    /// Opens the logs of a folder, and begins to deliver what waits in them.
+    ///
+    /// The server accepts nothing until [`StreamServer::run`] is called. It must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`] if the folder or a log cannot be used, or another server uses it.
+    pub async fn open(config: Config) -> Result<Self, LogError> {
+        let Config { folder, before_flush, backlog_bytes, now, .. } = &config;
+        let backlog_bytes = *backlog_bytes;
+        let (folder, before_flush, clock) = (folder.clone(), before_flush.clone(), Arc::clone(now));
+        let opened = tokio::task::spawn_blocking(move || {
+            let streams = Streams::open(&folder, before_flush, backlog_bytes, clock)?;
+            let spool = folder.join(SPOOL);
+            let failed = |source| LogError::File { path: spool.clone(), doing: "emptying", source };
+            // A server that was killed leaves unfinished objects.
+            if spool.exists() {
+                std::fs::remove_dir_all(&spool).map_err(failed)?;
+            }
+            std::fs::create_dir(&spool).map_err(failed)?;
+            Ok((streams, spool))
+        });
+        let (streams, spool) = opened.await.map_err(|_| LogError::Closed)??;
+        let streams = Arc::new(streams);
+        let dock = Arc::new(Dock {
+            streams: Arc::clone(&streams),
+            s3: config.s3,
+            homes: config.homes,
+            now: Arc::clone(&config.now),
+            clock_set: config.clock_set,
+            pauses: config.pauses,
+            spool,
+            makers: Dock::makers(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        for stream in streams.all() {
+            dock.begin(stream);
+        }
+        let keys = vec![config.credentials];
+        let front = Front {
+            streams,
+            dock,
+            now: config.now,
+            kinesis: Verifier::new(&config.region, "kinesis", keys.clone()),
+            firehose: Verifier::new(&config.region, "firehose", keys),
+            region: config.region,
+            account_id: config.account_id,
+            hosts: config.hosts,
+            budget: Budget::new(config.body_bytes),
+            api_key: ApiKey::new(&config.api_key),
+            keyless: Arc::new(AtomicU64::new(0)),
+        };
+        Ok(Self { front: Arc::new(front), limits: config.limits })
+    }
+
+    /// Takes stream files for the definitions in force, by the names of their streams. A stream whose file is missing
+    /// accepts nothing any more, and delivers what waits. May be called again whenever files change.
+    ///
+    /// `load` returns the text of a file beside the stream files, or says why there is none.
+    pub async fn set_files(
+        &self,
+        files: &BTreeMap<String, String>,
+        load: &(dyn Fn(&str) -> Result<String, String> + Sync),
+    ) -> Vec<FileReport> {
+        let mut reports = Vec::new();
+        for (name, text) in files {
+            reports.push(self.set_file(name, text, load).await);
+        }
+        let names: Vec<&str> = files.keys().map(String::as_str).collect();
+        self.front.streams.keep_files(&names).await;
+        reports
+    }
+
+    async fn set_file(
+        &self,
+        name: &str,
+        text: &str,
+        load: &(dyn Fn(&str) -> Result<String, String> + Sync),
+    ) -> FileReport {
+        let report = |findings, failure| FileReport { name: name.to_owned(), findings, failure };
+        let stream_name = match StreamName::new(name) {
+            Ok(stream_name) => stream_name,
+            Err(error) => return report(Vec::new(), Some(error.to_string())),
+        };
+        let diagnosis = diagnose(&stream_name, text, &|file| load(file));
+        // A file with errors goes the same way, so that listings can tell the problem.
+        let source = diagnosis.stream.map(|stream| stream.source);
+        let is_known = self.front.streams.get(name).is_some();
+        let source = source.unwrap_or_else(|| Source { text: text.to_owned(), ..Source::default() });
+        let failure = match self.front.streams.set_file(name, source).await {
+            Ok(Ok(())) => {
+                if !is_known && let Some(stream) = self.front.streams.get(name) {
+                    self.front.dock.begin(stream);
+                }
+                None
+            }
+            // The findings say it.
+            Ok(Err(_)) => None,
+            Err(CreateError::Exists(_)) => Some(
+                "the stream of this name is being deleted; its file is taken when that is done".to_owned(),
+            ),
+            Err(error) => Some(chain(&error)),
+        };
+        report(diagnosis.findings, failure)
+    }
+
+    /// Serves the requests that arrive at `listener`, until `stop`. Then interrupts the deliveries, which go on at the next
+    /// start, and waits for the threads that work on them.
+    pub async fn run(&self, listener: TcpListener, stop: CancellationToken) {
+        let front = Arc::clone(&self.front);
+        let answer = move |request| {
+            let front = Arc::clone(&front);
+            async move { front.answer(request).await }
+        };
+        http_front::serve(listener, None, self.limits, stop, answer, door::full).await;
+        self.close().await;
+    }
+
+    /// Interrupts the deliveries and waits for the threads that work on them, for a server that was not [run](Self::run).
+    pub async fn close(&self) {
+        let dock = &self.front.dock;
+        dock.stop.cancel();
+        dock.tasks.close();
+        dock.tasks.wait().await;
+    }
+
+    /// Returns the routes for users, which the caller mounts behind a check of its own:
+    ///
+    /// | route | answer |
+    /// | --- | --- |
+    /// | `GET /streams` | [`StreamList`] |
+    /// | `GET /streams/{name}/tail?after=SEQUENCE&last=N&limit=N` | [`Tail`], after up to 10 s if there is no record |
+    /// | `POST /streams/{name}/flush` | [`Flushed`], when everything is delivered |
+    /// | `POST /streams/{name}/replay?from=TIME&to=TIME&quarantined=BOOL` | [`Replayed`] |
+    /// | `GET /streams/{name}/quarantine?limit=N` | [`Quarantine`] |
+    ///
+    /// A refusal is one sentence, with the status 400, 404, 409, 500 or 503.
+    #[must_use]
+    pub fn admin(&self) -> Router {
+        admin::routes(self.clone())
+    }
+
+    /// Returns the state of all streams.
+    pub async fn list(&self) -> StreamList {
+        let mut streams = Vec::new();
+        for stream in self.front.streams.visible().await {
+            streams.push(summary::of(&stream, (self.front.now)()).await);
+        }
+        StreamList { streams }
+    }
+
+    /// Returns records of the log after a sequence number or, without one, the `last` newest. Waits up to 10 seconds if
+    /// there is no record. The log has the records that wait, and the newest 16 MiB of those that are delivered.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError`] if the stream does not exist, or the log cannot be read.
+    pub async fn tail(
+        &self,
+        name: &str,
+        after: Option<String>,
+        last: Option<u64>,
+        limit: Option<u64>,
+    ) -> Result<Tail, QueryError> {
+        let wish = Wish { after, last, limit };
+        query::tail(&self.stream(name)?, &wish, &self.front.dock.stop).await
+    }
+
+    /// Delivers everything that a stream has accepted before the call. Returns when it is delivered.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::NotDelivered`] if the delivery fails twice; it goes on nevertheless.
+    pub async fn flush(&self, name: &str) -> Result<Flushed, QueryError> {
+        query::flush(&self.front.dock, &*self.stream(name)?).await
+    }
+
+    /// Runs the definition in force over the raw objects whose oldest record is between `from` and `to`, or over the
+    /// quarantine objects. A second time changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError`] if an object cannot be read or put. The same call goes on where it stopped.
+    pub async fn replay(
+        &self,
+        name: &str,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+        quarantined: bool,
+    ) -> Result<Replayed, QueryError> {
+        let span = Span { from: from.unwrap_or(Timestamp::MIN), to: to.unwrap_or(Timestamp::MAX) };
+        query::replay(&self.front.dock, &self.stream(name)?, span, quarantined).await
+    }
+
+    /// Lists the refused records that no replay has taken, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError`] if an object cannot be read.
+    pub async fn quarantine(&self, name: &str, limit: Option<usize>) -> Result<Quarantine, QueryError> {
+        query::quarantine(&self.front.dock, &*self.stream(name)?, limit).await
+    }
+
+    /// Allows the log of a stream to grow by at most `bytes` more; a larger request is refused as on a full disk. `None`
+    /// lifts the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError`] if the stream does not exist, or the limit cannot be set.
+    pub async fn limit_growth(&self, name: &str, bytes: Option<u64>) -> Result<(), QueryError> {
+        Ok(self.stream(name)?.log.limit_growth(bytes).await?)
+    }
+
+    fn stream(&self, name: &str) -> Result<Arc<LiveStream>, QueryError> {
+        self.front.streams.get(name).ok_or_else(|| QueryError::NoStream(name.to_owned()))
+    }
+}

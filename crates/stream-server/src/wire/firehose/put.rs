@@ -1,0 +1,116 @@
+//! `PutRecord` and `PutRecordBatch`.
+
+use std::fmt::Write as _;
+
+use base64::DecodeError;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use super::super::error::WireError;
+use super::super::text::Text;
+use super::{WORDS, check_name, find};
+use crate::door::{Front, shard_of, texts};
+use crate::log::{Group, Places};
+
+/// The most records of a request.
+const MOST_RECORDS: usize = 500;
+/// The longest record in bytes.
+const LONGEST_RECORD: usize = 1000 << 10;
+/// The most bytes of a request.
+const MOST_BYTES: usize = 4 << 20;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutRecord<'a> {
+    #[serde(borrow)]
+    delivery_stream_name: Option<Text<'a>>,
+    record: Option<Record<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutRecordBatch<'a> {
+    #[serde(borrow)]
+    delivery_stream_name: Option<Text<'a>>,
+    records: Option<Vec<Record<'a>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Record<'a> {
+    #[serde(borrow)]
+    data: Option<Text<'a>>,
+}
+
+pub(super) async fn record(front: &Front, body: &[u8]) -> Result<String, WireError> {
+    let call: PutRecord<'_> = serde_json::from_slice(body).map_err(|error| WireError::of_json(&error))?;
+    let name = check_name(call.delivery_stream_name.as_ref().map(Text::as_str))?;
+    let record =
+        call.record.ok_or_else(|| WireError::constraint("record", None, "Member must not be null"))?;
+    let places = accept(front, name, &[record], |_| "record.data".to_owned()).await?;
+    let (sequence, _) = texts(&places).next().unwrap_or_default();
+    Ok(format!(r#"{{"RecordId":"{sequence}","Encrypted":false}}"#))
+}
+
+pub(super) async fn batch(front: &Front, body: &[u8]) -> Result<String, WireError> {
+    let call: PutRecordBatch<'_> =
+        serde_json::from_slice(body).map_err(|error| WireError::of_json(&error))?;
+    let name = check_name(call.delivery_stream_name.as_ref().map(Text::as_str))?;
+    let records = call.records.as_deref();
+    let records = records.ok_or_else(|| WireError::constraint("records", None, "Member must not be null"))?;
+    let broken = match records.len() {
+        0 => Some("Member must have length greater than or equal to 1"),
+        1..=MOST_RECORDS => None,
+        _ => Some("Member must have length less than or equal to 500"),
+    };
+    if let Some(broken) = broken {
+        let value = format!("[{} records]", records.len());
+        return Err(WireError::constraint("records", Some(&value), broken));
+    }
+    let path = |index: usize| format!("records.{}.member.data", index + 1);
+    let places = accept(front, name, records, path).await?;
+    let mut answer = String::with_capacity(places.len() * 80 + 100);
+    answer.push_str(r#"{"FailedPutCount":0,"Encrypted":false,"RequestResponses":["#);
+    for (number, (sequence, _)) in texts(&places).enumerate() {
+        let comma = if number == 0 { "" } else { "," };
+        // Writing to a text cannot fail.
+        let _ = write!(answer, r#"{comma}{{"RecordId":"{sequence}"}}"#);
+    }
+    answer.push_str("]}");
+    Ok(answer)
+}
+
+/// Accepts all records or none. `path` names the data of a record in errors.
+async fn accept(
+    front: &Front,
+    name: &str,
+    records: &[Record<'_>],
+    path: impl Fn(usize) -> String,
+) -> Result<Places, WireError> {
+    let stream = find(front, name)?;
+    let refused = |refused| WireError::refused(&refused, name, &WORDS);
+    let version = stream.version().map_err(refused)?;
+    let now = (front.now)();
+    let mut group = Group::default();
+    for (index, record) in records.iter().enumerate() {
+        let data = record.data.as_ref();
+        let data =
+            data.ok_or_else(|| WireError::constraint(&path(index), None, "Member must not be null"))?;
+        let shard = shard_of(&front.keyless, &version, "", None);
+        let before = group.bytes();
+        let decoded = group.push(shard, now, "", |buffer| STANDARD.decode_vec(data.as_str(), buffer));
+        decoded.map_err(|_: DecodeError| {
+            WireError::serialization(format!("`Data` of record {} is no Base64", index + 1))
+        })?;
+        let length = group.bytes() - before;
+        if length > LONGEST_RECORD as u64 {
+            let constraint = "Member must have length less than or equal to 1024000";
+            return Err(WireError::constraint(&path(index), Some(&format!("{length} bytes")), constraint));
+        }
+    }
+    if group.bytes() > MOST_BYTES as u64 {
+        return Err(WireError::invalid_argument("Records size exceeds 4 MB limit"));
+    }
+    stream.accept(group, &version, now).await.map_err(refused)
+}

@@ -1,0 +1,13 @@
+//! The server over real sockets, with a stand-in for S3.
+
+mod delivery;
+mod door;
+mod faults;
+mod firehose;
+mod kinesis;
+mod performance;
+mod queries;
+mod simulation;
+mod stand_in_s3;
+mod versions;
+mod world;
