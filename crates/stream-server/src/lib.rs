@@ -2,11 +2,11 @@
 //! are answered, and lie as objects in S3 soon after.
 //!
 //! ```text
-//! door, wire --> log (a SQLite file for each stream) --> cut --> objects in files --> S3
+//! endpoint --> door, wire --> log (a SQLite file for each stream) --> cut --> objects in files --> S3
 //! ```
 //!
 //! - `log` keeps accepted records until they are delivered. A request is answered after the flush of the disk.
-//! - `door` is the HTTP endpoint, and `wire` the two AWS protocols behind it.
+//! - `endpoint` is the one listener: `door` has the paths of plain HTTP, and `wire` the two AWS protocols.
 //! - `deliver` saves a cut, makes its objects and puts them, again and again until S3 has taken them.
 //! - `query` answers questions of users; [`StreamServer::admin`] has the routes.
 //!
@@ -14,11 +14,12 @@
 //! stream file: the caller owns ports, files, clock and end.
 #![warn(missing_docs)]
 
-mod admin;
 pub mod answers;
 mod config;
 mod deliver;
 mod door;
+mod endpoint;
+mod intake;
 mod live;
 mod log;
 mod query;

@@ -13,6 +13,9 @@ mod totals;
 mod versions;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,9 +41,10 @@ const KEPT_BYTES: u64 = 16 << 20;
 
 /// The log of one stream.
 pub(crate) struct Log {
+    /// Closes first: only the connection that writes can copy the write-ahead log into the file when it closes last.
+    reader: Arc<Mutex<Connection>>,
     writer: Arc<Writer>,
     shared: Arc<Shared>,
-    reader: Arc<Mutex<Connection>>,
     header: Header,
     path: PathBuf,
 }

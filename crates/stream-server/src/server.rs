@@ -1,4 +1,6 @@
-//! The server as a whole: it opens the logs, serves the door, and delivers.
+//! The server as a whole: it opens the logs, serves the endpoint, and delivers.
+
+mod admin;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,11 +15,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin;
 use crate::answers::{Flushed, Quarantine, Replayed, StreamList, Tail};
 use crate::config::Config;
 use crate::deliver::Dock;
-use crate::door::{self, ApiKey, Budget, Front};
+use crate::endpoint;
+use crate::intake::{ApiKey, Budget, Intake};
 use crate::live::LiveStream;
 use crate::log::{LogError, chain};
 use crate::query::{self, QueryError, Span, Wish};
@@ -30,7 +32,7 @@ const SPOOL: &str = "spool";
 /// A server of streams. Clones are the same server.
 #[derive(Clone)]
 pub struct StreamServer {
-    front: Arc<Front>,
+    intake: Arc<Intake>,
     limits: http_front::Limits,
 }
 
@@ -86,7 +88,7 @@ impl StreamServer {
             dock.begin(stream);
         }
         let keys = vec![config.credentials];
-        let front = Front {
+        let intake = Intake {
             streams,
             dock,
             now: config.now,
@@ -99,7 +101,7 @@ impl StreamServer {
             api_key: ApiKey::new(&config.api_key),
             keyless: Arc::new(AtomicU64::new(0)),
         };
-        Ok(Self { front: Arc::new(front), limits: config.limits })
+        Ok(Self { intake: Arc::new(intake), limits: config.limits })
     }
 
     /// Takes stream files for the definitions in force, by the names of their streams. A stream whose file is missing
@@ -116,7 +118,7 @@ impl StreamServer {
             reports.push(self.set_file(name, text, load).await);
         }
         let names: Vec<&str> = files.keys().map(String::as_str).collect();
-        self.front.streams.keep_files(&names).await;
+        self.intake.streams.keep_files(&names).await;
         reports
     }
 
@@ -134,12 +136,12 @@ impl StreamServer {
         let diagnosis = diagnose(&stream_name, text, &|file| load(file));
         // A file with errors goes the same way, so that listings can tell the problem.
         let source = diagnosis.stream.map(|stream| stream.source);
-        let is_known = self.front.streams.get(name).is_some();
+        let is_known = self.intake.streams.get(name).is_some();
         let source = source.unwrap_or_else(|| Source { text: text.to_owned(), ..Source::default() });
-        let failure = match self.front.streams.set_file(name, source).await {
+        let failure = match self.intake.streams.set_file(name, source).await {
             Ok(Ok(())) => {
-                if !is_known && let Some(stream) = self.front.streams.get(name) {
-                    self.front.dock.begin(stream);
+                if !is_known && let Some(stream) = self.intake.streams.get(name) {
+                    self.intake.dock.begin(stream);
                 }
                 None
             }
@@ -156,18 +158,18 @@ impl StreamServer {
     /// Serves the requests that arrive at `listener`, until `stop`. Then interrupts the deliveries, which go on at the next
     /// start, and waits for the threads that work on them.
     pub async fn run(&self, listener: TcpListener, stop: CancellationToken) {
-        let front = Arc::clone(&self.front);
+        let intake = Arc::clone(&self.intake);
         let answer = move |request| {
-            let front = Arc::clone(&front);
-            async move { front.answer(request).await }
+            let intake = Arc::clone(&intake);
+            async move { endpoint::answer(&intake, request).await }
         };
-        http_front::serve(listener, None, self.limits, stop, answer, door::full).await;
+        http_front::serve(listener, None, self.limits, stop, answer, endpoint::full).await;
         self.close().await;
     }
 
     /// Interrupts the deliveries and waits for the threads that work on them, for a server that was not [run](Self::run).
     pub async fn close(&self) {
-        let dock = &self.front.dock;
+        let dock = &self.intake.dock;
         dock.stop.cancel();
         dock.tasks.close();
         dock.tasks.wait().await;
@@ -192,8 +194,8 @@ impl StreamServer {
     /// Returns the state of all streams.
     pub async fn list(&self) -> StreamList {
         let mut streams = Vec::new();
-        for stream in self.front.streams.visible().await {
-            streams.push(summary::of(&stream, (self.front.now)()).await);
+        for stream in self.intake.streams.visible().await {
+            streams.push(summary::of(&stream, (self.intake.now)()).await);
         }
         StreamList { streams }
     }
@@ -212,7 +214,7 @@ impl StreamServer {
         limit: Option<u64>,
     ) -> Result<Tail, QueryError> {
         let wish = Wish { after, last, limit };
-        query::tail(&self.stream(name)?, &wish, &self.front.dock.stop).await
+        query::tail(&self.stream(name)?, &wish, &self.intake.dock.stop).await
     }
 
     /// Delivers everything that a stream has accepted before the call. Returns when it is delivered.
@@ -221,7 +223,7 @@ impl StreamServer {
     ///
     /// [`QueryError::NotDelivered`] if the delivery fails twice; it goes on nevertheless.
     pub async fn flush(&self, name: &str) -> Result<Flushed, QueryError> {
-        query::flush(&self.front.dock, &*self.stream(name)?).await
+        query::flush(&self.intake.dock, &*self.stream(name)?).await
     }
 
     /// Runs the definition in force over the raw objects whose oldest record is between `from` and `to`, or over the
@@ -238,7 +240,7 @@ impl StreamServer {
         quarantined: bool,
     ) -> Result<Replayed, QueryError> {
         let span = Span { from: from.unwrap_or(Timestamp::MIN), to: to.unwrap_or(Timestamp::MAX) };
-        query::replay(&self.front.dock, &self.stream(name)?, span, quarantined).await
+        query::replay(&self.intake.dock, &self.stream(name)?, span, quarantined).await
     }
 
     /// Lists the refused records that no replay has taken, the newest first.
@@ -247,7 +249,7 @@ impl StreamServer {
     ///
     /// [`QueryError`] if an object cannot be read.
     pub async fn quarantine(&self, name: &str, limit: Option<usize>) -> Result<Quarantine, QueryError> {
-        query::quarantine(&self.front.dock, &*self.stream(name)?, limit).await
+        query::quarantine(&self.intake.dock, &*self.stream(name)?, limit).await
     }
 
     /// Allows the log of a stream to grow by at most `bytes` more; a larger request is refused as on a full disk. `None`
@@ -261,6 +263,6 @@ impl StreamServer {
     }
 
     fn stream(&self, name: &str) -> Result<Arc<LiveStream>, QueryError> {
-        self.front.streams.get(name).ok_or_else(|| QueryError::NoStream(name.to_owned()))
+        self.intake.streams.get(name).ok_or_else(|| QueryError::NoStream(name.to_owned()))
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Streams {
     backlog_bytes: u64,
     now: Now,
     by_name: RwLock<BTreeMap<String, Arc<LiveStream>>>,
+    /// The streams whose logs cannot be used, with the reasons.
+    unusable: BTreeMap<String, String>,
     /// Held while a stream is created, changed or removed.
     change: tokio::sync::Mutex<()>,
     /// The lock that keeps other servers from the folder.
@@ -44,6 +46,8 @@ pub(crate) enum CreateError {
     Exists(Arc<LiveStream>),
     #[error("{0}")]
     Definition(String),
+    #[error("{0}: repair the log, or move it away to begin anew; then restart the server")]
+    Unusable(String),
     #[error(transparent)]
     Log(#[from] LogError),
 }
@@ -60,35 +64,41 @@ impl Streams {
         fs::create_dir_all(folder).map_err(failed("creating"))?;
         let lock = log::lock(folder)?;
         let mut by_name: BTreeMap<String, Arc<LiveStream>> = BTreeMap::new();
+        let mut unusable = BTreeMap::new();
         for entry in fs::read_dir(folder).map_err(failed("listing"))? {
             let path = entry.map_err(failed("listing"))?.path();
             if path.extension().is_none_or(|ending| ending != ENDING) {
                 continue;
             }
-            let log = match Log::open(&path, None, before_flush.clone()) {
-                Err(LogError::Unfinished(path)) => {
-                    log::remove(&path)?;
-                    continue;
+            let opened = open_one(&path, before_flush.clone(), backlog_bytes, now()).and_then(|stream| {
+                let other = stream.as_ref().and_then(|stream| by_name.get(stream.name.as_str()));
+                match other {
+                    Some(other) => {
+                        Err(LogError::Twice { first: other.log.path().to_owned(), second: path.clone() })
+                    }
+                    None => Ok(stream),
                 }
-                opened => opened?,
-            };
-            // The creation was interrupted before the stream had a definition.
-            if log.last_version()?.is_none() {
-                drop(log);
-                log::remove(&path)?;
-                continue;
-            }
-            let stream = Arc::new(LiveStream::new(log, backlog_bytes, now())?);
-            if let Some(other) = by_name.insert(stream.name.to_string(), Arc::clone(&stream)) {
-                return Err(LogError::Twice { first: other.log.path().to_owned(), second: path });
+            });
+            match opened {
+                Ok(Some(stream)) => drop(by_name.insert(stream.name.to_string(), Arc::new(stream))),
+                Ok(None) => {}
+                // The records of this stream stay where they are, and the other streams go on.
+                Err(error) => {
+                    let (name, error) = (name_of(&path), log::chain(&error));
+                    tracing::error!(stream.name = name, error, "the log of a stream cannot be used");
+                    unusable.insert(name, error);
+                }
             }
         }
+        // With two logs of one name, nobody knows which has the records that wait.
+        unusable.keys().for_each(|name| drop(by_name.remove(name)));
         Ok(Self {
             folder: folder.to_owned(),
             before_flush,
             backlog_bytes,
             now,
             by_name: RwLock::new(by_name),
+            unusable,
             change: tokio::sync::Mutex::default(),
             _lock: lock,
         })
@@ -116,6 +126,11 @@ impl Streams {
         visible
     }
 
+    /// Fails if there is a log of this name that cannot be used: a new log would hide the records in it.
+    fn check_usable(&self, name: &str) -> Result<(), CreateError> {
+        self.unusable.get(name).map_or(Ok(()), |why| Err(CreateError::Unusable(why.clone())))
+    }
+
     fn insert(&self, stream: Arc<LiveStream>) {
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         by_name.insert(stream.name.to_string(), stream);
@@ -127,6 +142,7 @@ impl Streams {
         if let Some(stream) = self.get(&new.name) {
             return Err(CreateError::Exists(stream));
         }
+        self.check_usable(&new.name)?;
         // Before anything is written, so that a definition with errors leaves no log.
         check(&new.name, &new.source).map_err(CreateError::Definition)?;
         let stream = self.start(&new).await?;
@@ -147,6 +163,7 @@ impl Streams {
             Some(stream) if stream.life().await == Life::Ending => return Err(CreateError::Exists(stream)),
             Some(stream) => stream,
             None => {
+                self.check_usable(name)?;
                 if let Err(problem) = check(name, &source) {
                     return Ok(Err(problem));
                 }
@@ -243,6 +260,35 @@ impl Streams {
         }
         Ok(Ok(()))
     }
+}
+
+/// Opens the log at `path`. There is no stream if its creation was interrupted.
+fn open_one(
+    path: &Path,
+    before_flush: Option<BeforeFlush>,
+    backlog_bytes: u64,
+    now: Timestamp,
+) -> Result<Option<LiveStream>, LogError> {
+    let log = match Log::open(path, None, before_flush) {
+        Err(LogError::Unfinished(_)) => {
+            log::remove(path)?;
+            return Ok(None);
+        }
+        opened => opened?,
+    };
+    // The server was killed before the new stream had a definition.
+    if log.last_version()?.is_none() && log.totals().accepted.records == 0 {
+        drop(log);
+        log::remove(path)?;
+        return Ok(None);
+    }
+    LiveStream::new(log, backlog_bytes, now).map(Some)
+}
+
+/// Returns the name of the stream in the name of its log.
+fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    stem.rsplit_once('.').map_or(stem.as_ref(), |(name, _id)| name).to_owned()
 }
 
 /// Returns the first problem of a definition.

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use crate::door::{Front, read_body};
+use crate::intake::{Intake, read as read_body};
 use error::WireError;
 
 /// The beginnings of the header `X-Amz-Target`.
@@ -30,11 +30,11 @@ enum Service {
 }
 
 /// Answers one request.
-pub(crate) async fn answer(front: &Front, parts: &Parts, body: Body) -> Response<Body> {
-    respond(serve(front, parts, body).await)
+pub(crate) async fn answer(intake: &Intake, parts: &Parts, body: Body) -> Response<Body> {
+    respond(serve(intake, parts, body).await)
 }
 
-async fn serve(front: &Front, parts: &Parts, body: Body) -> Result<String, WireError> {
+async fn serve(intake: &Intake, parts: &Parts, body: Body) -> Result<String, WireError> {
     if parts.method != Method::POST {
         return Err(WireError::unknown_operation(format!(
             "the method {} is not possible here; every call of the AWS protocols is POST /",
@@ -51,10 +51,10 @@ async fn serve(front: &Front, parts: &Parts, body: Body) -> Result<String, WireE
             )));
         }
     };
-    let held = read_body(&front.budget, body, MOST_BYTES).await?;
+    let held = read_body(&intake.budget, body, MOST_BYTES).await?;
     let verifier = match service {
-        Service::Kinesis => &front.kinesis,
-        Service::Firehose => &front.firehose,
+        Service::Kinesis => &intake.kinesis,
+        Service::Firehose => &intake.firehose,
     };
     // Clients sign by the system's clock, whatever the server's own clock shows.
     verifier.verify(parts, &held.bytes, Timestamp::now())?;
@@ -65,8 +65,8 @@ async fn serve(front: &Front, parts: &Parts, body: Body) -> Result<String, WireE
         return Err(WireError::serialization(message));
     }
     match service {
-        Service::Kinesis => kinesis::serve(front, operation, &held.bytes).await,
-        Service::Firehose => firehose::serve(front, operation, &held.bytes).await,
+        Service::Kinesis => kinesis::serve(intake, operation, &held.bytes).await,
+        Service::Firehose => firehose::serve(intake, operation, &held.bytes).await,
     }
 }
 

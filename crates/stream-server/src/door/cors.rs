@@ -24,9 +24,14 @@ pub(super) fn check<'r>(
     if allowed.iter().any(|allowed| allowed == text) {
         return Ok(Some(origin));
     }
+    Err(unlisted())
+}
+
+/// Returns the refusal of a page whose origin no file lists.
+pub(crate) fn unlisted() -> DoorError {
     let message =
         "web pages of this origin may not send here: list the origin in `origins` of the stream's file";
-    Err(DoorError::message(StatusCode::FORBIDDEN, message))
+    DoorError::message(StatusCode::FORBIDDEN, message)
 }
 
 /// Answers the question of a browser whether a page may send.

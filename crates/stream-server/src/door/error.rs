@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 
-use super::body::BodyError;
+use crate::intake::BodyError;
 use crate::live::Refused;
 use crate::log::AppendError;
 

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use stream::door::check;
 
-use super::body;
-use super::{DoorError, Front, shard_of, texts};
+use super::DoorError;
+use crate::intake::{Intake, read, shard_of, texts, unpack};
 use crate::live::{LiveStream, Version};
 use crate::log::Group;
 
@@ -23,16 +23,16 @@ pub(super) const MOST_BYTES: usize = 10 << 20;
 const LONG: usize = 128 << 10;
 
 pub(super) async fn post(
-    front: &Front,
+    intake: &Intake,
     stream: &LiveStream,
     parts: &Parts,
     body: Body,
 ) -> Result<Response<Body>, DoorError> {
     let version = stream.version()?;
-    let held = body::read(&front.budget, body, MOST_BYTES).await?;
-    let held = body::unpack(&front.budget, held, &parts.headers, MOST_BYTES).await?;
-    let now = (front.now)();
-    let group = checked(front, &version, &held.bytes, now).await?;
+    let held = read(&intake.budget, body, MOST_BYTES).await?;
+    let held = unpack(&intake.budget, held, &parts.headers, MOST_BYTES).await?;
+    let now = (intake.now)();
+    let group = checked(intake, &version, &held.bytes, now).await?;
     let is_list = group.len() != 1 || is_ndjson(parts);
     let places = stream.accept(group, &version, now).await?;
     let mut answers: Vec<Value> = texts(&places)
@@ -44,12 +44,12 @@ pub(super) async fn post(
 
 /// Checks a body, and returns its records.
 async fn checked(
-    front: &Front,
+    intake: &Intake,
     version: &Arc<Version>,
     body: &Bytes,
     now: Timestamp,
 ) -> Result<Group, DoorError> {
-    let (keyless, version, body) = (Arc::clone(&front.keyless), Arc::clone(version), body.clone());
+    let (keyless, version, body) = (Arc::clone(&intake.keyless), Arc::clone(version), body.clone());
     let length = body.len();
     let work = move || {
         let records = check(&version.stream, &body, "", now)?;

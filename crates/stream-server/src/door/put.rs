@@ -13,9 +13,9 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::body;
+use super::DoorError;
 use super::post::json_response;
-use super::{DoorError, Front, shard_of, texts};
+use crate::intake::{Intake, read, shard_of, texts, unpack};
 use crate::live::LiveStream;
 use crate::log::{Group, Places};
 
@@ -43,32 +43,32 @@ struct Records {
 }
 
 pub(super) async fn record(
-    front: &Front,
+    intake: &Intake,
     stream: &LiveStream,
     parts: &Parts,
     body: Body,
 ) -> Result<Response<Body>, DoorError> {
-    let record: Record = parse(front, parts, body).await?;
-    let places = accept(front, stream, &[record]).await?;
+    let record: Record = parse(intake, parts, body).await?;
+    let places = accept(intake, stream, &[record]).await?;
     let (sequence, shard) = texts(&places).next().unwrap_or_default();
     let answer = json!({ "EncryptionType": "NONE", "SequenceNumber": sequence, "ShardId": shard });
     Ok(json_response(answer.to_string()))
 }
 
 pub(super) async fn records(
-    front: &Front,
+    intake: &Intake,
     stream: &LiveStream,
     parts: &Parts,
     body: Body,
 ) -> Result<Response<Body>, DoorError> {
-    let Records { records } = parse(front, parts, body).await?;
+    let Records { records } = parse(intake, parts, body).await?;
     let records = records.filter(|records| (1..=MOST_RECORDS).contains(&records.len()));
     let records = records.ok_or_else(|| {
         refused(&format!(
             "`Records` must be a list of 1 to {MOST_RECORDS} objects with `Data` and `PartitionKey`"
         ))
     })?;
-    let places = accept(front, stream, &records).await?;
+    let places = accept(intake, stream, &records).await?;
     let records: Vec<Value> = texts(&places)
         .map(|(sequence, shard)| json!({ "SequenceNumber": sequence, "ShardId": shard }))
         .collect();
@@ -76,9 +76,9 @@ pub(super) async fn records(
     Ok(json_response(answer.to_string()))
 }
 
-async fn parse<T: DeserializeOwned>(front: &Front, parts: &Parts, body: Body) -> Result<T, DoorError> {
-    let held = body::read(&front.budget, body, MOST_BYTES).await?;
-    let held = body::unpack(&front.budget, held, &parts.headers, MOST_BYTES).await?;
+async fn parse<T: DeserializeOwned>(intake: &Intake, parts: &Parts, body: Body) -> Result<T, DoorError> {
+    let held = read(&intake.budget, body, MOST_BYTES).await?;
+    let held = unpack(&intake.budget, held, &parts.headers, MOST_BYTES).await?;
     serde_json::from_slice(&held.bytes).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         // The words of the parser may contain a part of the record.
@@ -88,9 +88,9 @@ async fn parse<T: DeserializeOwned>(front: &Front, parts: &Parts, body: Body) ->
     })
 }
 
-async fn accept(front: &Front, stream: &LiveStream, records: &[Record]) -> Result<Places, DoorError> {
+async fn accept(intake: &Intake, stream: &LiveStream, records: &[Record]) -> Result<Places, DoorError> {
     let version = stream.version()?;
-    let now = (front.now)();
+    let now = (intake.now)();
     let mut group = Group::default();
     for (number, record) in (1..).zip(records) {
         let of = || if records.len() == 1 { String::new() } else { format!(" of record {number}") };
@@ -106,7 +106,7 @@ async fn accept(front: &Front, stream: &LiveStream, records: &[Record]) -> Resul
             buffer.extend_from_slice(data.get().as_bytes());
             Ok::<_, Infallible>(())
         };
-        let shard = shard_of(&front.keyless, &version, key, None);
+        let shard = shard_of(&intake.keyless, &version, key, None);
         group.push(shard, now, key, write).unwrap_or_else(|never| match never {});
     }
     Ok(stream.accept(group, &version, now).await?)

@@ -9,8 +9,9 @@ use super::totals::{Amount, Counts, Cut, first_arrival, number, wide};
 /// How many cuts the log remembers.
 const KEPT_CUTS: u64 = 1000;
 
-/// How many rows are removed at once. A row has about 1 MiB, and the writer must not be kept from requests for long.
-const ROWS_AT_ONCE: i64 = 4;
+/// How many rows and bytes are removed at once, so that the writer is not kept from requests for long.
+const ROWS_AT_ONCE: i64 = 1000;
+const BYTES_AT_ONCE: u64 = 4 << 20;
 
 /// The cut that is to be saved: everything but its range.
 #[derive(Clone)]
@@ -139,7 +140,7 @@ pub(super) fn remove_rows(
     let rows: Vec<_> = rows.and_then(Iterator::collect).map_err(failed)?;
     let mut removed = 0;
     for (first, bytes) in rows {
-        if kept_bytes - removed.min(kept_bytes) <= keep_bytes {
+        if kept_bytes - removed.min(kept_bytes) <= keep_bytes || removed >= BYTES_AT_ONCE {
             break;
         }
         let mut delete = connection.prepare_cached("DELETE FROM batch WHERE first = ?1").map_err(failed)?;

@@ -58,6 +58,11 @@ pub(crate) struct Cut {
     pub(crate) amount: Amount,
 }
 
+// The statements of a start that look at `batch`, where millions of rows may wait.
+const LAST_ROW: &str = "SELECT coalesce(max(first), 0) FROM batch";
+const KEPT: &str = "SELECT coalesce(sum(bytes), 0) FROM batch WHERE first <= ?1";
+const FIRST_ARRIVAL: &str = "SELECT arrived_at FROM batch WHERE first > ?1 ORDER BY first LIMIT 1";
+
 /// The durable state of a log.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
@@ -114,17 +119,13 @@ impl Totals {
         let one = |sql: &str| connection.query_row(sql, [], |row| number(row, 0)).map_err(failed);
         totals.cut_through = one("SELECT coalesce(max(last_row), 0) FROM cut")?;
         totals.cuts = one("SELECT coalesce(max(number), 0) FROM cut")?;
-        totals.last_row = one("SELECT coalesce(max(first), 0) FROM batch")?.max(totals.cut_through);
+        totals.last_row = one(LAST_ROW)?.max(totals.cut_through);
         totals.open_cut = open_cut(connection).map_err(failed)?;
         totals.settled_through = totals.open_cut.as_ref().map_or(totals.cut_through, |cut| cut.after_row);
         totals.oldest_uncut = first_arrival(connection, totals.cut_through)?;
         // Few delivered rows are kept, so that this sum is short.
         totals.kept_bytes = connection
-            .query_row(
-                "SELECT coalesce(sum(bytes), 0) FROM batch WHERE first <= ?1",
-                [wide(totals.settled_through)],
-                |row| number(row, 0),
-            )
+            .query_row(KEPT, [wide(totals.settled_through)], |row| number(row, 0))
             .map_err(failed)?;
         Ok(totals)
     }
@@ -182,9 +183,8 @@ fn counts(row: &Row<'_>, first: usize) -> rusqlite::Result<Counts> {
 
 /// Returns when the first record after the row `row` arrived.
 pub(super) fn first_arrival(connection: &Connection, row: u64) -> Result<Option<Timestamp>, LogError> {
-    let sql = "SELECT arrived_at FROM batch WHERE first > ?1 ORDER BY first LIMIT 1";
     let found = connection
-        .prepare_cached(sql)
+        .prepare_cached(FIRST_ARRIVAL)
         .and_then(|mut select| select.query_row(params![wide(row)], |row| time(row, 0)).optional());
     found.map_err(LogError::doing("reading the oldest record"))
 }
@@ -204,4 +204,22 @@ pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> 
 /// Returns a number as SQLite keeps it. Row numbers and sums of bytes never reach the limit of 63 bits.
 pub(super) fn wide(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_reads_no_rows_that_wait() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("schema.sql")).unwrap();
+        for sql in [LAST_ROW, KEPT, FIRST_ARRIVAL] {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let values = vec![1; explain.parameter_count()];
+            let plan = explain.query_map(rusqlite::params_from_iter(values), |row| row.get(3));
+            let plan: Vec<String> = plan.unwrap().collect::<Result<_, _>>().unwrap();
+            assert!(plan.iter().all(|step| !step.contains("SCAN")) && !plan.is_empty(), "{sql}: {plan:?}");
+        }
+    }
 }

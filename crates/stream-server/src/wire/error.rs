@@ -3,7 +3,7 @@
 use http::StatusCode;
 use sigv4::SignatureError;
 
-use crate::door::BodyError;
+use crate::intake::BodyError;
 use crate::live::Refused;
 use crate::log::{AppendError, LogError, chain};
 

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::error::{WireError, Words};
 use super::parse;
-use crate::door::Front;
+use crate::intake::Intake;
 use crate::live::{Life, LiveStream};
 
 /// The exceptions of Firehose for what every service refuses.
@@ -35,14 +35,14 @@ const NOT_BUILT: [&str; 6] = [
 ];
 
 /// Answers a call.
-pub(super) async fn serve(front: &Front, operation: &str, body: &[u8]) -> Result<String, WireError> {
+pub(super) async fn serve(intake: &Intake, operation: &str, body: &[u8]) -> Result<String, WireError> {
     match operation {
-        "PutRecord" => put::record(front, body).await,
-        "PutRecordBatch" => put::batch(front, body).await,
-        "CreateDeliveryStream" => create::create(front, parse(body)?).await,
-        "DescribeDeliveryStream" => list::describe(front, parse(body)?).await,
-        "ListDeliveryStreams" => list::list(front, parse(body)?).await,
-        "DeleteDeliveryStream" => delete(front, parse(body)?).await,
+        "PutRecord" => put::record(intake, body).await,
+        "PutRecordBatch" => put::batch(intake, body).await,
+        "CreateDeliveryStream" => create::create(intake, parse(body)?).await,
+        "DescribeDeliveryStream" => list::describe(intake, parse(body)?).await,
+        "ListDeliveryStreams" => list::list(intake, parse(body)?).await,
+        "DeleteDeliveryStream" => delete(intake, parse(body)?).await,
         other if NOT_BUILT.contains(&other) => Err(WireError::unknown_operation(format!(
             "this server takes records and delivers them to S3; it does not have the operation {other}"
         ))),
@@ -64,9 +64,9 @@ fn check_name(name: Option<&str>) -> Result<&str, WireError> {
     Err(WireError::constraint("deliveryStreamName", Some(name), constraint))
 }
 
-fn find(front: &Front, name: &str) -> Result<Arc<LiveStream>, WireError> {
-    front.streams.get(name).ok_or_else(|| {
-        WireError::not_found(format!("Firehose {name} under account {} not found.", front.account_id))
+fn find(intake: &Intake, name: &str) -> Result<Arc<LiveStream>, WireError> {
+    intake.streams.get(name).ok_or_else(|| {
+        WireError::not_found(format!("Firehose {name} under account {} not found.", intake.account_id))
     })
 }
 
@@ -76,9 +76,9 @@ struct Delete {
     delivery_stream_name: Option<String>,
 }
 
-async fn delete(front: &Front, call: Delete) -> Result<String, WireError> {
+async fn delete(intake: &Intake, call: Delete) -> Result<String, WireError> {
     let name = check_name(call.delivery_stream_name.as_deref())?;
-    let stream = find(front, name)?;
+    let stream = find(intake, name)?;
     if stream.is_of_file() {
         return Err(WireError::in_use(format!(
             "Firehose {name} is defined by the file streams/{name}.json: remove the file to end the stream."
@@ -87,6 +87,6 @@ async fn delete(front: &Front, call: Delete) -> Result<String, WireError> {
     if stream.life().await == Life::Ending {
         return Err(WireError::in_use(format!("Firehose {name} is being deleted.")));
     }
-    front.streams.delete(&stream).await?;
+    intake.streams.delete(&stream).await?;
     Ok(json!({}).to_string())
 }

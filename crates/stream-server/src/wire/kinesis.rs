@@ -13,7 +13,7 @@ use stream::shard::{self, SequenceNumber, ShardId};
 
 use super::error::{WireError, Words};
 use super::parse;
-use crate::door::Front;
+use crate::intake::Intake;
 use crate::live::{Life, LiveStream, Version};
 
 /// The exceptions of Kinesis for what every service refuses.
@@ -23,16 +23,16 @@ const WORDS: Words = Words {
 };
 
 /// Answers a call.
-pub(super) async fn serve(front: &Front, operation: &str, body: &[u8]) -> Result<String, WireError> {
+pub(super) async fn serve(intake: &Intake, operation: &str, body: &[u8]) -> Result<String, WireError> {
     match operation {
-        "PutRecord" => put::record(front, body).await,
-        "PutRecords" => put::records(front, body).await,
-        "CreateStream" => manage::create(front, parse(body)?).await,
-        "DeleteStream" => manage::delete(front, parse(body)?).await,
-        "ListStreams" => list::streams(front, parse(body)?).await,
-        "DescribeStream" => list::describe(front, parse(body)?).await,
-        "DescribeStreamSummary" => list::summary(front, parse(body)?).await,
-        "ListShards" => list::shards(front, parse(body)?).await,
+        "PutRecord" => put::record(intake, body).await,
+        "PutRecords" => put::records(intake, body).await,
+        "CreateStream" => manage::create(intake, parse(body)?).await,
+        "DeleteStream" => manage::delete(intake, parse(body)?).await,
+        "ListStreams" => list::streams(intake, parse(body)?).await,
+        "DescribeStream" => list::describe(intake, parse(body)?).await,
+        "DescribeStreamSummary" => list::summary(intake, parse(body)?).await,
+        "ListShards" => list::shards(intake, parse(body)?).await,
         other => Err(operations::refusal(other)),
     }
 }
@@ -50,19 +50,19 @@ struct Named {
 
 impl Named {
     /// Returns the name of the stream.
-    fn name<'n>(&'n self, front: &Front) -> Result<&'n str, WireError> {
-        named(front, self.name.as_deref(), self.arn.as_deref(), self.id.as_deref())
+    fn name<'n>(&'n self, intake: &Intake) -> Result<&'n str, WireError> {
+        named(intake, self.name.as_deref(), self.arn.as_deref(), self.id.as_deref())
     }
 
     /// Returns the stream.
-    fn stream(&self, front: &Front) -> Result<Arc<LiveStream>, WireError> {
-        find(front, self.name(front)?)
+    fn stream(&self, intake: &Intake) -> Result<Arc<LiveStream>, WireError> {
+        find(intake, self.name(intake)?)
     }
 }
 
 /// Returns the name of the stream that a request is about.
 fn named<'n>(
-    front: &Front,
+    intake: &Intake,
     name: Option<&'n str>,
     arn: Option<&'n str>,
     id: Option<&str>,
@@ -74,7 +74,7 @@ fn named<'n>(
         check_name(name)?;
     }
     let of_arn = arn.map(|arn| {
-        let own = format!("arn:aws:kinesis:{}:{}:stream/", front.region, front.account_id);
+        let own = format!("arn:aws:kinesis:{}:{}:stream/", intake.region, intake.account_id);
         arn.strip_prefix(&own).filter(|name| check_name(name).is_ok()).ok_or_else(|| {
             WireError::not_found(format!(
                 "the StreamARN is not one of this server; its ARNs begin with {own}"
@@ -101,9 +101,9 @@ fn check_name(name: &str) -> Result<(), WireError> {
     Err(WireError::constraint("streamName", Some(name), constraint))
 }
 
-fn find(front: &Front, name: &str) -> Result<Arc<LiveStream>, WireError> {
-    front.streams.get(name).ok_or_else(|| {
-        WireError::not_found(format!("Stream {name} under account {} not found.", front.account_id))
+fn find(intake: &Intake, name: &str) -> Result<Arc<LiveStream>, WireError> {
+    intake.streams.get(name).ok_or_else(|| {
+        WireError::not_found(format!("Stream {name} under account {} not found.", intake.account_id))
     })
 }
 
@@ -112,8 +112,8 @@ fn version(stream: &LiveStream) -> Result<Arc<Version>, WireError> {
     stream.version().map_err(|refused| WireError::refused(&refused, stream.name.as_str(), &WORDS))
 }
 
-fn arn(front: &Front, name: &str) -> String {
-    format!("arn:aws:kinesis:{}:{}:stream/{name}", front.region, front.account_id)
+fn arn(intake: &Intake, name: &str) -> String {
+    format!("arn:aws:kinesis:{}:{}:stream/{name}", intake.region, intake.account_id)
 }
 
 /// Returns the status of a stream in the words of Kinesis.

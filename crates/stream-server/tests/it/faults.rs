@@ -1,6 +1,7 @@
 //! Disks that are full or fail, and streams that keep too much.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -108,4 +109,31 @@ async fn two_servers_do_not_share_a_folder() {
     );
     let refused = stream_server::StreamServer::open(config).await.err().unwrap();
     assert!(refused.to_string().contains("another server"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_read_stops_no_other_stream_and_is_not_hidden_by_a_new_one() {
+    let mut world = World::with(&[("broken", "{}"), ("whole", "{}")]).await;
+    world.post("broken", r#"{"n":1}"#).await;
+    let mut files = std::fs::read_dir(world.folder()).unwrap().map(|entry| entry.unwrap().path());
+    let is_log = |file: &PathBuf| {
+        let name = file.file_name().unwrap().to_string_lossy();
+        name.starts_with("broken.") && name.ends_with(".sqlite")
+    };
+    let log = files.find(is_log).unwrap();
+    world = world
+        .restart_after(|| {
+            std::fs::copy(&log, log.with_extension("kept")).unwrap();
+            std::fs::write(&log, "no database at all, but long enough to look like the head of one").unwrap();
+        })
+        .await;
+    world.post("whole", r#"{"n":2}"#).await;
+    let refused = world.send(Method::POST, "/streams/broken", "{}").await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND);
+    let reports = world.set_file("broken", Some("{}")).await;
+    let failure = reports.iter().find_map(|report| report.failure.clone()).unwrap();
+    assert!(failure.contains("cannot be opened") && failure.contains("restart"), "{failure}");
+    world = world.restart_after(|| std::fs::rename(log.with_extension("kept"), &log).unwrap()).await;
+    world.server.flush("broken").await.unwrap();
+    assert_eq!(world.s3.data_lines(), [r#"{"n":1}"#]);
 }

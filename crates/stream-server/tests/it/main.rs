@@ -5,7 +5,6 @@ mod door;
 mod faults;
 mod firehose;
 mod kinesis;
-mod performance;
 mod queries;
 mod simulation;
 mod stand_in_s3;

@@ -132,10 +132,16 @@ impl World {
 
     /// Ends the server as if it was killed between two steps, and starts it anew on the same folder.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_after(|| ()).await
+    }
+
+    /// Ends the server, does `change`, and starts the server anew.
+    pub(crate) async fn restart_after(self, change: impl FnOnce()) -> Self {
         let Self { server, s3, clock, folder, files, before_flush, memory, stop, running, .. } = self;
         stop.cancel();
         running.await.expect("the server ends");
         drop(server);
+        change();
         let server = open(folder.path(), &s3, &clock, before_flush.clone(), memory).await;
         let (address, stop, running) = run(&server).await;
         let world = Self { server, s3, clock, address, folder, files, before_flush, memory, stop, running };

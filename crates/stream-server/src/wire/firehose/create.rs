@@ -7,7 +7,7 @@ use stream::file::Source;
 
 use super::super::error::WireError;
 use super::check_name;
-use crate::door::Front;
+use crate::intake::Intake;
 use crate::log::Origin;
 use crate::streams::{CreateError, NewStream};
 
@@ -68,7 +68,7 @@ struct Backup {
     prefix: Option<String>,
 }
 
-pub(super) async fn create(front: &Front, call: Create) -> Result<String, WireError> {
+pub(super) async fn create(intake: &Intake, call: Create) -> Result<String, WireError> {
     let name = check_name(call.delivery_stream_name.as_deref())?;
     if let Some(kind) = call.delivery_stream_type.as_deref().filter(|kind| *kind != "DirectPut") {
         let message = format!("this server has delivery streams of the type DirectPut only, and not {kind}");
@@ -94,7 +94,7 @@ pub(super) async fn create(front: &Front, call: Create) -> Result<String, WireEr
         role_arn: destination.role_arn,
         source: Source { text, ..Source::default() },
     };
-    let stream = front.streams.create(new).await.map_err(|error| match error {
+    let stream = intake.streams.create(new).await.map_err(|error| match error {
         CreateError::Exists(stream) => {
             let why = if stream.is_of_file() {
                 ": a file defines it"
@@ -105,14 +105,15 @@ pub(super) async fn create(front: &Front, call: Create) -> Result<String, WireEr
             };
             WireError::in_use(format!(
                 "Firehose {name} under accountId {} already exists{why}",
-                front.account_id
+                intake.account_id
             ))
         }
         CreateError::Definition(problem) => WireError::invalid_argument(problem),
+        CreateError::Unusable(_) => WireError::internal(&error.to_string()),
         CreateError::Log(error) => error.into(),
     })?;
-    front.dock.begin(stream);
-    let arn = super::list::arn(front, name);
+    intake.dock.begin(stream);
+    let arn = super::list::arn(intake, name);
     Ok(json!({ "DeliveryStreamARN": arn }).to_string())
 }
 

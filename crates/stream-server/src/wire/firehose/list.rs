@@ -7,15 +7,15 @@ use stream::objects::{Objects, Origin};
 
 use super::super::error::WireError;
 use super::{WORDS, check_name, find};
-use crate::door::Front;
+use crate::intake::Intake;
 use crate::live::Life;
 
 /// How many delivery streams a list has, unless the request says otherwise.
 const USUAL_STREAMS: usize = 10;
 
 /// Returns the ARN of a delivery stream.
-pub(super) fn arn(front: &Front, name: &str) -> String {
-    format!("arn:aws:firehose:{}:{}:deliverystream/{name}", front.region, front.account_id)
+pub(super) fn arn(intake: &Intake, name: &str) -> String {
+    format!("arn:aws:firehose:{}:{}:deliverystream/{name}", intake.region, intake.account_id)
 }
 
 #[derive(Deserialize)]
@@ -26,7 +26,7 @@ pub(super) struct List {
     exclusive_start_delivery_stream_name: Option<String>,
 }
 
-pub(super) async fn list(front: &Front, call: List) -> Result<String, WireError> {
+pub(super) async fn list(intake: &Intake, call: List) -> Result<String, WireError> {
     let limit = match call.limit {
         None => USUAL_STREAMS,
         Some(limit @ 1..=10_000) => usize::try_from(limit).unwrap_or(USUAL_STREAMS),
@@ -38,7 +38,7 @@ pub(super) async fn list(front: &Front, call: List) -> Result<String, WireError>
     // Every stream of the server is one of the type DirectPut.
     let is_possible = call.delivery_stream_type.as_deref().is_none_or(|kind| kind == "DirectPut");
     let after = call.exclusive_start_delivery_stream_name.as_deref();
-    let all = if is_possible { front.streams.visible().await } else { Vec::new() };
+    let all = if is_possible { intake.streams.visible().await } else { Vec::new() };
     let mut rest = all.iter().filter(|stream| after.is_none_or(|after| stream.name.as_str() > after));
     let names: Vec<_> = rest.by_ref().take(limit).map(|stream| stream.name.as_str()).collect();
     let has_more = rest.next().is_some();
@@ -51,21 +51,21 @@ pub(super) struct Describe {
     delivery_stream_name: Option<String>,
 }
 
-pub(super) async fn describe(front: &Front, call: Describe) -> Result<String, WireError> {
+pub(super) async fn describe(intake: &Intake, call: Describe) -> Result<String, WireError> {
     let name = check_name(call.delivery_stream_name.as_deref())?;
-    let stream = find(front, name)?;
+    let stream = find(intake, name)?;
     let version = stream.version().map_err(|refused| WireError::refused(&refused, name, &WORDS))?;
     let header = stream.log.header();
     let definition = &version.stream;
     let objects = Objects::of(
         definition,
-        &front.dock.homes,
+        &intake.dock.homes,
         Origin::Cut { stream_id: &header.id, number: 0 },
         0,
         header.created_at,
     );
     let role = header.role_arn.clone();
-    let role = role.unwrap_or_else(|| format!("arn:aws:iam::{}:role/downspout", front.account_id));
+    let role = role.unwrap_or_else(|| format!("arn:aws:iam::{}:role/downspout", intake.account_id));
     let arn_of = |bucket: &str| format!("arn:aws:s3:::{bucket}");
     let file: Value = serde_json::from_str(&definition.source.text).unwrap_or_default();
     let prefix = file["prefix"]
@@ -103,7 +103,7 @@ pub(super) async fn describe(front: &Front, call: Describe) -> Result<String, Wi
     };
     let description = json!({
         "DeliveryStreamName": name,
-        "DeliveryStreamARN": arn(front, name),
+        "DeliveryStreamARN": arn(intake, name),
         "DeliveryStreamStatus": status,
         "DeliveryStreamType": "DirectPut",
         "VersionId": version.number.to_string(),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::super::error::WireError;
 use super::super::text::Text;
 use super::{WORDS, check_name, find};
-use crate::door::{Front, shard_of, texts};
+use crate::intake::{Intake, shard_of, texts};
 use crate::log::{Group, Places};
 
 /// The most records of a request.
@@ -43,17 +43,17 @@ struct Record<'a> {
     data: Option<Text<'a>>,
 }
 
-pub(super) async fn record(front: &Front, body: &[u8]) -> Result<String, WireError> {
+pub(super) async fn record(intake: &Intake, body: &[u8]) -> Result<String, WireError> {
     let call: PutRecord<'_> = serde_json::from_slice(body).map_err(|error| WireError::of_json(&error))?;
     let name = check_name(call.delivery_stream_name.as_ref().map(Text::as_str))?;
     let record =
         call.record.ok_or_else(|| WireError::constraint("record", None, "Member must not be null"))?;
-    let places = accept(front, name, &[record], |_| "record.data".to_owned()).await?;
+    let places = accept(intake, name, &[record], |_| "record.data".to_owned()).await?;
     let (sequence, _) = texts(&places).next().unwrap_or_default();
     Ok(format!(r#"{{"RecordId":"{sequence}","Encrypted":false}}"#))
 }
 
-pub(super) async fn batch(front: &Front, body: &[u8]) -> Result<String, WireError> {
+pub(super) async fn batch(intake: &Intake, body: &[u8]) -> Result<String, WireError> {
     let call: PutRecordBatch<'_> =
         serde_json::from_slice(body).map_err(|error| WireError::of_json(&error))?;
     let name = check_name(call.delivery_stream_name.as_ref().map(Text::as_str))?;
@@ -69,7 +69,7 @@ pub(super) async fn batch(front: &Front, body: &[u8]) -> Result<String, WireErro
         return Err(WireError::constraint("records", Some(&value), broken));
     }
     let path = |index: usize| format!("records.{}.member.data", index + 1);
-    let places = accept(front, name, records, path).await?;
+    let places = accept(intake, name, records, path).await?;
     let mut answer = String::with_capacity(places.len() * 80 + 100);
     answer.push_str(r#"{"FailedPutCount":0,"Encrypted":false,"RequestResponses":["#);
     for (number, (sequence, _)) in texts(&places).enumerate() {
@@ -83,21 +83,21 @@ pub(super) async fn batch(front: &Front, body: &[u8]) -> Result<String, WireErro
 
 /// Accepts all records or none. `path` names the data of a record in errors.
 async fn accept(
-    front: &Front,
+    intake: &Intake,
     name: &str,
     records: &[Record<'_>],
     path: impl Fn(usize) -> String,
 ) -> Result<Places, WireError> {
-    let stream = find(front, name)?;
+    let stream = find(intake, name)?;
     let refused = |refused| WireError::refused(&refused, name, &WORDS);
     let version = stream.version().map_err(refused)?;
-    let now = (front.now)();
+    let now = (intake.now)();
     let mut group = Group::default();
     for (index, record) in records.iter().enumerate() {
         let data = record.data.as_ref();
         let data =
             data.ok_or_else(|| WireError::constraint(&path(index), None, "Member must not be null"))?;
-        let shard = shard_of(&front.keyless, &version, "", None);
+        let shard = shard_of(&intake.keyless, &version, "", None);
         let before = group.bytes();
         let decoded = group.push(shard, now, "", |buffer| STANDARD.decode_vec(data.as_str(), buffer));
         decoded.map_err(|_: DecodeError| {

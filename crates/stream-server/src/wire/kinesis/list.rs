@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::error::WireError;
 use super::super::marker;
 use super::{Named, arn, created, find, limit, mode, named, shard_list, status, version};
-use crate::door::Front;
+use crate::intake::Intake;
 use crate::live::LiveStream;
 
 /// How many streams a list has, unless the request says otherwise.
@@ -26,13 +26,13 @@ pub(super) struct ListStreams {
     next_token: Option<String>,
 }
 
-pub(super) async fn streams(front: &Front, call: ListStreams) -> Result<String, WireError> {
+pub(super) async fn streams(intake: &Intake, call: ListStreams) -> Result<String, WireError> {
     let limit = limit("limit", call.limit, USUAL_STREAMS)?;
     let after = match (&call.exclusive_start_stream_name, &call.next_token) {
         (_, Some(token)) => Some(marker::read(token)?),
         (name, None) => name.clone(),
     };
-    let all = front.streams.visible().await;
+    let all = intake.streams.visible().await;
     let mut rest =
         all.iter().filter(|stream| after.as_deref().is_none_or(|after| stream.name.as_str() > after));
     let page: Vec<_> = rest.by_ref().take(limit).collect();
@@ -41,7 +41,7 @@ pub(super) async fn streams(front: &Front, call: ListStreams) -> Result<String, 
     for stream in &page {
         summaries.push(json!({
             "StreamName": stream.name.as_str(),
-            "StreamARN": arn(front, stream.name.as_str()),
+            "StreamARN": arn(intake, stream.name.as_str()),
             "StreamStatus": status(stream.life().await),
             "StreamModeDetails": mode(stream),
             "StreamCreationTimestamp": created(stream),
@@ -66,12 +66,12 @@ pub(super) struct DescribeStream {
     exclusive_start_shard_id: Option<String>,
 }
 
-pub(super) async fn describe(front: &Front, call: DescribeStream) -> Result<String, WireError> {
-    let stream = call.named.stream(front)?;
+pub(super) async fn describe(intake: &Intake, call: DescribeStream) -> Result<String, WireError> {
+    let stream = call.named.stream(intake)?;
     let limit = limit("limit", call.limit, USUAL_DESCRIBED)?;
     let after = call.exclusive_start_shard_id.as_deref();
     let (shards, has_more) = shard_list(&*version(&stream)?, after, limit);
-    let mut description = common(front, &stream).await;
+    let mut description = common(intake, &stream).await;
     description["Shards"] = shards.into();
     description["HasMoreShards"] = has_more.into();
     Ok(json!({ "StreamDescription": description }).to_string())
@@ -83,9 +83,9 @@ pub(super) struct DescribeStreamSummary {
     named: Named,
 }
 
-pub(super) async fn summary(front: &Front, call: DescribeStreamSummary) -> Result<String, WireError> {
-    let stream = call.named.stream(front)?;
-    let mut description = common(front, &stream).await;
+pub(super) async fn summary(intake: &Intake, call: DescribeStreamSummary) -> Result<String, WireError> {
+    let stream = call.named.stream(intake)?;
+    let mut description = common(intake, &stream).await;
     description["OpenShardCount"] = version(&stream)?.stream.shards.get().into();
     description["ConsumerCount"] = 0.into();
     description["MaxRecordSizeInKiB"] = 1024.into();
@@ -93,10 +93,10 @@ pub(super) async fn summary(front: &Front, call: DescribeStreamSummary) -> Resul
 }
 
 /// Returns the members that both descriptions have.
-async fn common(front: &Front, stream: &LiveStream) -> Value {
+async fn common(intake: &Intake, stream: &LiveStream) -> Value {
     json!({
         "StreamName": stream.name.as_str(),
-        "StreamARN": arn(front, stream.name.as_str()),
+        "StreamARN": arn(intake, stream.name.as_str()),
         "StreamStatus": status(stream.life().await),
         "StreamModeDetails": mode(stream),
         "RetentionPeriodHours": RETENTION_HOURS,
@@ -127,7 +127,7 @@ struct Filter {
     shard_id: Option<String>,
 }
 
-pub(super) async fn shards(front: &Front, call: ListShards) -> Result<String, WireError> {
+pub(super) async fn shards(intake: &Intake, call: ListShards) -> Result<String, WireError> {
     let limit = limit("maxResults", call.max_results, USUAL_SHARDS)?;
     let (name, mut after) = match &call.next_token {
         Some(token) => {
@@ -141,11 +141,11 @@ pub(super) async fn shards(front: &Front, call: ListShards) -> Result<String, Wi
         }
         None => {
             let (name, arn) = (call.stream_name.as_deref(), call.stream_arn.as_deref());
-            let name = named(front, name, arn, call.stream_id.as_deref())?;
+            let name = named(intake, name, arn, call.stream_id.as_deref())?;
             (name.to_owned(), call.exclusive_start_shard_id)
         }
     };
-    let stream = find(front, &name)?;
+    let stream = find(intake, &name)?;
     if call.stream_creation_timestamp.is_some_and(|time| (time - created(&stream)).abs() >= 1.0) {
         return Err(WireError::not_found(format!("Stream {name} was created at another time.")));
     }

@@ -7,7 +7,7 @@ use stream::file::Source;
 
 use super::super::error::WireError;
 use super::{Named, check_name};
-use crate::door::Front;
+use crate::intake::Intake;
 use crate::live::Life;
 use crate::log::Origin;
 use crate::streams::{CreateError, NewStream};
@@ -35,7 +35,7 @@ struct ModeDetails {
     stream_mode: Option<String>,
 }
 
-pub(super) async fn create(front: &Front, call: CreateStream) -> Result<String, WireError> {
+pub(super) async fn create(intake: &Intake, call: CreateStream) -> Result<String, WireError> {
     let name = call.stream_name.as_deref();
     let name = name.ok_or_else(|| WireError::constraint("streamName", None, "Member must not be null"))?;
     check_name(name)?;
@@ -68,18 +68,19 @@ pub(super) async fn create(front: &Front, call: CreateStream) -> Result<String, 
         role_arn: None,
         source: Source { text, ..Source::default() },
     };
-    let stream = front.streams.create(new).await.map_err(|error| match error {
+    let stream = intake.streams.create(new).await.map_err(|error| match error {
         CreateError::Exists(stream) => {
             let why = if stream.is_of_file() { ": a file defines it" } else { "" };
             WireError::in_use(format!(
                 "Stream {name} under account {} already exists{why}.",
-                front.account_id
+                intake.account_id
             ))
         }
         CreateError::Definition(problem) => WireError::invalid_argument(problem),
+        CreateError::Unusable(_) => WireError::internal(&error.to_string()),
         CreateError::Log(error) => error.into(),
     })?;
-    front.dock.begin(stream);
+    intake.dock.begin(stream);
     Ok(String::new())
 }
 
@@ -105,8 +106,8 @@ pub(super) struct DeleteStream {
     named: Named,
 }
 
-pub(super) async fn delete(front: &Front, call: DeleteStream) -> Result<String, WireError> {
-    let stream = call.named.stream(front)?;
+pub(super) async fn delete(intake: &Intake, call: DeleteStream) -> Result<String, WireError> {
+    let stream = call.named.stream(intake)?;
     let name = &stream.name;
     if stream.is_of_file() {
         return Err(WireError::in_use(format!(
@@ -116,6 +117,6 @@ pub(super) async fn delete(front: &Front, call: DeleteStream) -> Result<String, 
     if stream.life().await == Life::Ending {
         return Err(WireError::in_use(format!("Stream {name} is being deleted.")));
     }
-    front.streams.delete(&stream).await?;
+    intake.streams.delete(&stream).await?;
     Ok(String::new())
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::super::error::WireError;
 use super::super::text::Text;
 use super::{WORDS, find, named, version};
-use crate::door::{Front, shard_of, texts};
+use crate::intake::{Intake, shard_of, texts};
 use crate::live::LiveStream;
 use crate::log::{Group, Places};
 use stream::shard::explicit_hash_key;
@@ -64,23 +64,23 @@ fn text<'t>(member: &'t Option<Text<'_>>) -> Option<&'t str> {
     member.as_ref().map(Text::as_str)
 }
 
-pub(super) async fn record(front: &Front, body: &[u8]) -> Result<String, WireError> {
+pub(super) async fn record(intake: &Intake, body: &[u8]) -> Result<String, WireError> {
     let call: PutRecord<'_> = serde_json::from_slice(body).map_err(|error| WireError::of_json(&error))?;
-    let name = named(front, text(&call.stream_name), text(&call.stream_arn), text(&call.stream_id))?;
+    let name = named(intake, text(&call.stream_name), text(&call.stream_arn), text(&call.stream_id))?;
     let entry = Entry {
         data: call.data,
         partition_key: call.partition_key,
         explicit_hash_key: call.explicit_hash_key,
     };
     let entries = Entries { list: std::slice::from_ref(&entry), is_list: false };
-    let places = accept(front, &*find(front, name)?, &entries, call.dry_run).await?;
+    let places = accept(intake, &*find(intake, name)?, &entries, call.dry_run).await?;
     let (sequence, shard) = texts(&places).next().unwrap_or_default();
     Ok(format!(r#"{{"ShardId":"{shard}","SequenceNumber":"{sequence}","EncryptionType":"NONE"}}"#))
 }
 
-pub(super) async fn records(front: &Front, body: &[u8]) -> Result<String, WireError> {
+pub(super) async fn records(intake: &Intake, body: &[u8]) -> Result<String, WireError> {
     let call: PutRecords<'_> = serde_json::from_slice(body).map_err(|error| WireError::of_json(&error))?;
-    let name = named(front, text(&call.stream_name), text(&call.stream_arn), text(&call.stream_id))?;
+    let name = named(intake, text(&call.stream_name), text(&call.stream_arn), text(&call.stream_id))?;
     let entries = call.records.as_deref();
     let entries = entries.ok_or_else(|| WireError::constraint("records", None, "Member must not be null"))?;
     let broken = match entries.len() {
@@ -93,7 +93,7 @@ pub(super) async fn records(front: &Front, body: &[u8]) -> Result<String, WireEr
         return Err(WireError::constraint("records", Some(&value), broken));
     }
     let entries = Entries { list: entries, is_list: true };
-    let places = accept(front, &*find(front, name)?, &entries, call.dry_run).await?;
+    let places = accept(intake, &*find(intake, name)?, &entries, call.dry_run).await?;
     let mut answer = String::with_capacity(places.len() * 120 + 100);
     answer.push_str(r#"{"FailedRecordCount":0,"EncryptionType":"NONE","Records":["#);
     for (number, (sequence, shard)) in texts(&places).enumerate() {
@@ -124,13 +124,13 @@ impl Entries<'_, '_> {
 
 /// Accepts all records or none.
 async fn accept(
-    front: &Front,
+    intake: &Intake,
     stream: &LiveStream,
     entries: &Entries<'_, '_>,
     dry_run: Option<bool>,
 ) -> Result<Places, WireError> {
     let version = version(stream)?;
-    let now = (front.now)();
+    let now = (intake.now)();
     let mut group = Group::default();
     let mut keys = 0;
     for (index, entry) in entries.list.iter().enumerate() {
@@ -138,7 +138,7 @@ async fn accept(
         let data = text(&entry.data).ok_or_else(|| required("data"))?;
         let key = text(&entry.partition_key).ok_or_else(|| required("partitionKey"))?;
         let hash = check_keys(entries, index, key, text(&entry.explicit_hash_key))?;
-        let shard = shard_of(&front.keyless, &version, key, hash);
+        let shard = shard_of(&intake.keyless, &version, key, hash);
         let before = group.bytes();
         let decoded = group.push(shard, now, key, |buffer| STANDARD.decode_vec(data, buffer));
         decoded.map_err(|_: DecodeError| {

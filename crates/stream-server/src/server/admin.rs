@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::StreamServer;
 use crate::query::QueryError;
-use crate::server::StreamServer;
 
 #[derive(Deserialize)]
 struct TailQuery {
@@ -37,7 +37,7 @@ struct QuarantineQuery {
 type Answer = Result<Response, Refusal>;
 
 /// Returns the routes.
-pub(crate) fn routes(server: StreamServer) -> Router {
+pub(super) fn routes(server: StreamServer) -> Router {
     Router::new()
         .route("/streams", get(list))
         .route("/streams/{name}/tail", get(tail))

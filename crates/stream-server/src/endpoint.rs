@@ -1,0 +1,31 @@
+//! The endpoint: one listener serves the HTTP door, which has the paths under `/streams`, and the AWS protocols, which are
+//! `POST /`.
+
+use axum::body::Body;
+use http::{Request, Response, StatusCode, header};
+
+use crate::door::{self, DoorError};
+use crate::intake::Intake;
+use crate::wire;
+
+/// Answers one request.
+pub(crate) async fn answer(intake: &Intake, mut request: Request<Body>) -> Response<Body> {
+    if let Err(refused) = intake.hosts.check(&mut request) {
+        return DoorError::message(StatusCode::FORBIDDEN, refused.to_string()).respond();
+    }
+    let (parts, body) = request.into_parts();
+    match parts.uri.path() {
+        // No stream file can list a page for the AWS protocols, which begin with no name of a stream.
+        "/" if parts.headers.contains_key(header::ORIGIN) => door::unlisted_page().respond(),
+        "/" => wire::answer(intake, &parts, body).await,
+        _ => door::answer(intake, &parts, body).await,
+    }
+}
+
+/// Answers a connection for which the server has no place.
+pub(crate) fn full() -> Response<String> {
+    let body = r#"{"message":"the server is busy with as many requests as it takes"}"#;
+    let mut response = Response::new(body.to_owned());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
+}
