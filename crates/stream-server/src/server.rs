@@ -186,7 +186,6 @@ impl StreamServer {
     /// | `GET /streams/{name}/quarantine?limit=N` | [`Quarantine`] |
     ///
     /// A refusal is one sentence, with the status 400, 404, 409, 500 or 503.
-    #[must_use]
     pub fn admin(&self) -> Router {
         admin::routes(self.clone())
     }
@@ -223,7 +222,8 @@ impl StreamServer {
     ///
     /// [`QueryError::NotDelivered`] if the delivery fails twice; it goes on nevertheless.
     pub async fn flush(&self, name: &str) -> Result<Flushed, QueryError> {
-        query::flush(&self.intake.dock, &*self.stream(name)?).await
+        let stream = self.stream(name)?;
+        query::flush(&self.intake.dock, &stream).await
     }
 
     /// Runs the definition in force over the raw objects whose oldest record is between `from` and `to`, or over the
@@ -249,7 +249,8 @@ impl StreamServer {
     ///
     /// [`QueryError`] if an object cannot be read.
     pub async fn quarantine(&self, name: &str, limit: Option<usize>) -> Result<Quarantine, QueryError> {
-        query::quarantine(&self.intake.dock, &*self.stream(name)?, limit).await
+        let stream = self.stream(name)?;
+        query::quarantine(&self.intake.dock, &stream, limit).await
     }
 
     /// Allows the log of a stream to grow by at most `bytes` more; a larger request is refused as on a full disk. `None`

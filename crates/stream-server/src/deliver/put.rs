@@ -84,7 +84,7 @@ pub(crate) fn status<E>(error: &SdkError<E>) -> Option<u16> {
 pub(crate) fn reason<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E>) -> String {
     let Some(status) = status(error) else {
         // The first cause repeats the error's own words.
-        return error.source().map_or_else(|| error.to_string(), |cause| chain(cause));
+        return error.source().map_or_else(|| error.to_string(), chain);
     };
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("S3 answered {status} {code} ({message})"),

@@ -10,10 +10,10 @@ use super::totals::{number, wide};
 /// Saves a definition as a new version, unless it is the same as the last one. Returns the number of the version.
 pub(super) fn save(connection: &Connection, source: &Source, now: Timestamp) -> Result<u64, LogError> {
     let failed = LogError::doing("saving a version of the stream");
-    if let Some((last, known)) = last(connection)? {
-        if known == *source {
-            return Ok(last);
-        }
+    if let Some((last, known)) = last(connection)?
+        && known == *source
+    {
+        return Ok(last);
     }
     let text = serde_json::to_string(source).map_err(|error| LogError::Damaged(error.to_string()))?;
     let sql = "INSERT INTO version (at, source) VALUES (?1, ?2)";

@@ -95,7 +95,9 @@ async fn an_aggregate_of_the_producer_library_is_opened() {
 
 /// Returns an aggregate of records with the partition key `k`.
 fn aggregate(records: &[&str]) -> Vec<u8> {
-    let field = |tag: u8, bytes: &[u8]| [&[tag, u8::try_from(bytes.len()).unwrap()][..], bytes].concat();
+    let field = |tag: u8, bytes: &[u8]| {
+        [&[tag, u8::try_from(bytes.len()).expect("a test record is short")][..], bytes].concat()
+    };
     let mut message = field(0x0a, b"k");
     for record in records {
         let inner = [&[0x08, 0x00][..], &field(0x1a, record.as_bytes())].concat();

@@ -21,8 +21,8 @@ const USERS: &str = r#"{
 
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text).unwrap();
-    encoder.finish().unwrap()
+    encoder.write_all(text).expect("memory takes every byte");
+    encoder.finish().expect("memory takes every byte")
 }
 
 #[tokio::test]

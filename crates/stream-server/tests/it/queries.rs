@@ -10,11 +10,12 @@ use crate::world::World;
 
 /// Sends a request to the admin routes.
 async fn ask(world: &World, method: &str, path: &str) -> (StatusCode, String) {
-    let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+    let request =
+        Request::builder().method(method).uri(path).body(Body::empty()).expect("the request is well formed");
     let answer = world.server.admin().oneshot(request).await.unwrap();
     let status = answer.status();
-    let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
-    (status, String::from_utf8(body.into()).unwrap())
+    let body = to_bytes(answer.into_body(), 1 << 20).await.expect("the routes answer");
+    (status, String::from_utf8(body.into()).expect("the routes answer"))
 }
 
 #[tokio::test]

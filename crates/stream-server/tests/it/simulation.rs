@@ -118,14 +118,17 @@ async fn check(world: &World, acknowledged: &Acknowledged) -> Result<(), String>
     let lines = |part: &str| -> Vec<Value> {
         let objects = world.s3.objects(part);
         let lines = objects.iter().flat_map(|(key, object)| object.lines(key));
-        lines.map(|line| serde_json::from_str(&line).unwrap()).collect()
+        lines
+            .map(|line| serde_json::from_str(&line).expect("the lines of objects are JSON with the data"))
+            .collect()
     };
     let text = |line: &Value| {
         let bytes = base64::Engine::decode(
             &base64::engine::general_purpose::STANDARD,
-            line["rawData"].as_str().unwrap(),
+            line["rawData"].as_str().expect("the lines of objects are JSON with the data"),
         );
-        String::from_utf8(bytes.unwrap()).unwrap()
+        let bytes = bytes.expect("the data is in Base64");
+        String::from_utf8(bytes).expect("the data of a test is text")
     };
     once(lines("quarantine").iter().map(text).collect(), &acknowledged.bad, "quarantine")?;
     let summary = world.summary("events").await;

@@ -70,7 +70,8 @@ pub(super) async fn describe(intake: &Intake, call: DescribeStream) -> Result<St
     let stream = call.named.stream(intake)?;
     let limit = limit("limit", call.limit, USUAL_DESCRIBED)?;
     let after = call.exclusive_start_shard_id.as_deref();
-    let (shards, has_more) = shard_list(&*version(&stream)?, after, limit);
+    let version = version(&stream)?;
+    let (shards, has_more) = shard_list(&version, after, limit);
     let mut description = common(intake, &stream).await;
     description["Shards"] = shards.into();
     description["HasMoreShards"] = has_more.into();
@@ -169,7 +170,8 @@ pub(super) async fn shards(intake: &Intake, call: ListShards) -> Result<String, 
             }
         }
     }
-    let (shards, has_more) = shard_list(&*version(&stream)?, after.as_deref(), limit);
+    let version = version(&stream)?;
+    let (shards, has_more) = shard_list(&version, after.as_deref(), limit);
     let mut answer = json!({ "Shards": shards });
     if let Some(last) = shards.last().filter(|_| has_more).and_then(|shard| shard["ShardId"].as_str()) {
         answer["NextToken"] = marker::after(&format!("{name}/{last}")).into();

@@ -73,7 +73,8 @@ pub(super) async fn record(intake: &Intake, body: &[u8]) -> Result<String, WireE
         explicit_hash_key: call.explicit_hash_key,
     };
     let entries = Entries { list: std::slice::from_ref(&entry), is_list: false };
-    let places = accept(intake, &*find(intake, name)?, &entries, call.dry_run).await?;
+    let stream = find(intake, name)?;
+    let places = accept(intake, &stream, &entries, call.dry_run).await?;
     let (sequence, shard) = texts(&places).next().unwrap_or_default();
     Ok(format!(r#"{{"ShardId":"{shard}","SequenceNumber":"{sequence}","EncryptionType":"NONE"}}"#))
 }
@@ -93,7 +94,8 @@ pub(super) async fn records(intake: &Intake, body: &[u8]) -> Result<String, Wire
         return Err(WireError::constraint("records", Some(&value), broken));
     }
     let entries = Entries { list: entries, is_list: true };
-    let places = accept(intake, &*find(intake, name)?, &entries, call.dry_run).await?;
+    let stream = find(intake, name)?;
+    let places = accept(intake, &stream, &entries, call.dry_run).await?;
     let mut answer = String::with_capacity(places.len() * 120 + 100);
     answer.push_str(r#"{"FailedRecordCount":0,"EncryptionType":"NONE","Records":["#);
     for (number, (sequence, shard)) in texts(&places).enumerate() {
