@@ -94,6 +94,8 @@ pub struct Tools {
     pub database_patience: Duration,
     /// The `AWS_…` variables of commands, in place of those of the worker's own environment.
     pub command_environment: Option<Vec<(String, String)>>,
+    /// The mode bits that files made by commands lack.
+    pub command_umask: Option<u32>,
 }
 
 impl Tools {
@@ -103,6 +105,7 @@ impl Tools {
             pool: Pool::default(),
             database_patience,
             command_environment: None,
+            command_umask: None,
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Config {
     /// The `AWS_…` variables of commands. If they are given, a command sees no other `AWS_…` variables, such as those of the person
     /// who started the worker. Otherwise it sees those of the worker's own environment.
     pub command_environment: Option<Vec<(String, String)>>,
+    /// The mode bits that files made by commands lack (`umask`). Without it, those of the worker's own files.
+    pub command_umask: Option<u32>,
     /// The types of work that the worker does.
     pub activities: Activities,
     /// The addresses of the instances of RDS that definitions name.
@@ -52,6 +54,7 @@ impl Config {
             shutdown_limit: Duration::from_secs(30),
             database_patience: Duration::from_secs(60),
             command_environment: None,
+            command_umask: None,
             activities: Activities::default(),
             rds: RdsInstances::default(),
         }

@@ -53,6 +53,7 @@ pub(crate) async fn run(config: Config, clients: Clients, shutdown: Cancellation
     let runner = Runner {
         tools: Tools {
             command_environment: config.command_environment.clone(),
+            command_umask: config.command_umask,
             ..Tools::new(&clients, config.database_patience)
         },
         permits: Arc::new(Semaphore::new(config.concurrency.max(1))),

@@ -1,10 +1,12 @@
 //! The edges (the traits of [`crate::ports`]), implemented with the AWS SDK's clients of S3, Data Pipeline and SNS.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use aws_sdk_datapipeline::config::Config;
 use aws_sdk_datapipeline::config::retry::RetryConfig;
+use aws_sdk_datapipeline::error::SdkError;
 use aws_sdk_datapipeline::operation::query_objects::QueryObjectsOutput;
 use aws_sdk_datapipeline::types as pipeline_types;
 use aws_sdk_s3::primitives::ByteStream;
@@ -17,13 +19,10 @@ use jiff::Timestamp;
 
 use crate::ledger::Facts;
 use crate::ports::{
-    About, Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, Notice, PipelineError,
-    PipelineName, Pipelines, Put, Refusal, Storage, Stored, Topic,
+    About, Busy, Condition, Depth, Description, InstanceStatus, Listed, MAX_PAGES, NewPipeline, Notice, Page,
+    Pauses, PipelineError, PipelineName, Pipelines, Put, Refusal, Storage, Stored, Topic,
 };
 
-/// The largest number of pages of one listing that are read. A service that never ends a listing must not stop the
-/// handler for ever.
-const MAX_PAGES: usize = 10_000;
 /// The largest number of ids that DescribeObjects accepts.
 const DESCRIBED_OBJECTS: usize = 25;
 /// The message attribute that carries a notice's id.
@@ -51,7 +50,7 @@ impl Storage for Aws {
         let output = match self.clients.s3.get_object().bucket(bucket).key(key).send().await {
             Ok(output) => output,
             Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
-            Err(error) => return Err(anyhow!(error).context(format!("GetObject s3://{bucket}/{key}"))),
+            Err(error) => return Err(failed(error, format!("GetObject s3://{bucket}/{key}"))),
         };
         let etag = bare(output.e_tag().unwrap_or_default());
         let body = output.body.collect().await.with_context(|| format!("reading s3://{bucket}/{key}"))?;
@@ -69,11 +68,17 @@ impl Storage for Aws {
         match request.send().await {
             Ok(output) => Ok(Put::Stored(bare(output.e_tag().unwrap_or_default()))),
             Err(error) if is_conflict(error.code()) => Ok(Put::Conflict),
-            Err(error) => Err(anyhow!(error).context(format!("PutObject s3://{bucket}/{key}"))),
+            Err(error) => Err(failed(error, format!("PutObject s3://{bucket}/{key}"))),
         }
     }
 
-    async fn list(&self, bucket: &str, prefix: &str, depth: Depth) -> anyhow::Result<Vec<Listed>> {
+    async fn list_page(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        depth: Depth,
+        token: Option<String>,
+    ) -> anyhow::Result<Page<Listed>> {
         let request = self.clients.s3.list_objects_v2().bucket(bucket).prefix(prefix);
         // XML cannot contain every character that a key may have. Without the encoding, one key with such a character would
         // make the whole listing unreadable.
@@ -82,18 +87,10 @@ impl Storage for Aws {
             Depth::Level => request.delimiter("/"),
             Depth::All => request,
         };
-        let mut listed = Vec::new();
-        let mut token = None;
-        for _ in 0..MAX_PAGES {
-            let page = request.clone().set_continuation_token(token).send().await;
-            let page = page.with_context(|| format!("ListObjectsV2 s3://{bucket}/{prefix}"))?;
-            listed.extend(page.contents().iter().filter_map(listed_object));
-            token = page.next_continuation_token().map(str::to_owned);
-            if token.is_none() {
-                break;
-            }
-        }
-        Ok(listed)
+        let page = request.set_continuation_token(token).send().await;
+        let page = page.map_err(|error| failed(error, format!("ListObjectsV2 s3://{bucket}/{prefix}")))?;
+        let token = page.next_continuation_token().map(str::to_owned);
+        Ok((page.contents().iter().filter_map(listed_object).collect(), token))
     }
 
     async fn page(
@@ -106,13 +103,13 @@ impl Storage for Aws {
         let request = self.clients.s3.list_objects_v2().bucket(bucket).prefix(prefix);
         let request = request.encoding_type(EncodingType::Url).set_start_after(after.map(str::to_owned));
         let page = request.max_keys(i32::try_from(limit).unwrap_or(i32::MAX)).send().await;
-        let page = page.with_context(|| format!("ListObjectsV2 s3://{bucket}/{prefix}"))?;
+        let page = page.map_err(|error| failed(error, format!("ListObjectsV2 s3://{bucket}/{prefix}")))?;
         Ok(page.contents().iter().filter_map(listed_object).collect())
     }
 
     async fn delete_object(&self, bucket: &str, key: &str) -> anyhow::Result<()> {
         let deleted = self.clients.s3.delete_object().bucket(bucket).key(key).send().await;
-        deleted.with_context(|| format!("DeleteObject s3://{bucket}/{key}")).map(drop)
+        deleted.map_err(|error| failed(error, format!("DeleteObject s3://{bucket}/{key}"))).map(drop)
     }
 
     async fn find(&self, bucket: &str, key: &str) -> anyhow::Result<Option<Listed>> {
@@ -146,22 +143,15 @@ fn is_conflict(code: Option<&str>) -> bool {
 }
 
 impl Pipelines for Aws {
-    async fn names(&self) -> Result<Vec<PipelineName>, PipelineError> {
-        let mut names = Vec::new();
-        let mut marker = None;
-        for _ in 0..MAX_PAGES {
-            let request = self.clients.datapipeline.list_pipelines().set_marker(marker);
-            let page = request.send().await.map_err(pipeline_error)?;
-            names.extend(page.pipeline_id_list().iter().map(|pipeline| PipelineName {
-                id: pipeline.id().unwrap_or_default().to_owned(),
-                name: pipeline.name().unwrap_or_default().to_owned(),
-            }));
-            marker = page.marker().map(str::to_owned);
-            if !page.has_more_results() || marker.is_none() {
-                break;
-            }
-        }
-        Ok(names)
+    async fn names_page(&self, marker: Option<String>) -> Result<Page<PipelineName>, PipelineError> {
+        let request = self.clients.datapipeline.list_pipelines().set_marker(marker);
+        let page = request.send().await.map_err(pipeline_error)?;
+        let names = page.pipeline_id_list().iter().map(|pipeline| PipelineName {
+            id: pipeline.id().unwrap_or_default().to_owned(),
+            name: pipeline.name().unwrap_or_default().to_owned(),
+        });
+        let next = page.marker().filter(|_| page.has_more_results()).map(str::to_owned);
+        Ok((names.collect(), next))
     }
 
     async fn describe(&self, ids: &[String]) -> Result<Vec<Description>, PipelineError> {
@@ -258,7 +248,12 @@ impl Pipelines for Aws {
         match call.config_override(once).send().await {
             Ok(_) => Ok(()),
             Err(error) if error.message().is_some_and(|text| text.contains("maxActiveInstances")) => Ok(()),
-            Err(error) => Err(pipeline_error(error)),
+            // Only this answer says for sure that the pipeline was not activated.
+            Err(error) if is_throttled(error.code()) => Err(PipelineError::Busy(anyhow!(error))),
+            Err(error) => match pipeline_error(error) {
+                PipelineError::Busy(error) => Err(PipelineError::Unanswered(error)),
+                error => Err(error),
+            },
         }
     }
 
@@ -405,7 +400,7 @@ fn unbuilt(error: aws_smithy_types::error::operation::BuildError) -> PipelineErr
     PipelineError::Unanswered(anyhow!(error))
 }
 
-fn pipeline_error<E>(error: E) -> PipelineError
+fn pipeline_error<E>(error: SdkError<E>) -> PipelineError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -413,7 +408,46 @@ where
     match error.code() {
         Some("InvalidRequestException" | "ValidationException") => PipelineError::Refused(text),
         Some("PipelineNotFoundException" | "PipelineDeletedException") => PipelineError::Gone(text),
+        _ if is_busy(&error) => PipelineError::Busy(anyhow!(error)),
         _ => PipelineError::Unanswered(anyhow!(error)),
+    }
+}
+
+/// Returns the error of a call to S3 or SNS.
+fn failed<E>(error: SdkError<E>, call: String) -> anyhow::Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let is_busy = is_busy(&error);
+    let error = anyhow!(error).context(call);
+    if is_busy { Busy(error).into() } else { error }
+}
+
+/// Returns whether a service throttles its callers, or failed in a way that another try may not.
+fn is_busy<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    is_throttled(error.code()) || matches!(status, Some(429 | 500 | 502 | 503 | 504))
+}
+
+/// Returns whether an error code means that a service refused a call because there were too many.
+fn is_throttled(code: Option<&str>) -> bool {
+    const CODES: [&str; 9] = [
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    ];
+    code.is_some_and(|code| CODES.contains(&code))
+}
+
+impl Pauses for Aws {
+    async fn pause(&self, length: Duration) {
+        tokio::time::sleep(length).await;
     }
 }
 
@@ -434,7 +468,7 @@ impl Topic for Aws {
         }
         let request = self.clients.sns.publish().topic_arn(&self.topic_arn).subject(&notice.subject);
         let request = request.message(&notice.message).set_message_attributes(Some(attributes));
-        request.send().await.with_context(|| format!("publishing to {}", self.topic_arn))?;
-        Ok(())
+        let published = request.send().await;
+        published.map_err(|error| failed(error, format!("publishing to {}", self.topic_arn))).map(drop)
     }
 }

@@ -1,11 +1,11 @@
-//! Cap slots: one object for each run that a definition may start on one UTC day.
+//! Cap slots: one object for each run that a definition may start on one day.
 //!
 //! A conditional put takes a slot. The slot belongs to a set and its content. After a crash or a failure, the same content
 //! uses its slot again. If the content never started, other content of the same set may use the slot.
 
 use anyhow::Context as _;
 use futures::future;
-use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Ledger;
@@ -21,14 +21,7 @@ struct Owner {
     run_key: String,
 }
 
-/// Returns the midnight at which the UTC day of `now` ends.
-pub(crate) fn next_day(now: Timestamp) -> Timestamp {
-    let day = now.to_zoned(TimeZone::UTC);
-    let midnight = day.checked_add(1.day()).and_then(|tomorrow| tomorrow.start_of_day());
-    midnight.map_or(Timestamp::MAX, |midnight| midnight.timestamp())
-}
-
-/// Takes one of today's `cap` slots for the content `run_key` of a set. Returns the key of the slot, or `None` if no slot
+/// Takes one of the `cap` slots of the day of `now` for the content `run_key` of a set. Returns the key of the slot, or `None` if no slot
 /// is free.
 pub(crate) async fn take(
     storage: &impl Storage,
@@ -40,7 +33,7 @@ pub(crate) async fn take(
     now: Timestamp,
 ) -> anyhow::Result<Option<String>> {
     let home = &setup.book.home;
-    let day = now.to_zoned(TimeZone::UTC).date();
+    let day = set.trigger.day_of(now);
     let folder = home.key(&format!("caps/{}/{day}/", set.name.definition));
     let key = |number: u32| format!("{folder}{number}.json");
     let owner = Owner { set: set.name.id.clone(), run_key: run_key.to_owned() };
@@ -83,16 +76,4 @@ async fn put(storage: &impl Storage, bucket: &str, key: &str, owner: &Owner) -> 
 async fn owner_of(storage: &impl Storage, bucket: &str, key: &str) -> anyhow::Result<Option<Owner>> {
     let stored = storage.get(bucket, key).await.with_context(|| format!("reading {key}"))?;
     Ok(stored.and_then(|stored| serde_json::from_slice(&stored.body).ok()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_ends_at_midnight_utc() {
-        let noon: Timestamp = "2026-12-31T12:00:00Z".parse().unwrap();
-        assert_eq!(next_day(noon).to_string(), "2027-01-01T00:00:00Z");
-        assert_eq!(next_day(next_day(noon)).to_string(), "2027-01-02T00:00:00Z");
-    }
 }

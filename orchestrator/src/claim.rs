@@ -142,10 +142,10 @@ async fn defer<E: Edges>(
     claim: &Claim,
     cap: u32,
 ) -> anyhow::Result<Raced<Claimed>> {
-    let until = caps::next_day(claim.now);
+    let until = set.trigger.day_end(claim.now);
     let mut ledger = entry.ledger.deferred(content, claim, Deferral { until, cap });
     ledger.bucket.clone_from(&set.bucket);
-    let notice = report::deferral(&set.name, content, until, cap);
+    let notice = report::deferral(&set.name, set.trigger, content, until, cap);
     // The notice is published first: after a crash between the two calls, two notices are better than none.
     if !ledger.notices.contains(&notice.id) {
         edges.publish(&notice).await.context("publishing a notice")?;

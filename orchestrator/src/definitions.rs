@@ -1,6 +1,8 @@
 //! The definition files in their home. A file is read again only when its ETag changes.
 
-use std::collections::HashMap;
+mod outputs;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
@@ -8,6 +10,7 @@ use definition::diagnosis::{self, Finding, OutsideValues};
 use definition::trigger::Trigger;
 use definition::{Definition, ParameterValue, file};
 use futures::future;
+use jiff::Timestamp;
 
 use crate::home::Home;
 use crate::ports::{Depth, Listed, Storage};
@@ -23,6 +26,8 @@ pub(crate) struct Loaded {
     /// The file's name without `.json`.
     pub name: String,
     pub etag: String,
+    /// When this file was uploaded.
+    pub modified: Timestamp,
     pub kind: FileKind,
 }
 
@@ -50,12 +55,15 @@ pub(crate) type Triggered<'a> = (&'a Arc<Loaded>, &'a UsableDefinition, &'a Trig
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Definitions {
     pub files: Vec<Arc<Loaded>>,
+    /// The definitions whose output would be their own drop, by the values of the home, each with the reason.
+    refused: BTreeMap<String, String>,
 }
 
 impl Definitions {
     /// Returns the definitions that drops start, each with its trigger.
     pub(crate) fn triggered(&self) -> impl Iterator<Item = Triggered<'_>> {
-        self.files.iter().filter_map(|file| match &file.kind {
+        let files = self.files.iter().filter(|file| !self.refused.contains_key(&file.name));
+        files.filter_map(|file| match &file.kind {
             FileKind::Definition(usable) => Some((file, usable, usable.trigger.as_ref()?)),
             FileKind::Values(_) | FileKind::Broken(_) => None,
         })
@@ -65,7 +73,8 @@ impl Definitions {
     pub(crate) fn broken(&self) -> impl Iterator<Item = (&Loaded, &str)> {
         self.files.iter().filter_map(|file| match &file.kind {
             FileKind::Broken(why) => Some((file.as_ref(), why.as_str())),
-            FileKind::Definition(_) | FileKind::Values(_) => None,
+            FileKind::Definition(_) => Some((file.as_ref(), self.refused.get(&file.name)?.as_str())),
+            FileKind::Values(_) => None,
         })
     }
 
@@ -83,10 +92,17 @@ impl Definitions {
 /// The files that this process has read, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
+    drop_bucket: Option<String>,
     files: Mutex<HashMap<String, Arc<Loaded>>>,
+    reviews: Mutex<outputs::Reviews>,
 }
 
 impl Cache {
+    /// Returns an empty cache for drops into this bucket.
+    pub(crate) fn new(drop_bucket: Option<String>) -> Self {
+        Self { drop_bucket, ..Self::default() }
+    }
+
     /// Lists the definitions and reads the changed ones. If none has changed, one call is enough.
     pub(crate) async fn load(&self, storage: &impl Storage, home: &Home) -> anyhow::Result<Definitions> {
         let listing =
@@ -97,7 +113,12 @@ impl Cache {
         let files: Vec<_> = files.into_iter().flatten().collect();
         let kept = files.iter().map(|file| (file.name.clone(), Arc::clone(file))).collect();
         *self.files.lock().unwrap_or_else(PoisonError::into_inner) = kept;
-        Ok(Definitions { files })
+        let mut definitions = Definitions { files, refused: BTreeMap::new() };
+        if let Some(bucket) = &self.drop_bucket {
+            let mut reviews = self.reviews.lock().unwrap_or_else(PoisonError::into_inner);
+            definitions.refused = reviews.refused(&definitions, bucket);
+        }
+        Ok(definitions)
     }
 
     async fn file(
@@ -118,7 +139,7 @@ impl Cache {
         // A file that was deleted since the listing is left out.
         Ok(stored.map(|stored| {
             let kind = read(name, &stored.body);
-            Arc::new(Loaded { name: name.to_owned(), etag: stored.etag, kind })
+            Arc::new(Loaded { name: name.to_owned(), etag: stored.etag, modified: listed.modified, kind })
         }))
     }
 }

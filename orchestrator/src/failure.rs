@@ -47,7 +47,7 @@ impl Failure {
         let kind = match error {
             PipelineError::Refused(_) => Kind::Final,
             PipelineError::Gone(_) => Kind::PipelineGone,
-            PipelineError::Unanswered(_) => Kind::Passing,
+            PipelineError::Busy(_) | PipelineError::Unanswered(_) => Kind::Passing,
         };
         Self { step, error: error.into(), kind }
     }

@@ -43,6 +43,11 @@ impl Guard {
         self.limits.is_some_and(|limits| now >= limits.last_start)
     }
 
+    /// Returns the moment from which on no new work begins; `None` without a limit.
+    pub(crate) fn last_start(&self) -> Option<Timestamp> {
+        self.limits.map(|limits| limits.last_start)
+    }
+
     /// Does some work, which is stopped if it takes too long.
     ///
     /// Stopping is safe anywhere, as a kill is: what the work has claimed is continued after the lease of the claim.

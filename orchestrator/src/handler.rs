@@ -161,7 +161,7 @@ async fn handle_key<E: Edges>(
     let results = future::join_all(sets.iter().map(|set| async move {
         // Only sweeps need the time of the first sight. The time is stored while the set advances, so that the handler
         // does not take longer.
-        let first_seen = first_seen::of(edges, setup, &set.name.definition);
+        let first_seen = first_seen::of(edges, setup, &set.name.definition, set.uploaded);
         let (decision, seen) = future::join(Box::pin(advance(edges, setup, set)), first_seen).await;
         decision.and_then(|decision| seen.map(|_| decision))
     }));
@@ -230,7 +230,7 @@ pub(crate) async fn advance_whole<E: Edges>(
     Ok(match step {
         Step::Duplicate(reason) => Raced::Done(report::duplicate(name, reason, &entry.ledger)),
         Step::NotNewer(old) => Raced::Done(report::not_newer(name, old)),
-        Step::Deferred(until) => Raced::Done(report::deferred(name, until, &entry.ledger)),
+        Step::Deferred(until) => Raced::Done(report::deferred(name, set.trigger, until, &entry.ledger)),
         Step::Queued => Raced::Done(report::next(name, &entry.ledger)),
         Step::Queue => {
             queue::put_content(edges, &setup.book, name, &set.bucket, content).await?;
@@ -275,6 +275,6 @@ async fn claim_and_start<E: Edges>(
             report::queued_behind(&set.name, &ahead.set, ahead.pipeline_id.as_deref())
         }
         Claimed::Paused(since) => report::paused(&set.name, since),
-        Claimed::OverCap { until, entry } => report::deferred(&set.name, until, &entry.ledger),
+        Claimed::OverCap { until, entry } => report::deferred(&set.name, set.trigger, until, &entry.ledger),
     }))
 }

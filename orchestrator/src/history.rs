@@ -1,5 +1,7 @@
 //! What ran and what waits, from the ledger. Changes nothing.
 
+use std::collections::HashSet;
+
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -12,7 +14,7 @@ use crate::report::{self, Decision, Verdict};
 use crate::set_name::SetName;
 use crate::sets_of::SetsOf;
 use crate::setup::Setup;
-use crate::{queue, status, turn};
+use crate::{incomplete, queue, status, turn};
 
 /// How many ledgers or sets are read at the same time.
 const READ_AT_ONCE: usize = 16;
@@ -23,7 +25,8 @@ const READ_AT_ONCE: usize = 16;
 pub struct History {
     /// The newest runs, the oldest of them first.
     pub runs: Vec<PastRun>,
-    /// The sets that wait, each with the reason. The set that starts first comes first.
+    /// The sets that wait, each with the reason. The set that starts first comes first. Those that wait for files come last, if
+    /// they were asked for.
     pub waiting: Vec<Decision>,
     /// The paused definitions, each with the time of the pause.
     pub paused: Vec<(String, Timestamp)>,
@@ -53,12 +56,14 @@ pub struct PastRun {
     pub error: Option<String>,
 }
 
-/// Returns at most `limit` runs, and at most `limit` waiting sets of each definition. `only` names one definition.
+/// Returns at most `limit` runs, and at most `limit` waiting sets of each definition. `only` names one definition. The sets that
+/// wait for files are looked for only `with_incomplete`, because the keys of the drop bucket are listed for them.
 pub(crate) async fn read<E: Edges>(
     edges: &E,
     setup: &Setup,
     only: Option<&str>,
     limit: usize,
+    with_incomplete: bool,
 ) -> anyhow::Result<History> {
     let definitions = setup.definitions.load(edges, &setup.book.home).await?;
     let mut history = History::default();
@@ -70,6 +75,13 @@ pub(crate) async fn read<E: Edges>(
         let listing = listing.with_context(|| format!("listing {folder}"))?.into_iter();
         ledgers.extend(listing.filter_map(|listed| Some((setup.book.set_of(name, &listed.key)?, listed))));
         history.waiting.extend(waiting(edges, setup, &definitions, name, limit).await?);
+        if let (true, Some(sets)) = (with_incomplete, SetsOf::definition(&definitions, name).ok().flatten()) {
+            let incomplete = incomplete::of_definition(edges, setup, &sets, name, limit).await?;
+            let known: HashSet<_> = history.waiting.iter().map(key).collect();
+            let new: Vec<_> =
+                incomplete.into_iter().filter(|decision| !known.contains(&key(decision))).collect();
+            history.waiting.extend(new);
+        }
         let paused = turn::paused_since(edges, setup, name).await?;
         history.paused.extend(paused.map(|since| (name.to_owned(), since)));
     }
@@ -90,6 +102,11 @@ pub(crate) async fn read<E: Edges>(
     runs.truncate(limit);
     history.runs = runs.into_iter().rev().map(|(_, run)| run).collect();
     Ok(history)
+}
+
+/// Returns the definition and the set of a decision.
+fn key(decision: &Decision) -> (String, Option<String>) {
+    (decision.definition.clone(), decision.set.clone())
 }
 
 fn past_run(name: &SetName, head: &Head) -> PastRun {

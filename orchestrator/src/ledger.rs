@@ -141,6 +141,14 @@ pub(crate) struct Deferral {
     pub cap: u32,
 }
 
+impl Deferral {
+    /// Returns whether the deferral holds at `now` under a cap and for a day that ends at `day_end`. After a change of the cap
+    /// or of the time zone, the set may start at once.
+    pub(crate) fn holds(&self, now: Timestamp, cap: Option<u32>, day_end: Timestamp) -> bool {
+        now < self.until && Some(self.cap) == cap && self.until == day_end
+    }
+}
+
 /// Content that becomes the next head. If the set has no head yet, the content waits for the definition's turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

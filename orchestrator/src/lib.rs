@@ -52,6 +52,8 @@ mod retention;
 
 mod history;
 
+mod incomplete;
+
 mod proof;
 
 mod operations;
@@ -117,6 +119,8 @@ mod config;
 mod setup;
 
 mod ports;
+
+mod patience;
 
 mod aws;
 
@@ -283,13 +287,18 @@ impl Orchestrator {
     }
 
     /// Returns the newest runs of all definitions, or of one, and the sets that wait: at most `limit` of each. The runs are
-    /// known also after their pipelines were deleted.
+    /// known also after their pipelines were deleted. `with_incomplete` asks for the sets that wait for files, too.
     ///
     /// # Errors
     ///
     /// If a service cannot be read.
-    pub async fn history(&self, definition: Option<&str>, limit: usize) -> anyhow::Result<History> {
-        self.operations.history(definition, limit).boxed().await
+    pub async fn history(
+        &self,
+        definition: Option<&str>,
+        limit: usize,
+        with_incomplete: bool,
+    ) -> anyhow::Result<History> {
+        self.operations.history(definition, limit, with_incomplete).boxed().await
     }
 
     /// Returns the decision that was made, or would be made, about `key` of the drop bucket: one for each set that the key

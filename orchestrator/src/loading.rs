@@ -13,7 +13,7 @@ pub(crate) async fn definitions<E: Edges>(edges: &E, setup: &Setup) -> anyhow::R
     for (file, why) in definitions.broken() {
         // The time of the first sight is stored even for a broken definition, so that files that arrive before its
         // correction start a run after it.
-        if let Err(error) = first_seen::of(edges, setup, &file.name).await {
+        if let Err(error) = first_seen::of(edges, setup, &file.name, file.modified).await {
             log::first_sight_unknown(&file.name, &error);
         }
         // A topic that cannot be reached must not stop the other definitions. The next handler tries again.

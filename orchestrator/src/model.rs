@@ -4,6 +4,7 @@
 //! last content of every whole set has been run, no content was run again except after a failure or after other content
 //! of the set, and no cap was exceeded.
 
+mod busy;
 mod deadline;
 mod kinds;
 mod page;
@@ -26,16 +27,44 @@ const CAP: usize = 2;
 /// Something that may happen. The numbers select among the events, handlers and invocations that exist.
 #[derive(Clone, Debug)]
 enum Happening {
-    Drop { day: u8, file: u8, content: u8 },
-    Deliver { event: usize, handler: usize },
-    Sweep { handler: usize },
-    StartNext { handler: usize },
-    Step { invocation: usize, steps: u8 },
-    Kill { invocation: usize },
-    Restart { handler: usize },
-    Wind { seconds: i64 },
-    EndRun { pipeline: usize, fails: bool },
+    Drop {
+        day: u8,
+        file: u8,
+        content: u8,
+    },
+    Deliver {
+        event: usize,
+        handler: usize,
+    },
+    Sweep {
+        handler: usize,
+    },
+    StartNext {
+        handler: usize,
+    },
+    Step {
+        invocation: usize,
+        steps: u8,
+    },
+    Kill {
+        invocation: usize,
+    },
+    Restart {
+        handler: usize,
+    },
+    Wind {
+        seconds: i64,
+    },
+    EndRun {
+        pipeline: usize,
+        fails: bool,
+    },
     NextDay,
+    /// The next calls are answered only by the news that the service is busy.
+    Trouble {
+        calls: u8,
+        is_done: bool,
+    },
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -50,6 +79,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => (1..50i64).prop_map(|seconds| Happening::Wind { seconds }),
         3 => (any::<usize>(), any::<bool>()).prop_map(|(pipeline, fails)| Happening::EndRun { pipeline, fails }),
         1 => Just(Happening::NextDay),
+        3 => (1..30u8, any::<bool>()).prop_map(|(calls, is_done)| Happening::Trouble { calls, is_done }),
     ]
 }
 

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use serde_json::Value;
@@ -12,7 +13,9 @@ use crate::event::{self, Event};
 use crate::guard::Guard;
 use crate::handler::Handled;
 use crate::history::{self, History};
+use crate::ledger::after;
 use crate::metrics::Metrics;
+use crate::patience::Patient;
 use crate::ports::Edges;
 use crate::proof::{self, Proof};
 use crate::report::{Decision, SweepReport};
@@ -32,6 +35,14 @@ impl<E: Edges> Operations<E> {
         Ok(Self { edges, setup: Setup::new(config)? })
     }
 
+    /// Returns the edges for one operation. Their patience with busy services ends before the time of the operation, and before
+    /// the lease of any claim that the operation makes.
+    fn patient(&self, guard: Guard) -> Patient<'_, E> {
+        let usual = || after(self.setup.now(), self.setup.config.lease * 3 / 4);
+        let until = guard.last_start().unwrap_or_else(usual);
+        Patient::new(&self.edges, Arc::clone(&self.setup.config.now), until)
+    }
+
     /// Handles one event before `deadline`. The answer has the decisions about its keys and the messages that failed, or is
     /// the report of the sweep if the event is from a schedule.
     pub(crate) async fn handle(&self, event: &Value, deadline: Option<Timestamp>) -> Handled {
@@ -39,17 +50,20 @@ impl<E: Edges> Operations<E> {
         let guard = deadline.map(|deadline| Guard::until(deadline, now)).unwrap_or_default();
         match event::parse(event) {
             Event::Sweep => self.sweep_within(guard).await,
-            Event::Messages(messages) => handler::handle(&self.edges, &self.setup, &messages, guard).await,
+            Event::Messages(messages) => {
+                handler::handle(&self.patient(guard), &self.setup, &messages, guard).await
+            }
         }
     }
 
     /// Starts the next run of a definition after one has ended.
     pub(crate) async fn start_next(&self, definition: &str) -> anyhow::Result<SweepReport> {
-        next_run::start(&self.edges, &self.setup, definition).await
+        next_run::start(&self.patient(Guard::default()), &self.setup, definition).await
     }
 
     async fn sweep_within(&self, guard: Guard) -> Handled {
-        let swept = guard.within(self.setup.now(), self.sweep(Extent::Part)).await;
+        let edges = self.patient(guard);
+        let swept = guard.within(self.setup.now(), sweep::sweep(&edges, &self.setup, Extent::Part)).await;
         let swept = swept.context("a sweep was stopped").and_then(|swept| swept);
         let mut metrics = Metrics::default();
         match &swept {
@@ -66,7 +80,7 @@ impl<E: Edges> Operations<E> {
 
     /// Advances every set without an event.
     pub(crate) async fn sweep(&self, extent: Extent) -> anyhow::Result<SweepReport> {
-        sweep::sweep(&self.edges, &self.setup, extent).await
+        sweep::sweep(&self.patient(Guard::default()), &self.setup, extent).await
     }
 
     /// Runs a set again because a person wishes so.
@@ -76,7 +90,7 @@ impl<E: Edges> Operations<E> {
         values: &BTreeMap<String, String>,
         force: bool,
     ) -> anyhow::Result<Decision> {
-        rerun::rerun(&self.edges, &self.setup, definition, values, force).await
+        rerun::rerun(&self.patient(Guard::default()), &self.setup, definition, values, force).await
     }
 
     /// Runs the sets of some days again.
@@ -86,36 +100,43 @@ impl<E: Edges> Operations<E> {
         days: (Date, Date),
         force: bool,
     ) -> anyhow::Result<Vec<Decision>> {
-        rerun::backfill(&self.edges, &self.setup, definition, days, force).await
+        rerun::backfill(&self.patient(Guard::default()), &self.setup, definition, days, force).await
     }
 
     /// Pauses or resumes a definition. Returns false if there is no definition of this name.
     pub(crate) async fn set_paused(&self, definition: &str, is_paused: bool) -> anyhow::Result<bool> {
-        let definitions = self.setup.definitions.load(&self.edges, &self.setup.book.home).await?;
+        let definitions =
+            self.setup.definitions.load(&self.patient(Guard::default()), &self.setup.book.home).await?;
         if definitions.triggered().all(|(file, ..)| file.name != definition) {
             return Ok(false);
         }
-        turn::set_paused(&self.edges, &self.setup, definition, is_paused).await?;
+        turn::set_paused(&self.patient(Guard::default()), &self.setup, definition, is_paused).await?;
         Ok(true)
     }
 
     /// Returns what became of every object that landed on this day.
     pub(crate) async fn proof(&self, day: Date) -> anyhow::Result<Vec<Proof>> {
-        proof::of_day(&self.edges, &self.setup, day).await
+        proof::of_day(&self.patient(Guard::default()), &self.setup, day).await
     }
 
     /// Forgets what is old.
     pub(crate) async fn forget(&self, before: Timestamp) -> anyhow::Result<usize> {
-        retention::forget(&self.edges, &self.setup, before).await
+        retention::forget(&self.patient(Guard::default()), &self.setup, before).await
     }
 
     /// Returns what ran and what waits.
-    pub(crate) async fn history(&self, definition: Option<&str>, limit: usize) -> anyhow::Result<History> {
-        history::read(&self.edges, &self.setup, definition, limit).await
+    pub(crate) async fn history(
+        &self,
+        definition: Option<&str>,
+        limit: usize,
+        with_incomplete: bool,
+    ) -> anyhow::Result<History> {
+        let edges = self.patient(Guard::default());
+        history::read(&edges, &self.setup, definition, limit, with_incomplete).await
     }
 
     /// Returns the decisions about a key without changing anything.
     pub(crate) async fn status_of(&self, bucket: &str, key: &str) -> anyhow::Result<Vec<Decision>> {
-        status::of_key(&self.edges, &self.setup, bucket, key).await
+        status::of_key(&self.patient(Guard::default()), &self.setup, bucket, key).await
     }
 }

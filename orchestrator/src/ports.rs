@@ -3,11 +3,25 @@
 //! Three small traits in the words of the orchestrator. `aws.rs` implements them for the SDK's clients.
 
 use std::future::Future;
+use std::time::Duration;
 
 use definition::Definition;
 use jiff::Timestamp;
 
 use crate::ledger::Facts;
+
+/// The largest number of pages of one listing that are read. A service that never ends a listing must not stop the
+/// handler for ever.
+pub(crate) const MAX_PAGES: usize = 10_000;
+
+/// The error of a call for which a service has no room at the moment: it throttles its callers, or an error of its own stopped
+/// the call. The same call may be made again.
+#[derive(Debug, thiserror::Error)]
+#[error("the service is busy")]
+pub(crate) struct Busy(#[source] pub anyhow::Error);
+
+/// A page of a listing, with the token of the next page if there is one.
+pub(crate) type Page<T> = (Vec<T>, Option<String>);
 
 /// An S3 object in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +67,8 @@ pub(crate) enum Depth {
     All,
 }
 
-/// Objects in S3.
-pub(crate) trait Storage {
+/// Objects in S3. Every call may be made again after [`Busy`], also if it was done the first time.
+pub(crate) trait Storage: Sync {
     /// Reads an object; returns `None` if the key has none.
     fn get(&self, bucket: &str, key: &str) -> impl Future<Output = anyhow::Result<Option<Stored>>> + Send;
 
@@ -67,13 +81,35 @@ pub(crate) trait Storage {
         condition: Condition,
     ) -> impl Future<Output = anyhow::Result<Put>> + Send;
 
+    /// Lists objects whose key begins with `prefix`, from the page with this token on.
+    fn list_page(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        depth: Depth,
+        token: Option<String>,
+    ) -> impl Future<Output = anyhow::Result<Page<Listed>>> + Send;
+
     /// Lists every object whose key begins with `prefix`.
     fn list(
         &self,
         bucket: &str,
         prefix: &str,
         depth: Depth,
-    ) -> impl Future<Output = anyhow::Result<Vec<Listed>>> + Send;
+    ) -> impl Future<Output = anyhow::Result<Vec<Listed>>> + Send {
+        async move {
+            let (mut listed, mut token) = (Vec::new(), None);
+            for _ in 0..MAX_PAGES {
+                let (page, next) = self.list_page(bucket, prefix, depth, token).await?;
+                listed.extend(page);
+                token = next;
+                if token.is_none() {
+                    break;
+                }
+            }
+            Ok(listed)
+        }
+    }
 
     /// Lists the first `limit` objects whose key begins with `prefix`; those after the key `after`, if it is given.
     fn page(
@@ -142,15 +178,37 @@ pub(crate) enum PipelineError {
     /// The pipeline was deleted, or never existed.
     #[error("{0}")]
     Gone(String),
+    /// The service has no room for the call at the moment, and the same call may be made again.
+    #[error("the pipeline service is busy")]
+    Busy(#[source] anyhow::Error),
     /// The service gave no clear answer, so another try may succeed.
     #[error("the pipeline service gave no usable answer")]
     Unanswered(#[source] anyhow::Error),
 }
 
-/// The pipeline service.
-pub(crate) trait Pipelines {
+/// The pipeline service. Every call may be made again after [`PipelineError::Busy`].
+pub(crate) trait Pipelines: Sync {
+    /// Lists pipelines of the account, from the page with this marker on.
+    fn names_page(
+        &self,
+        marker: Option<String>,
+    ) -> impl Future<Output = Result<Page<PipelineName>, PipelineError>> + Send;
+
     /// Lists every pipeline of the account.
-    fn names(&self) -> impl Future<Output = Result<Vec<PipelineName>, PipelineError>> + Send;
+    fn names(&self) -> impl Future<Output = Result<Vec<PipelineName>, PipelineError>> + Send {
+        async move {
+            let (mut names, mut marker) = (Vec::new(), None);
+            for _ in 0..MAX_PAGES {
+                let (page, next) = self.names_page(marker).await?;
+                names.extend(page);
+                marker = next;
+                if marker.is_none() {
+                    break;
+                }
+            }
+            Ok(names)
+        }
+    }
 
     /// Describes those of the pipelines that still exist.
     fn describe(
@@ -245,7 +303,13 @@ pub(crate) trait Topic {
     fn publish(&self, notice: &Notice) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
-/// All edges of the orchestrator: storage, pipelines and topic.
-pub(crate) trait Edges: Storage + Pipelines + Topic + Send + Sync {}
+/// The pauses between two tries of a call.
+pub(crate) trait Pauses {
+    /// Waits for this time.
+    fn pause(&self, length: Duration) -> impl Future<Output = ()> + Send;
+}
 
-impl<E: Storage + Pipelines + Topic + Send + Sync> Edges for E {}
+/// All edges of the orchestrator: storage, pipelines, topic, and pauses.
+pub(crate) trait Edges: Storage + Pipelines + Topic + Pauses + Send + Sync {}
+
+impl<E: Storage + Pipelines + Topic + Pauses + Send + Sync> Edges for E {}

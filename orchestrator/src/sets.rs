@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use definition::ParameterValue;
 use definition::trigger::{Captures, MatchMode, StaleRuns, Trigger};
+use jiff::Timestamp;
 
 use crate::definitions::{Definitions, Loaded, UsableDefinition};
 use crate::ledger::DroppedFile;
@@ -19,6 +20,8 @@ pub(crate) struct Set<'a> {
     pub bucket: String,
     /// The values captured from the keys. Their encoded form is the second part of the name.
     pub captures: Captures,
+    /// When the file of the definition was uploaded.
+    pub uploaded: Timestamp,
     definition: &'a UsableDefinition,
     values: &'a [ParameterValue],
 }
@@ -32,7 +35,15 @@ impl<'a> Set<'a> {
         captures: Captures,
     ) -> Self {
         let name = SetName { definition: file.name.clone(), id: captures.encoded() };
-        Self { name, trigger, bucket: bucket.to_owned(), captures, definition, values }
+        Self {
+            name,
+            trigger,
+            bucket: bucket.to_owned(),
+            captures,
+            uploaded: file.modified,
+            definition,
+            values,
+        }
     }
 
     /// Returns whether `myStaleRuns` is `replace`.

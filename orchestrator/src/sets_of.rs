@@ -1,6 +1,7 @@
 //! The sets of one definition, found without an event: by a key of theirs, by captured values, or by a ledger.
 
 use definition::trigger::{Captures, Trigger};
+use jiff::Timestamp;
 
 use crate::definitions::{Definitions, Triggered};
 use crate::ledger::Ledger;
@@ -26,6 +27,11 @@ impl<'a> SetsOf<'a> {
 
     pub(crate) fn trigger(&self) -> &'a Trigger {
         self.triggered.2
+    }
+
+    /// Returns when the file of the definition was uploaded.
+    pub(crate) fn uploaded(&self) -> Timestamp {
+        self.triggered.0.modified
     }
 
     pub(crate) fn set(&self, bucket: &str, captures: Captures) -> Set<'a> {

@@ -30,11 +30,12 @@ pub(crate) struct Setup {
 impl Setup {
     /// Returns the setup for a configuration. Fails if settings are wrong; the error names them all.
     pub(crate) fn new(config: Config) -> Result<Self, ConfigErrors> {
+        let definitions = Cache::new(config.drop_bucket.clone());
         let book = Book::new(config.home()?, &config.holder);
         Ok(Self {
             config,
             book,
-            definitions: Cache::default(),
+            definitions,
             first_seen: Mutex::default(),
             published: Mutex::default(),
             claims: AtomicU64::new(0),

@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use crate::ledger::{Content, Head, HeadState, Ledger, after};
-use crate::ports::{InstanceStatus, Pipelines};
+use crate::ports::{InstanceStatus, PipelineError, Pipelines};
 
 /// The errors of `ec2-worker` about an input that was replaced while the run was at work, or that has no rows.
 const OF_INPUT: [&str; 2] = ["BadInput:ObjectChanged", "BadInput:NoRows"];
@@ -23,8 +25,11 @@ pub(crate) async fn note(
     let asks = head.state == HeadState::Failed && head.run_key != content.run_key && !head.returns_slot;
     let Some(id) = head.pipeline_id.as_ref().filter(|_| asks && head.slot.is_some()) else { return Ok(()) };
     // A failed pipeline stays until its set succeeds. If a person deleted it, nobody knows the reason of the failure.
-    if let Ok(instances) = pipelines.instances(id).await {
-        head.returns_slot = failed_of_input(&instances);
+    match pipelines.instances(id).await {
+        Ok(instances) => head.returns_slot = failed_of_input(&instances),
+        Err(PipelineError::Gone(_) | PipelineError::Refused(_)) => {}
+        // Without an answer, the set would lose its slot. Another try decides.
+        Err(error) => return Err(error).context("asking why the earlier run failed"),
     }
     Ok(())
 }

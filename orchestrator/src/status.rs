@@ -48,7 +48,7 @@ pub(crate) async fn of_set<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) ->
     let kind = match step {
         Step::Duplicate(reason) => return Ok(report::duplicate(name, reason, ledger)),
         Step::NotNewer(old) => return Ok(report::not_newer(name, old)),
-        Step::Deferred(until) => return Ok(report::deferred(name, until, ledger)),
+        Step::Deferred(until) => return Ok(report::deferred(name, set.trigger, until, ledger)),
         Step::Queue | Step::Queued => return Ok(report::next(name, ledger)),
         Step::Restore => return Ok(report::ready(name)),
         Step::Claim => ClaimKind::New,

@@ -72,6 +72,7 @@ fn terms(set: &Set<'_>, now: Timestamp) -> Terms {
         replaces: set.replaces(),
         is_fixed: !set.trigger.has_captures(),
         cap: set.trigger.max_runs_per_day,
+        day_end: set.trigger.day_end(now),
         settle: set.trigger.settle,
     }
 }

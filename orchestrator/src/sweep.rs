@@ -11,7 +11,7 @@ mod cursor;
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use definition::trigger::Captures;
+use definition::trigger::{Captures, Trigger};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
@@ -70,7 +70,7 @@ async fn sweep_definition<E: Edges>(
     let Some(bucket) = setup.config.drop_bucket.as_deref() else { return Ok(()) };
     let first_seen = match sets.trigger().backfill {
         true => Timestamp::MIN,
-        false => first_seen::of(edges, setup, name).await?,
+        false => first_seen::of(edges, setup, name, sets.uploaded()).await?,
     };
     let cursor = cursor::read(edges, &setup.book, name).await?;
     let mut after = cursor.after.clone().filter(|_| extent == Extent::Part);
@@ -168,9 +168,7 @@ async fn sweep_set<E: Edges>(
 ) -> anyhow::Result<Option<Decision>> {
     // Files that arrived before the first sight of the definition were not dropped for it.
     let is_older = landed_at(files).is_none_or(|landed| landed < first_seen);
-    if (is_older && !entry.exists())
-        || is_settled(&entry.ledger, files, set.trigger.max_runs_per_day, setup.now())
-    {
+    if (is_older && !entry.exists()) || is_settled(&entry.ledger, files, set.trigger, setup.now()) {
         return Ok(None);
     }
     report.ended += usize::from(outcome::write(edges, setup, &mut entry).await?);
@@ -187,7 +185,7 @@ async fn sweep_set<E: Edges>(
 }
 
 /// Returns whether the ledger says that nothing has to be done for these files now: they ran, or their day has not come.
-fn is_settled(ledger: &Ledger, files: &[Listed], cap: Option<u32>, now: Timestamp) -> bool {
+pub(crate) fn is_settled(ledger: &Ledger, files: &[Listed], trigger: &Trigger, now: Timestamp) -> bool {
     let all = |known: &[crate::ledger::DroppedFile], may_be_newer: bool| {
         files.iter().all(|file| {
             let known = known.iter().find(|known| known.key == file.key && known.etag == file.etag);
@@ -204,15 +202,15 @@ fn is_settled(ledger: &Ledger, files: &[Listed], cap: Option<u32>, now: Timestam
         // The same files run again if they were put anew.
         HeadState::Failed | HeadState::Superseded => all(&head.files, false),
         HeadState::Deferred => {
-            let waits =
-                |deferral: &crate::ledger::Deferral| now < deferral.until && Some(deferral.cap) == cap;
+            let (cap, day_end) = (trigger.max_runs_per_day, trigger.day_end(now));
+            let waits = |deferral: &crate::ledger::Deferral| deferral.holds(now, cap, day_end);
             head.deferred.as_ref().is_some_and(waits) && all(&head.files, true)
         }
         HeadState::Claimed | HeadState::Created | HeadState::Activated => false,
     }
 }
 
-/// Publishes one notice about the missing files of a set, once `myWaitFor` has passed since its first file arrived.
+/// Publishes one notice about the missing files of a set, once the time of `myWaitFor` has come.
 async fn tell_missing<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -221,8 +219,8 @@ async fn tell_missing<E: Edges>(
     first: Timestamp,
     decision: Decision,
 ) -> anyhow::Result<Decision> {
-    let is_late = set.trigger.wait_for.is_some_and(|wait_for| setup.now() >= wait_for.after(first));
-    let notice = report::missing_files(&set.name, &set.bucket, first, &decision.missing);
+    let is_late = set.trigger.waits_until(&set.captures, first).is_some_and(|until| setup.now() >= until);
+    let notice = report::missing_files(&set.name, set.trigger, &set.bucket, first, &decision.missing);
     if is_late && entry.ledger.head.is_none() && !entry.ledger.notices.contains(&notice.id) {
         edges.publish(&notice).await.context("publishing a notice")?;
         let mut ledger = entry.ledger.clone();

@@ -190,3 +190,88 @@ async fn mails_and_logs_that_are_older_than_they_are_kept_are_removed() {
     let runs = up.downspout(&["runs"]);
     assert!(String::from_utf8_lossy(&runs.stdout).contains("FINISHED"), "the run itself stays: {runs:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_sees_why_work_waits_which_files_are_missing_and_when_the_mail_was_sent() {
+    let (definitions, folder) = (Definitions::uncapped(), tempfile::TempDir::new().expect("a folder"));
+    let list = folder.path().join("list").display().to_string();
+    let pairs = r#"["notes/{day}/note.txt", "notes/{day}/other.txt"]"#;
+    definitions.write("notes.json", &NOTES.replace("LIST", &list));
+    definitions.write(
+        "pairs.json",
+        &NOTES.replace("LIST", &list).replace(r#""notes/{day}/note.txt""#, pairs).replace("notes/", "pairs/"),
+    );
+    let up = Up::start(PROGRAM, &["--definitions", definitions.path(), "--workers", "1"]).await;
+    let says = |arguments: &[&str]| {
+        let output = up.downspout(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let until_says = async |arguments: &[&str], texts: &[&str]| {
+        until(&format!("{arguments:?} says {texts:?}"), async || {
+            let said = says(arguments);
+            if texts.iter().all(|text| said.contains(text)) { Ok(said) } else { Err(said) }
+        })
+        .await
+    };
+    let drop = async |key: &str| up.put(key, b"x".to_vec()).await;
+    drop("pairs/2026-01-02/other.txt").await;
+    until_says(
+        &["runs", "--waiting"],
+        &[
+            "pairs/day=2026-01-02",
+            "these files have not arrived yet, or are empty: pairs/2026-01-02/note.txt",
+        ],
+    )
+    .await;
+
+    drop("notes/2026-01-09/note.txt").await;
+    until_says(&["runs"], &["notes/day=2026-01-09", "RUNNING"]).await;
+    until("the command runs", async || {
+        std::fs::read_to_string(&list).map(drop_text).map_err(|error| error.to_string())
+    })
+    .await;
+    // Files that the stack makes are the user's alone, and those of a command have the usual mode.
+    let mode = |path: &std::path::Path| {
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).expect("it is there").permissions())
+            & 0o777
+    };
+    let umask = Command::new("sh").args(["-c", "umask"]).output().expect("a shell");
+    let umask = u32::from_str_radix(String::from_utf8_lossy(&umask.stdout).trim(), 8).expect("a mode");
+    assert_eq!(mode(std::path::Path::new(&list)), 0o666 & !umask);
+    let mut folders = vec![std::path::PathBuf::from(up.data_dir())];
+    while let Some(folder) = folders.pop() {
+        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.is_file() => assert_eq!(mode(&path) & 0o077, 0, "{}", path.display()),
+                false => {}
+            }
+        }
+    }
+
+    drop("pairs/2026-01-02/note.txt").await;
+    let busy = "the task runners of `downspout` are busy with Note of notes/day=2026-01-09 since ";
+    let said = until_says(&["runs"], &[&format!("pairs/day=2026-01-02 waits: {busy}")]).await;
+    let pipeline = said
+        .lines()
+        .find(|line| line.contains("pairs/day=2026-01-02"))
+        .and_then(|line| line.split(' ').next());
+    let pipeline = pipeline.expect("a pipeline").to_owned();
+    until_says(&["show", &pipeline], &[busy, "waits for a task runner that polls worker group"]).await;
+    says(&["cancel", "notes"]);
+
+    up.drop_set("2026-01-01", &e2e::samples::Samples::small(82, 40)).await;
+    let mail = up.mail_of("2026-01-01").await;
+    assert!(!mail.subject.is_empty());
+    let said = until_says(&["runs", "orders", "--json"], &["\"mailed\": \"20"]).await;
+    let runs: Vec<Value> = serde_json::from_str(&said).expect("JSON");
+    let id = runs[0]["pipeline_id"].as_str().expect("an id");
+    let said = says(&["show", id]);
+    assert!(said.contains("mail to you@localhost: sent at 20"), "{said}");
+    assert!(says(&["runs"]).contains("mail sent"));
+}
+
+fn drop_text(_: String) {}

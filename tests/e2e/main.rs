@@ -32,6 +32,7 @@ mod sns;
 mod terraform;
 mod together;
 mod translation;
+mod validate;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downspout-under-test");

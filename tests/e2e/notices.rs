@@ -86,3 +86,58 @@ async fn notices_keep_their_letters_and_reach_whoever_wants_them() {
     );
     assert_eq!(to("nobody"), [""; 0]);
 }
+
+/// Returns the time zone in which it is now past noon, and before one o'clock.
+fn zone_at_noon() -> String {
+    let hour = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).hour();
+    // Zones of this form count hours west of UTC.
+    format!("Etc/GMT{:+}", hour - 12)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_and_times_of_a_definition_are_those_of_its_time_zone() {
+    let (definitions, zone) = (Definitions::shipped(), zone_at_noon());
+    let of = |folder: &str, fields: &str| {
+        let own = format!(r#""myTimeZone": "{zone}", "mySettle": "0 seconds", {fields}, "myMaxRunsPerDay""#);
+        let whole = definition(folder, "UTF-8").replace(r#""myMaxRunsPerDay""#, &own);
+        definitions.write(&format!("{folder}.json"), &whole);
+    };
+    let wait = |folder: &str, time: &str| {
+        let files = format!(
+            r#""myDropFileOptional": "{folder}/{{day}}/c.csv", "myDropMarker": "{folder}/{{day}}/done""#
+        );
+        of(folder, &format!(r#""myWaitFor": "by {time}", {files}"#));
+    };
+    of("capped", r#""myBackfill": "true""#);
+    wait("early", "08:30");
+    wait("late", "23:30");
+    let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
+    for key in [
+        "capped/2026-01-01/a.csv",
+        "capped/2026-01-02/a.csv",
+        "early/2026-01-01/a.csv",
+        "late/2026-01-01/a.csv",
+    ] {
+        up.put(key, b"x\n1\n".to_vec()).await;
+    }
+    let mails = until("both notices", async || {
+        let _ = up.downspout(&["sweep"]);
+        let mails = up.mails();
+        let has = |text: &str| mails.iter().any(|mail| mail.subject.contains(text));
+        match has("put off until") && has("still missing") {
+            true => Ok(mails),
+            false => Err(format!("{mails:#?}\n{}", up.log())),
+        }
+    })
+    .await;
+    let missing: Vec<_> = mails.iter().filter(|mail| mail.subject.contains("still missing")).collect();
+    let [missing] = missing[..] else { panic!("{mails:#?}") };
+    assert_eq!(missing.subject, "early day=2026-01-01: 1 file(s) still missing");
+    for text in ["s3://downspout-drop/early/2026-01-01/done\n", "by 08:30 (Etc/GMT"] {
+        assert!(missing.body.contains(text), "{text}: {}", missing.body);
+    }
+    assert!(!missing.body.contains("a.csv") && !missing.body.contains("c.csv"), "{}", missing.body);
+    let waiting = up.downspout(&["runs", "--waiting"]);
+    let waiting = String::from_utf8_lossy(&waiting.stdout).into_owned();
+    assert!(waiting.contains("T00:00:00") && waiting.contains(&format!("({zone})")), "{waiting}");
+}

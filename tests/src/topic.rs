@@ -8,8 +8,8 @@ use std::{
 use axum::{Router, extract::State, routing::post};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-/// The form field with the id of a notice, which is the only attribute of the message.
-const ID: &str = "MessageAttributes.entry.1.Value.StringValue";
+/// The message attribute with the id of a notice.
+const ID: &str = "downspout-notice-id";
 
 const TAKEN: &str = "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\">\
     <PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>";
@@ -57,7 +57,10 @@ impl Drop for Topic {
 async fn publish(State(published): State<Arc<Mutex<Published>>>, body: String) -> &'static str {
     let fields: BTreeMap<String, String> = serde_urlencoded::from_str(&body).unwrap_or_default();
     let field = |key: &str| fields.get(key).cloned().unwrap_or_default();
+    let entries = (1..=10).map(|number| format!("MessageAttributes.entry.{number}"));
+    let mut ids = entries.filter(|entry| field(&format!("{entry}.Name")) == ID);
+    let id = ids.next().map(|entry| field(&format!("{entry}.Value.StringValue"))).unwrap_or_default();
     let mut published = published.lock().unwrap_or_else(PoisonError::into_inner);
-    *published.entry(field("Message")).or_default().entry(field(ID)).or_default() += 1;
+    *published.entry(field("Message")).or_default().entry(id).or_default() += 1;
     TAKEN
 }

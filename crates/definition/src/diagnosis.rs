@@ -62,6 +62,24 @@ impl Diagnosis {
         self.findings.iter().filter(|finding| finding.is_error)
     }
 
+    /// Makes an error of each parameter without a value because of which every drop would fail. The values that the
+    /// definition has now are all that it gets before a drop, besides those that a drop fills in.
+    pub fn require_values(&mut self) {
+        if self.trigger.is_none() {
+            return;
+        }
+        let problems = validate::for_activation(&self.definition).errors;
+        let missing = problems.iter().filter(|problem| problem.code == validate::MISSING_VALUE);
+        let missing: HashSet<&ObjectId> = missing.map(|problem| &problem.object).collect();
+        for finding in &mut self.findings {
+            let is_missing = finding.object.as_ref().is_some_and(|object| missing.contains(object));
+            if finding.code == validate::MISSING_VALUE && is_missing {
+                finding.is_error = true;
+                finding.message.push_str("; without it, the run of every drop fails");
+            }
+        }
+    }
+
     /// Adds problems that other programs than validation found in the definition. `text` is the text of the file.
     pub fn add(&mut self, text: &str, problems: Vec<Problem>, is_error: bool) {
         let Ok(source) = Source::read(text) else { return };

@@ -34,6 +34,7 @@ pub mod schema;
 pub mod staging;
 pub mod status;
 pub mod subject;
+pub mod time_zone;
 pub mod trigger;
 pub mod validate;
 

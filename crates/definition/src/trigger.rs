@@ -7,9 +7,12 @@
 
 mod captures;
 mod class;
+mod clock;
 mod date_form;
 mod matching;
 mod near;
+mod outputs;
+mod overlap;
 mod part;
 mod pattern;
 mod reading;
@@ -19,15 +22,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::inherit::DEFAULT_ID;
-use crate::kind::field::{self, FieldError};
+use crate::kind::field::{self, FieldError, WaitFor};
 use crate::kind::value_check;
-use crate::period::Period;
 use crate::{Definition, FieldValue, PipelineObject};
 
 pub use crate::kind::field::{MatchMode, StaleRuns};
 pub use captures::Captures;
 pub use near::{NearMiss, Why};
+pub use outputs::{Output, Overlap, outputs};
 pub use pattern::{Pattern, Place};
 pub use reading::Reading;
 pub use review::Review;
@@ -45,12 +50,14 @@ pub struct Trigger {
     pub optional_files: Vec<Pattern>,
     /// `myDropMarker`: the pattern of the file that says that all others are there. The run does not read it.
     pub marker: Option<Pattern>,
-    /// `myMaxRunsPerDay`: how many runs may start in one UTC day.
+    /// `myMaxRunsPerDay`: how many runs may start in one day of the time zone.
     pub max_runs_per_day: Option<u32>,
+    /// `myTimeZone`: where the days of the trigger begin.
+    pub time_zone: TimeZone,
     /// `myStaleRuns`: what happens to earlier pipelines of the definition.
     pub stale_runs: StaleRuns,
-    /// `myWaitFor`: how long after the first file of an incomplete set a notice is sent.
-    pub wait_for: Option<Period>,
+    /// `myWaitFor`: when a set that is still incomplete causes a notice.
+    pub wait_for: Option<WaitFor>,
     /// `myBackfill`: whether a set whose files arrived before the definition was first seen starts a run.
     pub backfill: bool,
     /// `myAllowEmpty`: whether an object without bytes is a file.
@@ -137,6 +144,7 @@ impl Trigger {
             marker,
             // No service starts more runs than `u32::MAX` in a day.
             max_runs_per_day: most.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
+            time_zone: field::MY_TIME_ZONE.of(default)?,
             stale_runs: field::MY_STALE_RUNS.of(default)?,
             wait_for: field::MY_WAIT_FOR.of(default)?,
             backfill: field::MY_BACKFILL.of(default)?,
@@ -212,6 +220,9 @@ impl Trigger {
     }
 }
 
+/// The code of an output that a pattern of dropped files takes.
+pub const OUTPUT_IS_DROP: &str = "OUTPUT_IS_DROP";
+
 const WITHOUT_FILE: &str =
     "no drop starts the definition: it also needs `myDropFile`, the key of a file that a run needs";
 
@@ -266,6 +277,7 @@ fn same_in_itself(pattern: &Pattern) -> Result<(), String> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::period::Period;
     use crate::{Field, ParameterValue};
 
     fn definition(fields: &[(&str, &str)]) -> Definition {
@@ -322,9 +334,13 @@ pub(super) mod tests {
             assert!(refusal.starts_with("object `Default`, field `myDropFile`: "), "{refusal}");
             assert!(refusal.contains(message), "{refusal}");
         }
-        for (field, value) in
-            [("myMaxRunsPerDay", "0"), ("myStaleRuns", "drop"), ("myWaitFor", "soon"), ("myBackfill", "yes")]
-        {
+        for (field, value) in [
+            ("myMaxRunsPerDay", "0"),
+            ("myStaleRuns", "drop"),
+            ("myWaitFor", "soon"),
+            ("myBackfill", "yes"),
+            ("myTimeZone", "Mars"),
+        ] {
             let refusal = refusal(&[("myDropFile", "a/{day}.csv"), (field, value)]);
             assert!(refusal.contains(field) && refusal.contains(value), "{refusal}");
         }
@@ -364,6 +380,7 @@ pub(super) mod tests {
         let fields = [
             ("myDropFile", "a.csv"),
             ("myMaxRunsPerDay", "3"),
+            ("myTimeZone", "Europe/Berlin"),
             ("myStaleRuns", "Replace"),
             ("myWaitFor", "90 minutes"),
             ("myBackfill", "TRUE"),
@@ -377,7 +394,8 @@ pub(super) mod tests {
         let trigger = Trigger::of(&definition(&fields)).unwrap().unwrap();
         assert_eq!(trigger.max_runs_per_day, Some(3));
         assert_eq!(trigger.stale_runs, StaleRuns::Replace);
-        assert_eq!(trigger.wait_for, Period::parse("90 minutes").ok());
+        assert_eq!(trigger.wait_for, Period::parse("90 minutes").ok().map(WaitFor::After));
+        assert_eq!(trigger.time_zone.iana_name(), Some("Europe/Berlin"));
         assert!(trigger.backfill && !trigger.has_captures());
         assert_eq!(trigger.captures("a.csv").unwrap().encoded(), "all");
         assert!(trigger.captures("B.CSV.GZ").is_some() && trigger.captures("DONE").is_some());

@@ -4,6 +4,7 @@
 //! `dry-run` needs only a database. The other commands that users call are clients of a running stack.
 
 mod bucket;
+mod busy;
 mod by_hand;
 mod database_server;
 mod dead_letters;
@@ -22,8 +23,10 @@ mod inspect;
 mod keys;
 mod local_files;
 mod logs;
+mod mails;
 mod new;
 mod output;
+mod private_files;
 mod proof;
 mod rejects;
 mod render;

@@ -165,10 +165,11 @@ fn command(
         let made = std::fs::File::create(context.folder.join(name));
         made.map_err(|error| Failure::scratch("creating a log file", &error))
     };
+    let umask = context.tools.command_umask.map(|umask| format!("umask {umask:04o}\n")).unwrap_or_default();
     let mut command = Command::new("/bin/bash");
     command
         .arg("-c")
-        .arg(WRAPPER)
+        .arg(umask + WRAPPER)
         .arg("ec2-worker")
         .arg(script)
         .args(arguments)

@@ -152,3 +152,57 @@ fn a_run_of_files_that_were_not_ready_does_not_count_for_the_cap() {
         assert_eq!(scene.world.activations().len(), runs, "{error}");
     }
 }
+
+#[test]
+fn a_definition_whose_output_is_its_own_drop_is_refused_with_one_notice_until_it_is_corrected() {
+    // The node names the drop bucket in full, or by a value of the home.
+    let wide = r#""myDropFile": "{folder}/{day}/b.csv""#;
+    let by_value =
+        definition(r#""myDropFile": "in/{day}/b.csv""#, "").replace("s3://drop/results/", "#{myResults}/");
+    let by_value = by_value.replace(r#""parameters": ["#, r#""parameters": [{"id": "myResults"}, "#);
+    for (broken, values) in [(definition(wide, ""), "{}"), (by_value, r#"{"myResults": "s3://drop/in"}"#)] {
+        let mut scene = Scene::with(&broken);
+        scene.world.put("definitions", "values.json", values);
+        for day in ["0", "1"] {
+            scene.drop_key(&format!("in/{day}/b.csv"), "b");
+            scene.sweep_whole();
+        }
+        assert_eq!(scene.world.activations().len(), 0, "{broken}");
+        let notices = scene.world.notices();
+        let [notice] = notices.as_slice() else { panic!("{notices:#?}") };
+        for text in
+            ["orders.json cannot be used", "object `Out`, field `directoryPath`", "may take it: each run"]
+        {
+            assert!(notice.message.contains(text), "{text}: {}", notice.message);
+        }
+        scene.world.put("definitions", "orders.json", &definition(r#""myDropFile": "in/{day}/b.csv""#, ""));
+        scene.sweep_whole();
+        assert_eq!(scene.world.activations().len(), 1, "the corrected definition starts the first set");
+        assert_eq!(scene.world.notices().len(), 1);
+    }
+}
+
+#[test]
+fn the_sets_that_wait_for_files_are_listed_with_their_missing_files() {
+    let mut scene = Scene::with(&definition(STAR, ""));
+    for key in ["in/0/a_1.csv", "in/0/b.csv", "in/1/b.csv", "in/2/a_1.csv"] {
+        scene.drop_key(key, key);
+    }
+    let waiting = |scene: &Scene, with_incomplete: bool| -> Vec<(String, String)> {
+        let history = scene.answer(|handler| async move { handler.history(None, 10, with_incomplete).await });
+        let row = |set: crate::Decision| (set.set.unwrap_or_default(), set.missing.join(", "));
+        history.waiting.into_iter().map(row).collect()
+    };
+    assert_eq!(waiting(&scene, false), []);
+    let set = |day: &str, missing: &str| (format!("day={day}"), missing.to_owned());
+    assert_eq!(waiting(&scene, true), [set("2", "in/2/b.csv"), set("1", "in/1/a_*.csv")]);
+    // A notice about the set leaves a ledger, and the set is listed all the same.
+    let waits = format!(r#"{STAR}, "myWaitFor": "1 minute""#);
+    scene.world.put("definitions", "orders.json", &definition(&waits, ""));
+    scene.wind(61);
+    scene.sweep_whole();
+    assert_eq!(scene.world.notices().len(), 2);
+    assert_eq!(waiting(&scene, true).len(), 2);
+    scene.drop_key("in/2/b.csv", "b");
+    assert_eq!(waiting(&scene, true), [set("2", ""), set("1", "in/1/a_*.csv")], "the set waits for its turn");
+}

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Happening;
-use super::world::{World, WorldEdges};
+use super::world::{Trouble, World, WorldEdges};
 use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::operations::Operations;
@@ -109,6 +109,10 @@ impl Scene {
             Happening::Wind { seconds } => self.wind(seconds),
             Happening::EndRun { pipeline, fails } => self.world.end_run(pipeline, fails),
             Happening::NextDay => self.wind(DAY_SECS),
+            Happening::Trouble { calls, is_done } => {
+                let from = self.world.calls();
+                self.world.make(Some(Trouble { from, calls: usize::from(calls), is_done }));
+            }
         }
     }
 
@@ -207,6 +211,8 @@ impl Scene {
         if self.invocations[index].running.as_mut().poll(&mut context).is_ready() {
             drop(self.invocations.remove(index));
         }
+        // A pause winds the clock, too.
+        self.end_late();
     }
 
     /// Continues the only invocation by some steps, and then kills its handler.
@@ -217,9 +223,14 @@ impl Scene {
         self.invocations.clear();
     }
 
-    /// Moves the clock. Lambda ends every invocation that takes too long, before its lease ends.
+    /// Moves the clock.
     pub(super) fn wind(&mut self, seconds: i64) {
         self.world.wind_milliseconds(seconds * 1000);
+        self.end_late();
+    }
+
+    /// Ends every invocation that takes too long, before its lease ends, as Lambda does.
+    fn end_late(&mut self) {
         let now = self.world.seconds();
         self.invocations.retain(|invocation| now < invocation.started + LEASE_SECS - 1);
     }
@@ -240,6 +251,7 @@ impl Scene {
 
     /// Ends all invocations, then sweeps over several days until every run has ended.
     pub(super) fn calm_down(&mut self) {
+        self.world.make(None);
         self.invocations.clear();
         for _ in 0..8 {
             self.wind(LEASE_SECS + 1);
@@ -253,6 +265,7 @@ impl Scene {
     /// Ends all invocations, delivers every event again as Lambda does after a failure, and then lets every run end, one after
     /// another. Nothing sweeps.
     pub(super) fn calm_down_without_sweeps(&mut self) {
+        self.world.make(None);
         self.invocations.clear();
         self.wind(LEASE_SECS + 1);
         for event in std::mem::take(&mut self.events) {

@@ -75,6 +75,77 @@ fn a_set_over_the_cap_runs_the_next_day_with_one_notice() {
 }
 
 #[test]
+fn the_day_of_the_cap_is_a_day_of_the_time_zone() {
+    const HOUR: i64 = 3_600;
+    let in_zone = |zone: &str| {
+        DEFINITION.replace(
+            r#""myMaxRunsPerDay": "2""#,
+            &format!(r#""myMaxRunsPerDay": "1", "myTimeZone": "{zone}""#),
+        )
+    };
+    // The model begins at 08:00 UTC, which is 17:00 in Tokyo and 22:00 on Kiritimati.
+    let mut scene = Scene::with(&in_zone("Asia/Tokyo"));
+    for day in 0..4 {
+        scene.drop_set(day, 0);
+    }
+    scene.deliver(2);
+    let runs_after = |scene: &mut Scene, seconds: i64| {
+        scene.wind(seconds);
+        scene.world.end_all_runs();
+        scene.sweep_whole();
+        scene.world.activations().len()
+    };
+    assert_eq!(runs_after(&mut scene, 7 * HOUR - 60), 1);
+    let notices = scene.world.notices();
+    assert!(
+        notices[0].subject.contains("put off until 2026-11-21T00:00:00+09:00 (Asia/Tokyo)"),
+        "{notices:#?}"
+    );
+    assert_eq!(runs_after(&mut scene, 60), 2, "it is midnight in Tokyo");
+    assert_eq!(runs_after(&mut scene, 12 * HOUR), 2);
+    // Kiritimati is five hours ahead of Tokyo: there, the next day has begun already.
+    scene.world.put("definitions", "orders.json", &in_zone("Pacific/Kiritimati"));
+    assert_eq!(runs_after(&mut scene, 60), 2, "the slot of this date is taken");
+    assert_eq!(runs_after(&mut scene, 7 * HOUR), 3, "it is midnight on Kiritimati, and not yet in Tokyo");
+    assert_eq!(runs_after(&mut scene, 5 * HOUR), 3);
+    assert_eq!(*scene.errors.borrow(), Vec::<String>::new());
+}
+
+#[test]
+fn an_incomplete_set_is_told_of_once_when_the_time_of_its_day_has_come() {
+    let by = r#""myWaitFor": "by 08:30", "myTimeZone": "Asia/Tokyo""#;
+    let mut scene = Scene::with(&DEFINITION.replace(r#""myMaxRunsPerDay": "2""#, by));
+    for key in ["in/2026-11-21/a.csv", "in/2026-11-22/a.csv", "in/2026-11-22/b.csv"] {
+        scene.put_key(key, "content");
+    }
+    scene.deliver(1);
+    let notices_at = |scene: &mut Scene, time: &str| {
+        let time: jiff::Timestamp = time.parse().unwrap();
+        scene.wind(time.as_second() - scene.world.seconds());
+        scene.sweep_whole();
+        scene.sweep_whole();
+        scene.world.notices()
+    };
+    assert_eq!(notices_at(&mut scene, "2026-11-20T23:29:59Z"), []);
+    let notices = notices_at(&mut scene, "2026-11-20T23:30:00Z");
+    let [notice] = notices.as_slice() else { panic!("{notices:#?}") };
+    assert_eq!(notice.subject, "orders day=2026-11-21: 1 file(s) still missing");
+    for text in [
+        "s3://drop/in/2026-11-21/b.csv\n",
+        "by 08:30 (Asia/Tokyo)",
+        "since 2026-11-20T17:00:00+09:00 (Asia/Tokyo)",
+    ] {
+        assert!(notice.message.contains(text), "{text}: {}", notice.message);
+    }
+    assert!(!notice.message.contains("a.csv"), "{}", notice.message);
+    assert_eq!(notices_at(&mut scene, "2026-11-22T23:30:00Z").len(), 1);
+    // A set whose first file is late gets `mySettle` to become whole.
+    scene.put_key("in/2026-11-20/b.csv", "late");
+    assert_eq!(notices_at(&mut scene, "2026-11-22T23:30:05Z").len(), 1);
+    assert_eq!(notices_at(&mut scene, "2026-11-22T23:30:15Z").len(), 2);
+}
+
+#[test]
 fn sets_of_one_definition_run_one_after_another_the_oldest_first() {
     let mut scene = Scene::new();
     scene.drop_set(3, 0);
@@ -132,7 +203,7 @@ fn an_unreadable_set_does_not_keep_the_sets_behind_it_waiting() {
         scene.world.put("definitions", &format!("ledger/orders/_queue/00-{number:03}.txt"), "no mark");
     }
     scene.world.put("definitions", "ledger/orders/_queue/0000000000000-day=9.json", "no mark");
-    let history = scene.answer(|handler| async move { handler.history(None, 10).await });
+    let history = scene.answer(|handler| async move { handler.history(None, 10, false).await });
     let reasons: Vec<_> =
         history.waiting.iter().map(|set| (set.set.as_deref(), set.reason.as_str())).collect();
     assert!(

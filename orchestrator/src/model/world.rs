@@ -3,23 +3,26 @@
 //!
 //! Each call waits once before and once after its effect, so that a handler can die between the effect and the answer.
 
+mod service;
+
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
-use definition::Definition;
 use jiff::Timestamp;
 
 use crate::digest::digest;
-use crate::ledger::Facts;
 use crate::ports::{
-    Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, Notice, PipelineError, PipelineName,
-    Pipelines, Put, Refusal, Storage, Stored, Topic,
+    Busy, Condition, Depth, Listed, NewPipeline, Notice, Page, Pauses, PipelineError, Put, Storage, Stored,
 };
 
 /// 2026-11-20T08:00:00Z.
 const START_MILLISECONDS: i64 = 1_795_161_600_000;
+
+/// How many objects or pipelines a page of a listing has, so that short lists have several pages.
+const LISTED: usize = 2;
 
 /// An activation of a pipeline.
 #[derive(Clone, Debug)]
@@ -67,6 +70,27 @@ struct WorldState {
     refuses_definitions: bool,
     answers_no_definitions: bool,
     lets_runs_be_replaced: bool,
+    trouble: Option<Trouble>,
+}
+
+/// Calls that get no answer but that the service is busy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trouble {
+    /// The number of the first of these calls.
+    pub from: usize,
+    /// How many calls these are.
+    pub calls: usize,
+    /// Whether the service does the call all the same.
+    pub is_done: bool,
+}
+
+impl WorldState {
+    /// Counts a call, and returns the trouble that stops it.
+    fn trouble_of_call(&mut self) -> Option<Trouble> {
+        let number = self.calls;
+        self.calls += 1;
+        self.trouble.filter(|trouble| number >= trouble.from && number - trouble.from < trouble.calls)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -164,6 +188,11 @@ impl World {
         self.contents().answers_no_definitions = answers_none;
     }
 
+    /// Makes trouble, or ends it.
+    pub(super) fn make(&self, trouble: Option<Trouble>) {
+        self.contents().trouble = trouble;
+    }
+
     pub(super) fn let_runs_be_replaced(&self) {
         self.contents().lets_runs_be_replaced = true;
     }
@@ -224,15 +253,39 @@ async fn moment() {
 
 impl WorldEdges {
     /// Changes the world, with one wait before the change and one after it.
-    async fn act<T>(&self, action: impl FnOnce(&mut WorldState) -> T + Send) -> T
-    where
-        T: Send,
-    {
+    async fn act<T: Send>(&self, action: impl FnOnce(&mut WorldState) -> T + Send) -> Result<T, Busy> {
+        self.act_unless_busy(action, true).await
+    }
+
+    /// Changes the world as [`act`](Self::act) does. If the answer is that the service is busy, the world is as before, unless
+    /// the call may be made again after it was done.
+    async fn act_unless_busy<T: Send>(
+        &self,
+        action: impl FnOnce(&mut WorldState) -> T + Send,
+        is_repeatable: bool,
+    ) -> Result<T, Busy> {
         moment().await;
-        self.0.contents().calls += 1;
-        let answer = action(&mut self.0.contents());
+        let trouble = self.0.contents().trouble_of_call();
+        let answer = match trouble {
+            Some(trouble) if !trouble.is_done || !is_repeatable => None,
+            _ => Some(action(&mut self.0.contents())),
+        };
         moment().await;
-        answer
+        answer.filter(|_| trouble.is_none()).ok_or_else(|| Busy(anyhow::anyhow!("Rate exceeded")))
+    }
+}
+
+impl From<Busy> for PipelineError {
+    fn from(Busy(error): Busy) -> Self {
+        Self::Busy(error)
+    }
+}
+
+impl Pauses for WorldEdges {
+    async fn pause(&self, length: Duration) {
+        moment().await;
+        self.0.wind_milliseconds(i64::try_from(length.as_millis()).unwrap());
+        moment().await;
     }
 }
 
@@ -243,7 +296,7 @@ fn listed(key: &str, stored: &Stored, modified: Timestamp) -> Listed {
 impl Storage for WorldEdges {
     async fn get(&self, bucket: &str, key: &str) -> anyhow::Result<Option<Stored>> {
         let location = (bucket.to_owned(), key.to_owned());
-        Ok(self.act(|world| world.objects.get(&location).map(|(stored, _)| stored.clone())).await)
+        Ok(self.act(|world| world.objects.get(&location).map(|(stored, _)| stored.clone())).await?)
     }
 
     async fn put(&self, bucket: &str, key: &str, body: String, condition: Condition) -> anyhow::Result<Put> {
@@ -264,19 +317,31 @@ impl Storage for WorldEdges {
                 world.objects.insert(location, (stored, modified));
                 Put::Stored(etag)
             })
-            .await)
+            .await?)
     }
 
-    async fn list(&self, bucket: &str, prefix: &str, depth: Depth) -> anyhow::Result<Vec<Listed>> {
+    /// Lists two objects a page.
+    async fn list_page(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        depth: Depth,
+        token: Option<String>,
+    ) -> anyhow::Result<Page<Listed>> {
         let is_listed = |location: &(String, String)| {
             let rest = location.1.strip_prefix(prefix).filter(|_| location.0 == bucket);
-            rest.is_some_and(|rest| depth == Depth::All || !rest.contains('/'))
+            let is_after = token.as_ref().is_none_or(|token| location.1 > *token);
+            is_after && rest.is_some_and(|rest| depth == Depth::All || !rest.contains('/'))
         };
         let list = |world: &mut WorldState| {
-            let objects = world.objects.iter().filter(|(location, _)| is_listed(location));
+            let objects = world.objects.iter().filter(|(location, _)| is_listed(location)).take(LISTED + 1);
             objects.map(|(location, (stored, modified))| listed(&location.1, stored, *modified)).collect()
         };
-        Ok(self.act(list).await)
+        let mut page: Vec<Listed> = self.act(list).await?;
+        let has_more = page.len() > LISTED;
+        page.truncate(LISTED);
+        let token = page.last().map(|last| last.key.clone()).filter(|_| has_more);
+        Ok((page, token))
     }
 
     async fn page(
@@ -294,12 +359,12 @@ impl Storage for WorldEdges {
             let objects = world.objects.iter().filter(|(location, _)| is_listed(location)).take(limit);
             objects.map(|(location, (stored, modified))| listed(&location.1, stored, *modified)).collect()
         };
-        Ok(self.act(list).await)
+        Ok(self.act(list).await?)
     }
 
     async fn delete_object(&self, bucket: &str, key: &str) -> anyhow::Result<()> {
         let location = (bucket.to_owned(), key.to_owned());
-        self.act(|world| world.objects.remove(&location)).await;
+        self.act(|world| world.objects.remove(&location)).await?;
         Ok(())
     }
 
@@ -308,147 +373,6 @@ impl Storage for WorldEdges {
         let find = |world: &mut WorldState| {
             world.objects.get(&location).map(|(stored, modified)| listed(key, stored, *modified))
         };
-        Ok(self.act(find).await)
-    }
-}
-
-fn gone(id: &str) -> PipelineError {
-    PipelineError::Gone(format!("Pipeline with id: {id} does not exist"))
-}
-
-impl WorldState {
-    fn pipeline(&mut self, id: &str) -> Result<&mut Pipeline, PipelineError> {
-        let mut existing = self.pipelines.iter_mut().filter(|pipeline| !pipeline.is_deleted);
-        existing.find(|pipeline| pipeline.id == id).ok_or_else(|| gone(id))
-    }
-
-    fn activate(&mut self, id: &str) -> Result<(), PipelineError> {
-        let milliseconds = self.milliseconds;
-        let pipeline = self.pipeline(id)?;
-        if !pipeline.has_definition {
-            return Err(PipelineError::Refused("Pipeline definition is empty: ".to_owned()));
-        }
-        let second_time = pipeline.activated_at.is_some();
-        pipeline.activated_at.get_or_insert(milliseconds);
-        pipeline.state = "SCHEDULED";
-        let name = pipeline.new.name.clone();
-        if second_time {
-            self.violations.push(format!("{id} ({name}) was activated twice"));
-        }
-        let definition = |name: &str| name.split('/').next().map(str::to_owned);
-        let is_at_work = |it: &&Pipeline| {
-            it.state == "SCHEDULED" && !it.is_deleted && definition(&it.new.name) == definition(&name)
-        };
-        let at_work: Vec<_> = self.pipelines.iter().filter(is_at_work).collect();
-        if at_work.len() > 1 {
-            let names: Vec<_> = at_work.iter().map(|it| it.new.name.as_str()).collect();
-            self.violations
-                .push(format!("runs of one definition are at work together: {}", names.join(", ")));
-        }
-        Ok(())
-    }
-}
-
-impl Pipelines for WorldEdges {
-    async fn names(&self) -> Result<Vec<PipelineName>, PipelineError> {
-        let names = |world: &mut WorldState| {
-            let existing = world.pipelines.iter().filter(|pipeline| !pipeline.is_deleted);
-            existing.map(|it| PipelineName { id: it.id.clone(), name: it.new.name.clone() }).collect()
-        };
-        Ok(self.act(names).await)
-    }
-
-    async fn describe(&self, ids: &[String]) -> Result<Vec<Description>, PipelineError> {
-        let describe = |world: &mut WorldState| {
-            let existing = world.pipelines.iter().filter(|it| !it.is_deleted && ids.contains(&it.id));
-            let description = |pipeline: &Pipeline| Description {
-                id: pipeline.id.clone(),
-                name: pipeline.new.name.clone(),
-                state: pipeline.state.to_owned(),
-                tags: pipeline.new.tags.clone(),
-            };
-            existing.map(description).collect()
-        };
-        Ok(self.act(describe).await)
-    }
-
-    async fn has_failures(&self, id: &str) -> Result<bool, PipelineError> {
-        self.act(|world| Ok(world.pipeline(id)?.instance_status() == "FAILED")).await
-    }
-
-    async fn instances(&self, id: &str) -> Result<Vec<InstanceStatus>, PipelineError> {
-        self.act(|world| {
-            let pipeline = world.pipeline(id)?;
-            let status = pipeline.instance_status().to_owned();
-            let error_id = pipeline.error_id.map(str::to_owned);
-            Ok(vec![InstanceStatus { id: "@Say".to_owned(), status, needs: Vec::new(), error_id }])
-        })
-        .await
-    }
-
-    async fn facts(&self, id: &str) -> Result<Facts, PipelineError> {
-        self.act(|world| world.pipeline(id).map(|_| Facts { rows_loaded: 1, ..Facts::default() })).await
-    }
-
-    async fn create(&self, new: &NewPipeline) -> Result<String, PipelineError> {
-        self.act(|world| {
-            let mut existing = world.pipelines.iter().filter(|pipeline| !pipeline.is_deleted);
-            let same = |it: &&Pipeline| it.new.name == new.name && it.new.unique_id == new.unique_id;
-            if let Some(known) = existing.find(same) {
-                return Ok(known.id.clone());
-            }
-            let id = format!("df-{}", world.pipelines.len());
-            world.pipelines.push(Pipeline {
-                id: id.clone(),
-                new: new.clone(),
-                state: "PENDING",
-                is_deleted: false,
-                has_definition: false,
-                activated_at: None,
-                failed: false,
-                error_id: None,
-            });
-            Ok(id)
-        })
-        .await
-    }
-
-    async fn put_definition(&self, id: &str, _: &Definition) -> Result<Vec<Refusal>, PipelineError> {
-        self.act(|world| {
-            if world.answers_no_definitions {
-                return Err(PipelineError::Unanswered(anyhow::anyhow!("no answer")));
-            }
-            if world.refuses_definitions {
-                return Ok(vec![Refusal { object: "Say".to_owned(), message: "no".to_owned() }]);
-            }
-            world.pipeline(id)?.has_definition = true;
-            Ok(Vec::new())
-        })
-        .await
-    }
-
-    async fn activate(&self, id: &str) -> Result<(), PipelineError> {
-        self.act(|world| world.activate(id)).await
-    }
-
-    async fn delete(&self, id: &str) -> Result<(), PipelineError> {
-        self.act(|world| {
-            if let Ok(pipeline) = world.pipeline(id) {
-                let is_at_work = pipeline.state == "SCHEDULED";
-                pipeline.is_deleted = true;
-                if is_at_work && !world.lets_runs_be_replaced {
-                    world.violations.push(format!("{id} was deleted at work"));
-                }
-            }
-        })
-        .await;
-        Ok(())
-    }
-}
-
-impl Topic for WorldEdges {
-    async fn publish(&self, notice: &Notice) -> anyhow::Result<()> {
-        self.act(|world| world.notices.push(notice.clone())).await;
-        Ok(())
+        Ok(self.act(find).await?)
     }
 }

@@ -1,6 +1,6 @@
 //! Decisions about keys and sets: the answer of a handler, also shown to people who ask.
 
-use definition::trigger::NearMiss;
+use definition::trigger::{NearMiss, Trigger};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -134,7 +134,8 @@ pub(crate) fn duplicate(name: &SetName, reason: &str, ledger: &Ledger) -> Decisi
 }
 
 /// A set over the day's cap.
-pub(crate) fn deferred(name: &SetName, until: Timestamp, ledger: &Ledger) -> Decision {
+pub(crate) fn deferred(name: &SetName, trigger: &Trigger, until: Timestamp, ledger: &Ledger) -> Decision {
+    let until = trigger.shown(until);
     let reason = format!(
         "the cap of the day is reached; the set can start from {until} on, or at once with `downspout rerun --force`"
     );

@@ -36,6 +36,15 @@ pub(crate) fn message_failed(error: &Error) {
     tracing::error!(error = format!("{error:#}"), "could not handle a dropped file");
 }
 
+/// Logs that a service is busy, before the pause after which its call is made again.
+pub(crate) fn service_busy(error: &impl std::fmt::Display, pause: std::time::Duration) {
+    tracing::warn!(
+        error = format!("{error:#}"),
+        pause_ms = pause.as_millis(),
+        "a service is busy: the call is made again after a pause"
+    );
+}
+
 /// Logs the error that stopped a sweep at a set or a definition.
 pub(crate) fn sweep_failed(set: &str, error: &Error) {
     tracing::error!(set, error = format!("{error:#}"), "the sweep could not handle this set");

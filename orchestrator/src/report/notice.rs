@@ -3,7 +3,7 @@
 //! The id of a notice depends on its cause alone, so that a retry does not send the same notice twice.
 
 use definition::subject;
-use definition::trigger::NearMiss;
+use definition::trigger::{NearMiss, Trigger};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -74,12 +74,19 @@ pub(crate) fn too_many_files(name: &SetName, bucket: &str, files: &[DroppedFile]
 }
 
 /// Says that the cap of the day puts a set with this content off.
-pub(crate) fn deferral(name: &SetName, content: &Content, until: Timestamp, cap: u32) -> Notice {
+pub(crate) fn deferral(
+    name: &SetName,
+    trigger: &Trigger,
+    content: &Content,
+    until: Timestamp,
+    cap: u32,
+) -> Notice {
     let SetName { definition, id } = name;
-    let subject = format!("{definition} {id}: put off until {until}, the day's cap is reached");
+    let shown = trigger.shown(until);
+    let subject = format!("{definition} {id}: put off until {shown}, the day's cap is reached");
     let message = format!(
         "All files of {definition} ({id}) are there, but {definition} has started {cap} run(s) today, and \
-         `myMaxRunsPerDay` allows no more.\n\nThe set starts by itself from {until} on. What to do if that is too late: \
+         `myMaxRunsPerDay` allows no more.\n\nThe set starts by itself from {shown} on. What to do if that is too late: \
          raise `myMaxRunsPerDay` in {definition}.json.\n",
     );
     let about = about(definition, Outcome::Deferred, Some(&content.run_key));
@@ -87,12 +94,21 @@ pub(crate) fn deferral(name: &SetName, content: &Content, until: Timestamp, cap:
 }
 
 /// Says which files a set still needs. `first` is the time at which its first file arrived.
-pub(crate) fn missing_files(name: &SetName, bucket: &str, first: Timestamp, missing: &[String]) -> Notice {
+pub(crate) fn missing_files(
+    name: &SetName,
+    trigger: &Trigger,
+    bucket: &str,
+    first: Timestamp,
+    missing: &[String],
+) -> Notice {
     let SetName { definition, id } = name;
     let subject = format!("{definition} {id}: {} file(s) still missing", missing.len());
+    let by = trigger.wanted_by().map(|by| format!("; they should have been there by {by}"));
+    let by = by.unwrap_or_default();
+    let since = trigger.shown(first);
     let files = listed(bucket, missing.iter().map(String::as_str));
     let message = format!(
-        "{definition} ({id}) has waited for these files since {first}:\n\n{files}\nWhat to do: drop them. The run \
+        "{definition} ({id}) has waited for these files since {since}{by}:\n\n{files}\nWhat to do: drop them. The run \
          starts as soon as the set is complete.\n",
     );
     let about = about(definition, Outcome::Incomplete, None);

@@ -17,6 +17,8 @@ pub(crate) struct Terms {
     pub is_fixed: bool,
     /// `myMaxRunsPerDay`.
     pub cap: Option<u32>,
+    /// The end of the day for which the cap counts now.
+    pub day_end: Timestamp,
     /// `mySettle`: changes that follow each other within this time count as one change.
     pub settle: Duration,
 }
@@ -81,8 +83,7 @@ pub(crate) fn decide(ledger: &Ledger, content: &Content, terms: &Terms) -> Step 
         HeadState::Failed | HeadState::Superseded if is_same => same_again(head, content),
         HeadState::Failed | HeadState::Superseded => new_content(ledger, content, terms),
         HeadState::Deferred => match &head.deferred {
-            // After a change of the cap, the set may start at once.
-            Some(deferral) if is_same && terms.now < deferral.until && terms.cap == Some(deferral.cap) => {
+            Some(deferral) if is_same && deferral.holds(terms.now, terms.cap, terms.day_end) => {
                 Step::Deferred(deferral.until)
             }
             Some(_) | None if is_same => Step::Claim,
@@ -217,6 +218,7 @@ mod tests {
             replaces: false,
             is_fixed: false,
             cap: None,
+            day_end: at(500),
             settle: Duration::from_secs(60),
         }
     }
@@ -346,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deferred_set_waits_for_its_day_or_a_higher_cap() {
+    fn a_deferred_set_waits_for_its_day_or_a_change_of_the_cap_or_the_time_zone() {
         let one = content(&[("a", "1", 1)]);
         let deferral = Deferral { until: at(500), cap: 1 };
         let ledger = Ledger::default().deferred(&one, &claim(10), deferral);
@@ -354,6 +356,7 @@ mod tests {
         assert_eq!(decide(&ledger, &one, &capped(499, 1)), Step::Deferred(at(500)));
         assert_eq!(decide(&ledger, &one, &capped(500, 1)), Step::Claim);
         assert_eq!(decide(&ledger, &one, &capped(20, 2)), Step::Claim);
+        assert_eq!(decide(&ledger, &one, &Terms { day_end: at(100), ..capped(20, 1) }), Step::Claim);
         assert_eq!(decide(&ledger, &content(&[("a", "2", 20)]), &capped(20, 1)), Step::Claim);
     }
 

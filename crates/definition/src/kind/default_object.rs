@@ -1,8 +1,10 @@
 //! The fields of the object with the id `Default`. Every object without a `parent` of its own inherits them.
 
+use jiff::tz::TimeZone;
+
 use super::{
     ValueShape,
-    field_type::StaleRuns,
+    field_type::{StaleRuns, WaitFor},
     shared_fields::{ROUTED, RUNNABLE, SCHEDULABLE},
     spec::{DefaultSpec, boolean, integer, period, spec, text, word},
     typed_field::{Defaulted, Optional},
@@ -42,6 +44,7 @@ pub(super) static DEFAULT: DefaultSpec = DefaultSpec {
     MY_ALLOW_EMPTY.spec(),
     MY_SETTLE.spec(),
     MY_MAX_RUNS_PER_DAY.spec(),
+    MY_TIME_ZONE.spec(),
     MY_STALE_RUNS.spec(),
     MY_WAIT_FOR.spec(),
     MY_BACKFILL.spec(),
@@ -53,10 +56,18 @@ pub const MY_MAX_RUNS_PER_DAY: Optional<u64> = integer(
     "myMaxRunsPerDay",
     1,
     i64::MAX,
-    "Maximum number of runs that start in a UTC day; further runs wait for the next day. Without it, \
+    "Maximum number of runs that start in a day of myTimeZone; further runs wait for the next day. Without it, \
      there is no limit.",
 )
 .typed();
+/// `myTimeZone`.
+pub const MY_TIME_ZONE: Defaulted<TimeZone> = spec(
+    "myTimeZone",
+    ValueShape::TimeZone,
+    "Time zone of the days of myMaxRunsPerDay and of the time in myWaitFor, such as Europe/Berlin.",
+)
+.typed()
+.or("UTC");
 /// `myStaleRuns`.
 pub const MY_STALE_RUNS: Defaulted<StaleRuns> = word(
     "myStaleRuns",
@@ -67,15 +78,16 @@ pub const MY_STALE_RUNS: Defaulted<StaleRuns> = word(
 .typed()
 .or("delete");
 /// `myWaitFor`.
-pub const MY_WAIT_FOR: Optional<Period> = period(
+pub const MY_WAIT_FOR: Optional<WaitFor> = spec(
     "myWaitFor",
-    "Time after which an incomplete set of files causes a notice about its missing files. Without it, \
-     there is no notice.",
+    ValueShape::WaitFor,
+    "Time after which an incomplete set of files causes a notice about its missing files: a period after its first file, or \
+     a time of its day in myTimeZone. Without it, there is no notice.",
 )
 .typed();
 /// `myBackfill`.
 pub const MY_BACKFILL: Defaulted<bool> =
-    boolean("myBackfill", "Whether to load also the sets that arrived before the definition was first seen.")
+    boolean("myBackfill", "Whether to load also the sets that arrived before the definition was uploaded.")
         .typed()
         .or("false");
 /// `myIgnoreCase`.

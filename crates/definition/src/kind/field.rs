@@ -11,11 +11,11 @@ pub use super::data_formats::{
 pub use super::data_nodes::{COMPRESSION, MY_MATCH};
 pub use super::default_object::{
     MY_ALLOW_EMPTY, MY_BACKFILL, MY_COMPRESSED, MY_IGNORE_CASE, MY_MAX_RUNS_PER_DAY, MY_SETTLE,
-    MY_STALE_RUNS, MY_WAIT_FOR,
+    MY_STALE_RUNS, MY_TIME_ZONE, MY_WAIT_FOR,
 };
 pub use super::field_type::{
     Compression, FailureAndRerunMode, Limit, LoadMode, MatchMode, MyDialect, OnColumns, OnResourceFailure,
-    OnTaskFailure, PeriodOrHours, Publish, SchedulePeriod, ScheduleType, StaleRuns, StartAt,
+    OnTaskFailure, PeriodOrHours, Publish, SchedulePeriod, ScheduleType, StaleRuns, StartAt, WaitFor,
 };
 pub use super::preconditions::PRECONDITION_TIMEOUT;
 pub use super::resources::{

@@ -1,9 +1,9 @@
 //! Converts the texts of fields to Rust types.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Time, tz::TimeZone};
 
 use super::ON_DEMAND_PERIOD;
-use crate::{expression::parse_time, period::Period};
+use crate::{expression::parse_time, period::Period, time_zone};
 
 /// A Rust type to which the text of a field can be converted.
 pub(crate) trait FieldType: Sized {
@@ -40,6 +40,40 @@ impl FieldType for Period {
 impl FieldType for Timestamp {
     fn read(text: &str) -> Option<Self> {
         parse_time(text).map(|time| time.timestamp())
+    }
+}
+
+impl FieldType for TimeZone {
+    fn read(text: &str) -> Option<Self> {
+        time_zone::named(text)
+    }
+}
+
+/// `myWaitFor`: when a set that is still incomplete causes a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitFor {
+    /// This long after the first file of the set arrived.
+    After(Period),
+    /// At this time of the set's day.
+    By(Time),
+}
+
+impl FieldType for WaitFor {
+    fn read(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let Some((word, time)) = text.split_once(char::is_whitespace) else {
+            return Period::read(text).map(Self::After);
+        };
+        if !word.eq_ignore_ascii_case("by") {
+            return Period::read(text).map(Self::After);
+        }
+        let (hour, minute) = time.trim().split_once(':')?;
+        let number = |digits: &str| {
+            let is_number = (1..=2).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+            digits.parse::<i8>().ok().filter(|_| is_number)
+        };
+        let minute = number(minute).filter(|_| minute.len() == 2)?;
+        Time::new(number(hour)?, minute, 0, 0).ok().map(Self::By)
     }
 }
 
@@ -300,6 +334,29 @@ mod tests {
             (bool::read("TRUE"), bool::read("False "), bool::read("yes")),
             (Some(true), Some(false), None)
         );
+    }
+
+    #[test]
+    fn a_wait_is_a_period_or_a_time_of_day() {
+        let by = |hour, minute| Some(WaitFor::By(Time::constant(hour, minute, 0, 0)));
+        assert_eq!(WaitFor::read("by 08:30"), by(8, 30));
+        assert_eq!(WaitFor::read(" By  0:05 "), by(0, 5));
+        assert_eq!(WaitFor::read("90 minutes"), Period::parse("90 minutes").ok().map(WaitFor::After));
+        assert_eq!(WaitFor::read("90minutes"), Period::parse("90 minutes").ok().map(WaitFor::After));
+        for text in [
+            "by",
+            "by ",
+            "by 8",
+            "by 24:00",
+            "by 08:60",
+            "by 8:5",
+            "by +8:30",
+            "by 08:30:00",
+            "08:30",
+            "at 08:30",
+        ] {
+            assert_eq!(WaitFor::read(text), None, "{text}");
+        }
     }
 
     #[test]

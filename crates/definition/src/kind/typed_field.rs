@@ -172,7 +172,7 @@ mod tests {
         FAILURE_AND_RERUN_MODE INIT_TIMEOUT LATE_AFTER_TIMEOUT MAXIMUM_RETRIES MAX_ACTIVE_INSTANCES MY_ALLOW_EMPTY
         MY_BACKFILL MY_COMPRESSED MY_HEADER MY_IGNORE_CASE MY_LOAD_MODE MY_MATCH MY_MAX_REJECTS MY_MAX_RUNS_PER_DAY
         MY_ONCE_PER_RUN MY_PUBLISH MY_SETTLE MY_STALE_RUNS
-        MY_WAIT_FOR OCCURRENCES PERIOD PRECONDITION_TIMEOUT REPORT_PROGRESS_TIMEOUT RETRY_DELAY SCHEDULE_TYPE STAGE START_AT
+        MY_TIME_ZONE MY_WAIT_FOR OCCURRENCES PERIOD PRECONDITION_TIMEOUT REPORT_PROGRESS_TIMEOUT RETRY_DELAY SCHEDULE_TYPE STAGE START_AT
         START_DATE_TIME
     ];
 
@@ -238,6 +238,12 @@ mod tests {
             "2030-01-31T22:00:00",
             "2030-01-31",
             "tomorrow",
+            "by 08:30",
+            "BY 8:30",
+            "by 24:00",
+            "Europe/Berlin",
+            "america/new_york",
+            "Europe/Berln",
         ];
         for (spec, is_read) in TYPED {
             for text in texts.iter().copied().chain(spec.default) {

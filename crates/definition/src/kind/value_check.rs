@@ -4,9 +4,10 @@ use crate::{
     expression::{parse_double, parse_time, unreadable},
     kind::{
         BID_PRICE_LIMIT, FieldType, ON_DEMAND_PRICE, ValueShape,
-        field_type::{Limit, SchedulePeriod},
+        field_type::{Limit, SchedulePeriod, WaitFor},
     },
     period::Period,
+    time_zone,
 };
 
 const FIFTEEN_MINUTES: u64 = 15 * 60;
@@ -25,6 +26,10 @@ pub(crate) fn complaint(key: &str, shape: ValueShape, text: &str) -> Option<Stri
         }
         ValueShape::Boolean => bool::read(text).is_none().then(|| "'true' or 'false'".to_owned()),
         ValueShape::Period => Period::parse(text).is_err().then(a_period),
+        ValueShape::TimeZone => return zone(key, text),
+        ValueShape::WaitFor => WaitFor::read(text).is_none().then(|| {
+            "a period such as '15 minutes', or a time of day from 'by 00:00' to 'by 23:59'".to_owned()
+        }),
         ValueShape::PeriodOrHours => {
             let is_hours = text.trim().parse::<u32>().is_ok();
             (!is_hours && Period::parse(text).is_err()).then(a_period)
@@ -94,6 +99,17 @@ fn a_period() -> String {
 
 fn pattern(key: &str, must: &str, text: &str, pattern: &str) -> Option<String> {
     unreadable(pattern).map(|why| format!("{}: {why}", must_be(key, must, text)))
+}
+
+fn zone(key: &str, text: &str) -> Option<String> {
+    if time_zone::named(text).is_some() {
+        return None;
+    }
+    let complaint = must_be(key, "the IANA name of a time zone such as 'Europe/Berlin'", text);
+    Some(match time_zone::nearest(text) {
+        Some(near) => format!("{complaint} (did you mean '{near}'?)"),
+        None => complaint,
+    })
 }
 
 fn is_word(text: &str, words: &[&str]) -> bool {

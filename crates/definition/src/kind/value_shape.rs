@@ -52,6 +52,10 @@ pub enum ValueShape {
     Character,
     /// A pattern of S3 keys such as `incoming/{day}/orders.csv`.
     KeyPattern,
+    /// The IANA name of a time zone such as `Europe/Berlin`.
+    TimeZone,
+    /// A period, or a time of day such as `by 08:30`.
+    WaitFor,
 }
 
 /// A bid price must be below this limit, in dollars an hour.
@@ -78,6 +82,8 @@ impl ValueShape {
             Self::ColumnPattern => "a column and a Joda date pattern such as order_date dd/MM/yyyy",
             Self::Character => "one character that is no letter, digit, sign or %",
             Self::KeyPattern => "a key pattern such as incoming/{day}/orders.csv",
+            Self::TimeZone => "the IANA name of a time zone such as Europe/Berlin",
+            Self::WaitFor => "a period such as 15 minutes, or a time of day such as by 08:30",
             Self::BidPrice { or_on_demand: false } => "dollars per hour, above 0 and below 20.00",
             Self::BidPrice { or_on_demand: true } => {
                 "dollars per hour, above 0 and below 20.00, or OnDemandPrice"

@@ -9,7 +9,11 @@ use crate::kind::{ON_DEMAND_PERIOD, ON_DEMAND_PRICE, ValueShape};
 pub(super) fn of(shape: ValueShape) -> Option<String> {
     let number = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?";
     let alternatives = match shape {
-        ValueShape::Text | ValueShape::Ref(_) | ValueShape::DatePattern | ValueShape::KeyPattern => {
+        ValueShape::Text
+        | ValueShape::Ref(_)
+        | ValueShape::DatePattern
+        | ValueShape::KeyPattern
+        | ValueShape::TimeZone => {
             return None;
         }
         ValueShape::ColumnPattern => return Some(r"\S\s+\S|#\{".to_owned()),
@@ -25,6 +29,7 @@ pub(super) fn of(shape: ValueShape) -> Option<String> {
         ValueShape::Integer { .. } => "[+-]?[0-9]+".to_owned(),
         ValueShape::Double { .. } => number.to_owned(),
         ValueShape::Period => period(),
+        ValueShape::WaitFor => format!(r"{}|[bB][yY]\s+(?:[01]?[0-9]|2[0-3]):[0-5][0-9]", period()),
         ValueShape::PeriodOrHours => format!(r"{}|\+?[0-9]+", period()),
         ValueShape::SchedulePeriod => format!("{}|{}", period(), any_case(ON_DEMAND_PERIOD)),
         // AWS's guide contains a call without `#{}`.

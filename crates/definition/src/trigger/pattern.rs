@@ -81,6 +81,15 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), parts, options: Options::default() })
     }
 
+    /// Returns a pattern of these parts, for a comparison.
+    pub(super) fn of_parts(parts: Vec<Part>, options: Options) -> Self {
+        Self { text: String::new(), parts, options }
+    }
+
+    pub(super) fn options(&self) -> Options {
+        self.options
+    }
+
     pub(super) fn with(self, options: Options) -> Self {
         Self { options, ..self }
     }

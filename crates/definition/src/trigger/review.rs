@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{MatchMode, Reading, Trigger};
+use super::{MatchMode, OUTPUT_IS_DROP, Overlap, Reading, Trigger, outputs};
 use crate::expression::{self, Template, escaped};
 use crate::kind::Kind;
 use crate::parameters::override_values;
@@ -43,6 +43,7 @@ impl Trigger {
         let mut review = Review::default();
         self.review_nodes(definition, &mut review);
         self.review_code(definition, &mut review);
+        self.review_outputs(definition, &mut review);
         review
     }
 
@@ -97,6 +98,18 @@ impl Trigger {
                     review.warnings.push(problem("filePath", message));
                 }
             }
+        }
+    }
+
+    /// Refuses an output that is a drop of the same definition. If the drop bucket is not known, this is a warning.
+    fn review_outputs(&self, definition: &Definition, review: &mut Review) {
+        let read_buckets = self.read_buckets(definition);
+        for overlap in self.overlaps(&outputs(definition, Some(self)), None) {
+            let is_sure = overlap.if_bucket.as_ref().is_none_or(|bucket| read_buckets.contains(bucket));
+            let overlap = Overlap { if_bucket: overlap.if_bucket.clone().filter(|_| !is_sure), ..overlap };
+            let (node, field) = (&overlap.output.node, overlap.output.field);
+            let problem = problem(node, field, OUTPUT_IS_DROP, overlap.of_itself());
+            if is_sure { &mut review.errors } else { &mut review.warnings }.push(problem);
         }
     }
 

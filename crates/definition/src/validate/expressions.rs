@@ -165,6 +165,9 @@ fn single(mention: &Mention<'_, '_>, name: &str, problems: &mut Problems) {
     }
     let declared = subject.definition.parameters.iter().map(|parameter| parameter.id.as_str());
     if name.starts_with("my") || name.starts_with('*') {
+        if !problems.is_first_use(name) {
+            return;
+        }
         let hint = problems.hints.hint(name, declared);
         let message = format!(
             "'{key}' uses '{name}', which is neither a parameter nor a field of the object{hint}: declare it \

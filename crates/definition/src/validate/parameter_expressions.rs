@@ -66,6 +66,9 @@ fn value<'a>(subject: &Subject<'a>, id: &str, text: &'a str, problems: &mut Prob
         if !is_own || subject.is_parameter(name) || subject.objects().iter().any(|object| object.has(name)) {
             continue;
         }
+        if !problems.is_first_use(name) {
+            continue;
+        }
         let declared = subject.definition.parameters.iter().map(|parameter| parameter.id.as_str());
         let hint = problems.hints.hint(name, declared);
         let message = format!(

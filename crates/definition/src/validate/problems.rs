@@ -17,6 +17,8 @@ pub(super) struct Problems {
     /// The problems so far, so that each is reported once. The check of every object that inherits a wrong field finds the
     /// same problem, at the object that states the field.
     reported: HashSet<(ObjectId, Option<FieldKey>, String)>,
+    /// The parameters that were reported as undeclared. One declaration mends all their uses, so each is reported once.
+    undeclared: HashSet<String>,
     /// The position of the next problem: the index of the value, and the byte offset in its text.
     value: usize,
     offset: Option<usize>,
@@ -27,6 +29,11 @@ impl Problems {
     /// text.
     pub(super) fn set_position(&mut self, value: usize, offset: Option<usize>) {
         (self.value, self.offset) = (value, offset);
+    }
+
+    /// Returns whether the undeclared parameter `id` was not reported before, and notes that it is reported now.
+    pub(super) fn is_first_use(&mut self, id: &str) -> bool {
+        self.undeclared.insert(id.to_owned())
     }
 
     pub(super) fn has_errors(&self) -> bool {

@@ -11,7 +11,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::output::{self, Style};
 use super::run_view;
-use super::{Exit, drop, follow, up};
+use super::{Exit, drop, follow, private_files, up};
 use crate::local::stack::{Endpoints, SAMPLE_DAY, SAMPLES, Stack, StackConfig};
 use crate::sdk_error::readable;
 
@@ -36,7 +36,8 @@ pub(super) async fn run(data_dir: Option<&Path>, _args: DemoArgs) -> anyhow::Res
         tempfile::Builder::new().prefix("downspout-demo-").tempdir().context("making a data directory")?;
     let data_dir = data_dir.unwrap_or(temporary.path());
     title("The stack")?;
-    let stack = Stack::start(StackConfig::new(data_dir)).await?;
+    let config = StackConfig { command_umask: Some(private_files::ensure()?), ..StackConfig::new(data_dir) };
+    let stack = Stack::start(config).await?;
     output::print(&up::address_table(stack.endpoints(), "the shipped definitions", None))?;
     let shown = tokio::select! {
         shown = show(stack.endpoints()) => shown,

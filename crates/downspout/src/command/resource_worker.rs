@@ -11,8 +11,8 @@ use ec2_worker::RdsInstance;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio_util::sync::CancellationToken;
 
-use super::Exit;
-use crate::local::process_host::END;
+use super::{Exit, private_files};
+use crate::local::process_host::{COMMAND_UMASK, END};
 
 /// The number of tasks that the worker runs at the same time. The worker of a resource stands for a whole machine.
 const CONCURRENCY: usize = 4;
@@ -37,6 +37,9 @@ pub struct ResourceWorkerArgs {
     /// Addresses of instances of RDS
     #[arg(long = "rds-instance", env = "RDS_INSTANCES", value_delimiter = ',')]
     rds_instances: Vec<RdsInstance>,
+    /// Mode bits that files made by commands lack
+    #[arg(long, env = COMMAND_UMASK, value_parser = |text: &str| private_files::read(text).ok_or("write a mode such as 0022"))]
+    command_umask: Option<u32>,
 }
 
 pub(super) async fn run(args: ResourceWorkerArgs) -> anyhow::Result<Exit> {
@@ -49,6 +52,7 @@ pub(super) async fn run(args: ResourceWorkerArgs) -> anyhow::Result<Exit> {
         shutdown_limit: STOP_LIMIT,
         progress_every: PROGRESS_EVERY,
         rds: args.rds_instances.into(),
+        command_umask: args.command_umask,
         ..ec2_worker::Config::new(args.worker_group, args.scratch)
     };
     ec2_worker::run(config, ec2_worker::Clients::from_env(None).await?, shutdown).await?;

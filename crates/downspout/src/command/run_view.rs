@@ -37,6 +37,8 @@ pub(super) struct InstanceView {
     pub(super) started: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
     pub(super) scheduled: Option<String>,
+    /// The worker group whose task runners do the work.
+    pub(super) worker_group: Option<String>,
     pub(super) waiting_on: Vec<String>,
     /// Programs know the sentence by the name of the service's field.
     #[serde(rename = "waitReason")]
@@ -226,6 +228,7 @@ pub(super) mod tests {
             started: None,
             ended: None,
             scheduled: None,
+            worker_group: None,
             waiting_on: waiting.iter().map(|id| (*id).to_owned()).collect(),
             wait_reason: None,
             cascade_failed_on: vec![],

@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use orchestrator::{Decision, History, PastRun};
 use serde::Serialize;
 
+use super::busy::Busy;
 use super::run_view::{self, RunView, ShownOutcome};
-use super::{Exit, output, running_stack, show};
+use super::{Exit, mails, output, running_stack, show};
+use crate::local::topic::SentMail;
 
 /// The state that is shown for a pipeline that was deleted.
 const DELETED: &str = "DELETED";
@@ -19,7 +21,7 @@ pub struct RunsArgs {
     /// Only the runs of this definition
     #[arg(value_name = "DEFINITION")]
     definition: Option<String>,
-    /// List the sets that wait, each with the reason, instead of the runs
+    /// List the sets that wait, each with the reason, instead of the runs; those that wait for files, too
     #[arg(long)]
     waiting: bool,
     /// How many runs with deleted pipelines, and how many waiting sets of each definition, to list
@@ -41,11 +43,17 @@ struct Row {
     took: Option<String>,
     rows_loaded: u64,
     rows_rejected: u64,
+    /// When the last mail about the run was sent.
+    mailed: Option<Timestamp>,
+    /// With which work all task runners are busy while the run waits for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<String>,
 }
 
 pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit> {
     let endpoints = running_stack::reach(data_dir).await?;
     let mut query = vec![("limit", args.limit.to_string())];
+    query.push(("incomplete", args.waiting.to_string()));
     query.extend(args.definition.iter().map(|name| ("definition", name.clone())));
     let path = format!("/history?{}", serde_urlencoded::to_string(query)?);
     let history: History = running_stack::ask(&endpoints, http::Method::GET, &path).await?;
@@ -58,14 +66,17 @@ pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit
         // A pipeline can be deleted between the two calls.
         runs.extend(RunView::load(&client, &id).await?);
     }
+    // The task runners may be busy with the work of any definition.
+    let busy = Busy::of(&runs);
+    let mails = mails::of(&endpoints, None).await?;
     runs.retain(|run| args.definition.as_ref().is_none_or(|wanted| run.definition() == wanted));
-    let mut rows: Vec<_> = runs.iter().map(|run| (run.created, row(run))).collect();
+    let mut rows: Vec<_> = runs.iter().map(|run| (run.created, row(run, &busy, &mails))).collect();
     // The ledger remembers the runs whose pipelines are deleted.
     let is_deleted = |past: &&PastRun| {
         let id = past.pipeline_id.as_deref();
         id.is_some_and(|id| runs.iter().all(|run| run.pipeline_id != id)) && past.activated.is_some()
     };
-    rows.extend(history.runs.iter().filter(is_deleted).map(|past| (past.activated, past_row(past))));
+    rows.extend(history.runs.iter().filter(is_deleted).map(|past| (past.activated, past_row(past, &mails))));
     // The service tells times in whole seconds. Within a second, a deleted pipeline was there before those that still are.
     rows.sort_by_key(|(created, row)| (created.map(Timestamp::as_second), row.state != DELETED, *created));
     let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
@@ -76,8 +87,13 @@ pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit
     if rows.is_empty() {
         output::line("there are no pipelines yet: `downspout drop --wait FILE...` starts one")?;
     } else {
-        let heading = ["pipeline", "name", "run", "activated", "took", "loaded", "refused"];
+        let heading = ["pipeline", "name", "run", "activated", "took", "loaded", "refused", "mail sent"];
         output::print(&output::table(&heading, rows.iter().map(cells).collect()))?;
+    }
+    for row in &rows {
+        if let Some(why) = &row.waits {
+            output::line(&format!("{} waits: {why}", row.name))?;
+        }
     }
     let counted = history.waiting.len();
     if counted > 0 {
@@ -118,7 +134,7 @@ fn print_paused(history: &History) -> anyhow::Result<()> {
 }
 
 /// Returns the row of a run whose pipeline is deleted.
-fn past_row(past: &PastRun) -> Row {
+fn past_row(past: &PastRun, mails: &[SentMail]) -> Row {
     Row {
         pipeline_id: past.pipeline_id.clone().unwrap_or_default(),
         name: format!("{}/{}", past.definition, past.set),
@@ -135,10 +151,12 @@ fn past_row(past: &PastRun) -> Row {
         ended: past.ended,
         rows_loaded: past.rows_loaded.unwrap_or_default(),
         rows_rejected: past.rows_rejected.unwrap_or_default(),
+        mailed: past.pipeline_id.as_ref().and_then(|id| mails::sent_at(mails, id)),
+        waits: None,
     }
 }
 
-fn row(run: &RunView) -> Row {
+fn row(run: &RunView, busy: &Busy, mails: &[SentMail]) -> Row {
     let (began, ended) = run.span();
     Row {
         pipeline_id: run.pipeline_id.clone(),
@@ -150,6 +168,8 @@ fn row(run: &RunView) -> Row {
         ended,
         rows_loaded: run.sum("rowsLoaded"),
         rows_rejected: run.sum("rowsRejected"),
+        mailed: mails::sent_at(mails, &run.pipeline_id),
+        waits: run.instances.iter().find_map(|instance| busy.why(instance)),
     }
 }
 
@@ -162,5 +182,6 @@ fn cells(row: &Row) -> Vec<String> {
         row.took.clone().unwrap_or_default(),
         output::count(row.rows_loaded),
         output::count(row.rows_rejected),
+        row.mailed.map(|at| format!("{at:.0}")).unwrap_or_default(),
     ]
 }

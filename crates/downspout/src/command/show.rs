@@ -7,10 +7,13 @@ use anyhow::Context;
 use clap::Args;
 use definition::duration;
 use jiff::Timestamp;
+use serde::Serialize;
 
+use super::busy::Busy;
 use super::output::{self, Style};
-use super::run_view::{InstanceView, RunView, ShownOutcome};
-use super::{Exit, running_stack};
+use super::run_view::{InstanceView, RunView, ShownOutcome, WithOutcome};
+use super::{Exit, mails, running_stack};
+use crate::local::topic::SentMail;
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
@@ -22,15 +25,28 @@ pub struct ShowArgs {
     json: bool,
 }
 
+/// A run with its mails, for programs.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    run: WithOutcome<'a>,
+    mails: Vec<SentMail>,
+}
+
 pub(super) async fn run(data_dir: &Path, args: &ShowArgs) -> anyhow::Result<Exit> {
     let endpoints = running_stack::reach(data_dir).await?;
     let run = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await?;
-    let run = run.with_context(|| {
+    let mut run = run.with_context(|| {
         format!("there is no pipeline {}: `downspout runs` lists the pipelines", args.pipeline_id)
     })?;
+    Busy::around(&endpoints.datapipeline(), &run).await?.explain(&mut run);
+    let mails = mails::of(&endpoints, Some(&args.pipeline_id)).await?;
     match args.json {
-        true => output::json(&run.with_outcome())?,
-        false => output::print(&timeline(&run))?,
+        true => output::json(&Shown { run: run.with_outcome(), mails })?,
+        false => {
+            output::print(&timeline(&run))?;
+            mails.iter().try_for_each(|mail| output::line(&mails::sentence(mail)))?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -10,8 +10,8 @@ use ec2_worker::RdsInstance;
 use http_front::Limits;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Exit;
 use super::output::{self, Style};
+use super::{Exit, private_files};
 use crate::local::lambda::EventForm;
 use crate::local::stack::{DefinitionSource, Endpoints, KEEP_LEDGERS, KEEP_MAILS, Keep, Stack, StackConfig};
 use crate::local::topic::{AllowedOrigin, SmtpConfig};
@@ -128,7 +128,7 @@ pub enum LogFormat {
 pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
     // The signal handlers come first, so that a signal during the start also stops the stack.
     let stop = asked_to_stop()?;
-    let config = config(data_dir, args)?;
+    let config = StackConfig { command_umask: Some(private_files::ensure()?), ..config(data_dir, args)? };
     let definitions = describe(&config.definitions);
     let watch = config.watch.clone();
     let own_database = config.database_url.clone();

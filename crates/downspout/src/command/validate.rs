@@ -1,6 +1,8 @@
 //! `validate`: shows every problem of definition files, as a compiler does.
 
+mod circles;
 mod data_files;
+mod listing;
 mod runnable;
 
 use std::path::PathBuf;
@@ -15,9 +17,12 @@ use runnable::Unrunnable;
 
 const AFTER_HELP: &str = "\
 Examples:
-  downspout validate pipeline-definitions/*.json
+  downspout validate pipeline-definitions
   downspout validate orders.json --set myDay=2026-01-31 --set '*myPassword=x'
   downspout validate orders.json --with orders.csv
+
+Of a folder, every file NAME.json is checked, in the order of the names, except values.json. The last line sums up. Definitions \
+that are checked together and would start each other in a circle are warned of.
 
 Values come from the file, from a `values.json` beside it, and from --set; the orchestrator fills in its own parameters for \
 each drop.
@@ -32,7 +37,7 @@ Exit codes: 0 fit to run, perhaps with warnings; 1 there are errors; 2 a file ca
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ValidateArgs {
-    /// Definitions: JSON files as the AWS CLI takes them
+    /// Definitions: JSON files as the AWS CLI takes them, or folders of them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Value of a parameter, instead of the file's own; may be repeated
@@ -68,28 +73,31 @@ struct Line {
 
 pub(super) async fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     let rds = RdsInstances::from(args.rds_instances.clone());
-    let mut exit = Exit::Done;
-    let mut lines = Vec::new();
-    // A shell pattern such as *.json also matches `values.json`, which is not a definition.
-    let files = args.files.iter().filter(|path| args.files.len() == 1 || !path.ends_with("values.json"));
-    for path in files {
-        let file = match definition_file::read(path, &args.settings) {
-            Ok(file) if args.aws => file,
-            Ok(file) => with_work(file, &rds),
+    let (mut exit, mut files) = (Exit::Done, Vec::new());
+    for path in listing::definitions(&args.files) {
+        let read = path.and_then(|path| definition_file::read(&path, &args.settings));
+        match read {
+            Ok(mut file) => {
+                file.diagnosis.require_values();
+                files.push(if args.aws { file } else { with_work(file, &rds) });
+            }
             Err(error) => {
                 output::complain!("downspout: {error:#}");
                 exit = Exit::Usage;
-                continue;
             }
-        };
-        let looks = data_files::looks(&file, &args.data_files).await?;
+        }
+    }
+    circles::warn(&mut files);
+    let mut lines = Vec::new();
+    for file in &files {
+        let looks = data_files::looks(file, &args.data_files).await?;
         match args.json {
             true => {
-                lines.extend(json_lines(&file));
+                lines.extend(json_lines(file));
                 lines.extend(looks.iter().flat_map(data_files::FileLook::lines));
             }
             false => {
-                output::print(&describe(&file))?;
+                output::print(&describe(file))?;
                 looks.iter().try_for_each(|look| output::print(&look.text()))?;
             }
         }
@@ -98,10 +106,42 @@ pub(super) async fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
             exit = Exit::Failed;
         }
     }
-    if args.json {
-        output::json(&lines)?;
+    match args.json {
+        true => output::json(&lines)?,
+        false if listing::is_many(&args.files) => output::print(&summary(&files))?,
+        false => {}
     }
     Ok(exit)
+}
+
+/// Returns a line about all files together.
+fn summary(files: &[DefinitionFile]) -> String {
+    let findings = || files.iter().flat_map(|file| &file.diagnosis.findings);
+    let errors = findings().filter(|finding| finding.is_error).count();
+    let counts = counts(errors, findings().count() - errors);
+    let fit = files.iter().filter(|file| file.diagnosis.errors().next().is_none()).count();
+    let verdict = match files.len() - fit {
+        0 => "fit to run".to_owned(),
+        unfit => format!("{fit} fit to run, {unfit} not"),
+    };
+    format!("{}: {verdict}{counts}\n", counted(files.len(), "definition"))
+}
+
+fn counted(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
+/// Returns the numbers of problems as the end of a line.
+fn counts(errors: usize, warnings: usize) -> String {
+    match (errors, warnings) {
+        (0, 0) => String::new(),
+        (_, 0) => format!(": {}", counted(errors, "error")),
+        (0, _) => format!(": {}", counted(warnings, "warning")),
+        _ => format!(": {}, {}", counted(errors, "error"), counted(warnings, "warning")),
+    }
 }
 
 /// Adds the work that Downspout cannot do to the problems of a definition without errors.
@@ -139,22 +179,13 @@ pub(super) fn describe(file: &DefinitionFile) -> String {
         text.push('\n');
     }
     let errors = file.diagnosis.errors().count();
-    let counted = |number: usize, what: &str| match number {
-        1 => format!("1 {what}"),
-        _ => format!("{number} {what}s"),
-    };
     let has_work = file.diagnosis.definition.objects.iter().any(|object| object.id != "Default");
     let verdict = match errors {
         0 if has_work => "fit to run",
         0 => "nothing to run: there are no objects",
         _ => "not fit to run",
     };
-    let counts = match findings.len() - errors {
-        0 if errors == 0 => String::new(),
-        0 => format!(": {}", counted(errors, "error")),
-        warnings if errors == 0 => format!(": {}", counted(warnings, "warning")),
-        warnings => format!(": {}, {}", counted(errors, "error"), counted(warnings, "warning")),
-    };
+    let counts = counts(errors, findings.len() - errors);
     text.push_str(&format!("{}: {verdict}{counts}\n", file.path.display()));
     text
 }
@@ -173,7 +204,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("p.json");
         std::fs::write(&path, text).expect("the folder is writable");
-        let mut file = with_work(definition_file::read(&path, &[]).expect("the file is there"), rds);
+        let mut file = definition_file::read(&path, &[]).expect("the file is there");
+        file.diagnosis.require_values();
+        let mut file = with_work(file, rds);
         file.path = "p.json".into();
         describe(&file)
     }
@@ -197,6 +230,17 @@ mod tests {
                     \"myDropFile\": \"incoming/{day/x.csv\"}\n]}";
         let said = said(text);
         assert!(said.contains("p.json:3:18  (object 'Default', field 'myDropFile')"), "{said}");
+    }
+
+    #[test]
+    fn an_unknown_time_zone_is_shown_with_the_one_that_was_meant() {
+        let text = "{\"objects\": [\n  {\"id\": \"Default\", \"scheduleType\": \"ondemand\", \"myDropFile\": \"x.csv\",\n   \
+                    \"myWaitFor\": \"by 8\", \"myTimeZone\": \"Berlin\"}\n]}";
+        let said = said(text);
+        assert!(said.contains("p.json:3:39  (object 'Default')"), "{said}");
+        assert!(said.contains("Found 'Berlin' (did you mean 'Europe/Berlin'?)"), "{said}");
+        assert!(said.contains("\n  |                                       ^^^^^^^^"), "{said}");
+        assert!(said.contains("p.json:3:17  (object 'Default')"), "{said}");
     }
 
     #[test]
@@ -250,6 +294,63 @@ mod tests {
         let said = on_rds(r#""workerGroup": "theirs""#, &RdsInstances::default());
         assert!(said.contains("`ec2-worker` cannot do this work: it is RdsDatabase"), "{said}");
         assert!(said.contains("p.json: fit to run: "), "{said}");
+    }
+
+    #[test]
+    fn a_parameter_without_a_value_is_an_error_where_every_drop_would_fail_of_it() {
+        let text = |trigger: &str| {
+            format!(
+                r##"{{"objects": [
+  {{"id": "Default", "scheduleType": "ondemand", "workerGroup": "w", {trigger} "role": "r"}},
+  {{"id": "Say", "type": "ShellCommandActivity", "command": "echo #{{myDay}} #{{myShop}} #{{myNote}} #{{myLogsBucket}}"}}
+], "parameters": [{{"id": "myDay"}}, {{"id": "myShop"}}, {{"id": "myNote", "optional": "true"}}, {{"id": "myLogsBucket"}},
+  {{"id": "myUnused"}}]}}"##
+            )
+        };
+        let dropped = said(&text(r#""myDropFile": "in/{day}.csv","#));
+        assert!(
+            dropped.contains("error[MISSING_PARAMETER_VALUE]: the parameter 'myShop' has no value"),
+            "{dropped}"
+        );
+        assert!(
+            dropped.contains("p.json:4:43") && dropped.contains("the run of every drop fails"),
+            "{dropped}"
+        );
+        assert!(dropped.contains("warning[MISSING_PARAMETER_VALUE]: the parameter 'myUnused'"), "{dropped}");
+        assert_eq!(dropped.matches("MISSING_PARAMETER_VALUE").count(), 2, "{dropped}");
+        // A person who activates the pipeline may give the value.
+        assert!(!said(&text("")).contains("error[MISSING"), "{}", said(&text("")));
+    }
+
+    #[test]
+    fn an_undeclared_parameter_is_named_once() {
+        let uses: Vec<String> = (0..10).map(|number| format!("#{{my{number}}}")).collect();
+        let command = |id: &str| {
+            format!(
+                r#"{{"id": "{id}", "type": "ShellCommandActivity", "workerGroup": "w", "command": "echo {} {}"}}"#,
+                uses.concat(),
+                uses[0]
+            )
+        };
+        let said = said(&format!(
+            r#"{{"objects": [{}, {}], "values": {{"myOther": "1", "my0": "x"}}}}"#,
+            command("A"),
+            command("B")
+        ));
+        assert_eq!(said.matches("[UNKNOWN_PARAMETER]").count(), 11, "{said}");
+        assert_eq!(said.matches("'my7', which is neither").count(), 1, "{said}");
+    }
+
+    #[test]
+    fn an_excerpt_hides_the_secret_and_nothing_else() {
+        let text = r#"{"objects": [
+  {"id": "Db", "type": "JdbcDatabase", "*password": "hush", "username": "me", "connectionstring": "jdbc:postgresql://h/d"}
+]}"#;
+        let said = said(text);
+        assert!(
+            said.contains(r#""*password": "****", "username": "me", "conn"#) && !said.contains("hush"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -31,6 +31,8 @@ use places::Places;
 pub const SUPPLIED: Kind = Kind::Ec2Resource;
 /// The hidden command that makes this program a worker.
 pub const COMMAND: &str = "resource-worker";
+/// The environment variable that tells a worker which mode bits the files of its commands lack.
+pub const COMMAND_UMASK: &str = "DOWNSPOUT_COMMAND_UMASK";
 /// The line that asks a worker to end. The host writes it to the worker's standard input. If the input ends without this line,
 /// the worker ends at once.
 pub const END: &str = "end";

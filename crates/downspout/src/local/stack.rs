@@ -31,7 +31,7 @@ use tokio_util::task::TaskTracker;
 
 use super::lambda::{LambdaRunner, next_runs};
 use super::postgres::Postgres;
-use super::process_host::ProcessHost;
+use super::process_host::{COMMAND_UMASK, ProcessHost};
 use super::s3::S3Store;
 use crate::sdk_error::readable;
 
@@ -128,9 +128,11 @@ impl Stack {
         let mut servers = JoinSet::new();
         servers::serve_s3(&mut servers, &store, listeners.s3, &config, &endpoints, &servers_stop);
         let topic = servers::topic_config(&data_dir, &config, &endpoints);
+        let topic_database = topic.database.clone();
         servers::serve_topic(&mut servers, listeners.sns, topic, &servers_stop);
         let scratch = data_dir.join("scratch");
-        let environment = endpoints.environment();
+        let mut environment = endpoints.environment();
+        environment.extend(config.command_umask.map(|umask| (COMMAND_UMASK, format!("{umask:04o}"))));
         let rds = config.rds.clone();
         let resources =
             ProcessHost::new(config.resources, OWN_WORKERS, WORKER_GROUP, scratch, environment, rds)?;
@@ -154,6 +156,7 @@ impl Stack {
             hosts: servers::hosts(&config),
             orchestrator: Arc::clone(&stack.orchestrator),
             store: store.clone(),
+            topic: topic_database,
         };
         let (limits, stop) = (servers::limits(&config), stack.servers_stop.clone());
         stack.servers.spawn(async move {
@@ -241,7 +244,14 @@ impl Stack {
         for number in 1..=config.workers {
             let scratch = config.data_dir.join("scratch");
             let rds = config.rds.clone();
-            self.clients.spawn(work(number, scratch, rds, self.endpoints.clone(), stop.clone()));
+            self.clients.spawn(work(
+                number,
+                scratch,
+                rds,
+                config.command_umask,
+                self.endpoints.clone(),
+                stop.clone(),
+            ));
         }
         let (resources, stopped) = (Arc::clone(&self.resources), stop.clone());
         self.clients.spawn(async move {
@@ -287,6 +297,7 @@ async fn work(
     number: usize,
     scratch: std::path::PathBuf,
     rds: RdsInstances,
+    umask: Option<u32>,
     endpoints: Endpoints,
     stop: CancellationToken,
 ) {
@@ -301,6 +312,7 @@ async fn work(
         command_environment: Some(
             endpoints.environment().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         ),
+        command_umask: umask,
         ..ec2_worker::Config::new(WORKER_GROUP, scratch)
     };
     let clients = ec2_worker::Clients { datapipeline: endpoints.datapipeline(), s3: endpoints.s3() };

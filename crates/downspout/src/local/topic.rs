@@ -37,7 +37,8 @@ use tokio_util::sync::CancellationToken;
 use super::Now;
 
 pub use smtp::{SmtpConfig, SmtpConfigError};
-pub use store::TopicStoreError;
+pub(crate) use store::of_pipelines;
+pub use store::{SentMail, TopicStoreError};
 pub use web::{AllowedOrigin, OriginError};
 
 /// The largest request in bytes. Requests are small: SNS itself accepts messages of up to 256 KiB.

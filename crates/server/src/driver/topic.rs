@@ -8,6 +8,9 @@ use engine::Notice;
 /// The message attribute with the notice's id, by which a receiver recognizes a notice that was published twice.
 const ID_ATTRIBUTE: &str = "downspout-notice-id";
 
+/// The message attribute with the id of the pipeline that the notice is about, by which subscriptions can filter.
+const PIPELINE_ATTRIBUTE: &str = "pipelineId";
+
 /// Publishes notices.
 pub(crate) trait Topic: Clone + Send + Sync + 'static {
     /// Publishes the notice under its id, or returns a sentence that says what failed. Even after an error,
@@ -32,15 +35,19 @@ impl Topic for aws_sdk_sns::Client {
 type Published = Result<PublishOutput, SdkError<PublishError>>;
 
 async fn publish(client: &aws_sdk_sns::Client, notice: &Notice, subject: &str) -> Result<Published, String> {
-    let id = MessageAttributeValue::builder().data_type("String").string_value(notice.id.as_str());
-    let id = id.build().map_err(|error| error.to_string())?;
+    let text = |text: &str| {
+        let value = MessageAttributeValue::builder().data_type("String").string_value(text);
+        value.build().map_err(|error| error.to_string())
+    };
+    let (id, pipeline) = (text(notice.id.as_str())?, text(notice.pipeline.as_str())?);
     let publish = client
         .publish()
         .topic_arn(&notice.topic_arn)
         // SNS refuses an empty subject or message.
         .set_subject(Some(subject.to_owned()).filter(|subject| !subject.is_empty()))
         .message(if notice.message.is_empty() { " " } else { &notice.message })
-        .message_attributes(ID_ATTRIBUTE, id);
+        .message_attributes(ID_ATTRIBUTE, id)
+        .message_attributes(PIPELINE_ATTRIBUTE, pipeline);
     Ok(publish.send().await)
 }
 

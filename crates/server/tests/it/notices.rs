@@ -49,6 +49,17 @@ fn sns(endpoint: &str) -> aws_sdk_sns::Client {
     aws_sdk_sns::Client::from_conf(config)
 }
 
+/// Returns a message attribute of a call. The SDK sends the attributes in any order.
+fn attribute(call: &str, name: &str) -> Option<String> {
+    let field = |key: &str| {
+        let value = call.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
+        value.map(str::to_owned)
+    };
+    let entries = (1..=2).map(|number| format!("MessageAttributes.entry.{number}"));
+    let mut named = entries.filter(|entry| field(&format!("{entry}.Name")).as_deref() == Some(name));
+    field(&format!("{}.Value.StringValue", named.next()?))
+}
+
 /// Waits until the topic has received two requests. It refuses the first one.
 async fn until_two(received: &Received) {
     let started = std::time::Instant::now();
@@ -79,8 +90,11 @@ async fn a_refused_notice_is_published_again_under_the_same_id() {
 
     until_two(&received).await;
     let received = received.lock().unwrap().clone();
-    assert_eq!(received[0], received[1]);
-    assert!(received[0].contains("downspout-notice-id"), "{}", received[0]);
+    let id = attribute(&received[0], "downspout-notice-id").expect("the id of the notice");
+    assert_eq!(attribute(&received[1], "downspout-notice-id").as_ref(), Some(&id));
+    let pipeline = attribute(&received[0], "pipelineId").expect("the id of the pipeline");
+    assert!(pipeline.starts_with("df-"), "{pipeline}");
+    assert_eq!(received[0].len(), received[1].len(), "{received:?}");
     assert!(received[0].contains("Subject=done") && received[0].contains("is%20done"), "{}", received[0]);
     stage.stop().await;
 }

@@ -97,6 +97,7 @@ fn instance(object: &PipelineObject, mut attempts: Vec<AttemptView>) -> Instance
         started,
         ended: ended.or_else(|| fields.time("@actualEndTime")),
         scheduled: fields.one("@scheduledStartTime"),
+        worker_group: fields.one("workerGroup"),
         waiting_on: fields.many("@waitingOn"),
         wait_reason: fields.one(engine::WHY),
         cascade_failed_on: fields.many("@cascadeFailedOn"),

@@ -4,6 +4,7 @@
 //! The endpoint listens on the loopback address, and requires the secret access key.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::local::s3::{S3Store, StoredEvent};
+use crate::local::topic;
 
 /// The parts of the stack that the endpoint uses.
 pub(super) struct AdminState {
@@ -31,6 +33,8 @@ pub(super) struct AdminState {
     pub(super) hosts: Hosts,
     pub(super) orchestrator: Arc<Orchestrator>,
     pub(super) store: S3Store,
+    /// The database of the local SNS.
+    pub(super) topic: PathBuf,
 }
 
 /// An event that the orchestrator could not handle.
@@ -82,6 +86,14 @@ struct PauseQuery {
 struct HistoryQuery {
     definition: Option<String>,
     limit: usize,
+    /// Whether the sets that wait for files are wanted, too.
+    #[serde(default)]
+    incomplete: bool,
+}
+
+#[derive(Deserialize)]
+struct MailsQuery {
+    pipeline: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -101,6 +113,7 @@ pub(super) async fn serve(state: AdminState, listener: TcpListener, limits: Limi
         .route("/backfill", post(backfill))
         .route("/pause", post(pause))
         .route("/history", get(history))
+        .route("/mails", get(mails))
         .route("/proof", get(proof))
         .route("/dead-letters", get(dead_letters))
         .route("/redrive", post(redrive))
@@ -167,8 +180,14 @@ async fn pause(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
 }
 
 async fn history(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
-    let HistoryQuery { definition, limit } = query(&uri)?;
-    Ok(json_body(&state.orchestrator.history(definition.as_deref(), limit).await?))
+    let HistoryQuery { definition, limit, incomplete } = query(&uri)?;
+    Ok(json_body(&state.orchestrator.history(definition.as_deref(), limit, incomplete).await?))
+}
+
+async fn mails(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
+    let MailsQuery { pipeline } = query(&uri)?;
+    let read = tokio::task::spawn_blocking(move || topic::of_pipelines(&state.topic, pipeline.as_deref()));
+    Ok(json_body(&read.await??))
 }
 
 async fn proof(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {

@@ -45,6 +45,8 @@ pub struct StackConfig {
     pub rds: RdsInstances,
     /// How many resources may exist at the same time.
     pub resources: usize,
+    /// The mode bits that files made by commands lack, if they are not those of the stack's own files.
+    pub command_umask: Option<u32>,
     /// The names, beside those of the loopback interface, by which clients reach the stack.
     pub host_names: Vec<String>,
     /// How many files and connections the process may have open.
@@ -87,6 +89,7 @@ impl StackConfig {
             keep: Keep::default(),
             rds: RdsInstances::default(),
             resources: 4,
+            command_umask: None,
             host_names: Vec::new(),
             files: FILES,
             now: Arc::new(jiff::Timestamp::now),

@@ -82,6 +82,9 @@ struct LockOwner {
 #[derive(Serialize, Deserialize)]
 struct Format {
     format: u32,
+    /// Whether every file is private to the user. Earlier versions made files that others of the group could read.
+    #[serde(default)]
+    is_private: bool,
 }
 
 impl DataDir {
@@ -121,12 +124,54 @@ impl DataDir {
     fn check_format(&self) -> Result<(), DataDirError> {
         let file = self.join("format.json");
         match read_json::<Format>(&file)? {
-            None => write_json(&file, &Format { format: FORMAT }),
             Some(found) if found.format > FORMAT => {
                 Err(DataDirError::Newer { path: self.path.clone(), found: found.format })
             }
-            Some(_) => Ok(()),
+            Some(Format { is_private: true, .. }) => Ok(()),
+            Some(_) | None => {
+                close_to_others(&self.path)?;
+                write_json(&file, &Format { format: FORMAT, is_private: true })
+            }
         }
+    }
+}
+
+/// Takes the rights of others from every file and folder below `folder`. The owner keeps those that he has. Files may go away
+/// meanwhile.
+pub(super) fn close_to_others(folder: &Path) -> Result<(), DataDirError> {
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        let Some(entries) = unless_gone(fs::read_dir(&folder), "reading", &folder)? else { continue };
+        for entry in entries {
+            let path = entry.map_err(io_error("reading", &folder))?.path();
+            let Some(metadata) = unless_gone(fs::symlink_metadata(&path), "looking at", &path)? else {
+                continue;
+            };
+            if metadata.is_symlink() {
+                continue;
+            }
+            let mode = metadata.permissions().mode();
+            if mode & 0o077 != 0 {
+                let private = fs::Permissions::from_mode(mode & 0o700);
+                unless_gone(fs::set_permissions(&path, private), "closing to others", &path)?;
+            }
+            if metadata.is_dir() {
+                open.push(path);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unless_gone<T>(
+    result: io::Result<T>,
+    doing: &'static str,
+    path: &Path,
+) -> Result<Option<T>, DataDirError> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io_error(doing, path)(error)),
     }
 }
 
@@ -228,6 +273,31 @@ mod tests {
         fs::remove_file(folder.path().join("thesis.txt")).expect("ours");
         DataDir::open(folder.path()).expect("an empty folder");
         assert_eq!(mode(), 0o700);
+    }
+
+    #[test]
+    fn files_of_an_earlier_version_are_closed_to_others() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = |name: &str| folder.path().join(name);
+        let set = |name: &str, mode| {
+            fs::set_permissions(path(name), fs::Permissions::from_mode(mode)).expect("ours")
+        };
+        let mode = |name: &str| fs::metadata(path(name)).expect("it is there").permissions().mode() & 0o777;
+        fs::write(path("format.json"), r#"{"format": 1}"#).expect("the folder is writable");
+        fs::create_dir(path("outbox")).expect("the folder is writable");
+        for (name, mode) in [("outbox/a.eml", 0o644), ("outbox/program", 0o755)] {
+            fs::write(path(name), "").expect("the folder is writable");
+            set(name, mode);
+        }
+        set("outbox", 0o755);
+        drop(DataDir::open(folder.path()).expect("the folder is free"));
+        assert_eq!(
+            ["outbox", "outbox/a.eml", "outbox/program", "format.json"].map(mode),
+            [0o700, 0o600, 0o700, 0o600]
+        );
+        set("outbox/a.eml", 0o644);
+        drop(DataDir::open(folder.path()).expect("the folder is free"));
+        assert_eq!(mode("outbox/a.eml"), 0o644, "the files are looked at once");
     }
 
     #[test]

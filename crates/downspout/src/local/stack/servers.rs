@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::config::StackConfig;
-use super::data_dir::DataDir;
+use super::data_dir::{self, DataDir};
 use super::endpoints::{Buckets, Endpoints};
 use super::keys::Keys;
 use super::{ACCOUNT, LEASE_BEYOND_INVOCATION, Listeners, OWN_WORKERS, REGION, TOPIC};
@@ -35,9 +35,12 @@ pub(super) async fn start_postgres(
     let limits = postgres::Limits { clients: usual.clients.min(limits(config).connections), ..usual };
     let password = keys.postgres_password.clone();
     let started = Postgres::start(&folder, listener, password, stop.clone(), limits).await;
-    started
-        .map(Some)
-        .context("starting the embedded PostgreSQL (to use a server of your own, give --database-url)")
+    let started = started
+        .context("starting the embedded PostgreSQL (to use a server of your own, give --database-url)")?;
+    // The files that come with PostgreSQL have modes of their own.
+    let closed = tokio::task::spawn_blocking(move || data_dir::close_to_others(&folder)).await;
+    closed.context("making the files of PostgreSQL private")??;
+    Ok(Some(started))
 }
 
 pub(super) fn endpoints(

@@ -11,6 +11,8 @@ use super::{Topic, outbox};
 
 /// The message attribute that identifies a notice, so that the notice is delivered once.
 const NOTICE_ID: &str = "downspout-notice-id";
+/// The message attribute with the pipeline that a notice is about.
+const PIPELINE_ID: &str = "pipelineId";
 /// The most entries of a batch.
 const MAX_ENTRIES: usize = 10;
 
@@ -64,6 +66,7 @@ impl Topic {
 
     /// Stores a message with what each subscription receives of it. Returns the id of the message.
     fn store_message(&self, topic: &str, message: &Message) -> Result<String, SnsError> {
+        let pipeline = message.attributes.iter().find(|attribute| attribute.name == PIPELINE_ID);
         let fresh = uuid::Uuid::new_v4().to_string();
         let given = message.attributes.iter().find(|attribute| attribute.name == NOTICE_ID);
         let given = given.map(|attribute| attribute.value.as_str()).filter(|id| outbox::is_message_id(id));
@@ -97,6 +100,7 @@ impl Topic {
             id: given.unwrap_or(&fresh),
             subject: &message.subject,
             message: message.text("email"),
+            pipeline: pipeline.map(|attribute| attribute.value.as_str()),
             at,
             by_smtp: self.sends_by_smtp,
             sender: &sender,

@@ -144,7 +144,7 @@ async fn send(topic: &Topic, smtp: &SmtpConfig, delivery: &Delivery) {
             (Some(error), next)
         }
     };
-    if let Err(error) = topic.store.note_smtp(delivery.id, error.as_deref(), next) {
+    if let Err(error) = topic.store.note_smtp(delivery.id, error.as_deref(), next, (topic.now)()) {
         tracing::error!(error = %error, "cannot record that a mail was sent");
         // Without the note, the mail is sent again. The pause prevents a tight loop.
         tokio::time::sleep(Duration::from_secs(5)).await;

@@ -3,6 +3,7 @@
 //! A notice and its deliveries are written in one transaction, so that publishing a notice again adds nothing. The same
 //! transaction sets the name of each delivery's file, so that writing the mail again replaces the same file.
 
+mod mails;
 mod web;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
+pub use mails::SentMail;
+pub(crate) use mails::of_pipelines;
 pub(super) use web::{WebDelivery, WebMessage};
 
 /// The recipient if nobody has subscribed, so that every run leaves a mail.
@@ -92,6 +95,8 @@ pub(super) struct Notice<'a> {
     pub(super) id: &'a str,
     pub(super) subject: &'a str,
     pub(super) message: &'a str,
+    /// The pipeline that the notice is about, if its publisher says so.
+    pub(super) pipeline: Option<&'a str>,
     pub(super) at: Timestamp,
     pub(super) by_smtp: bool,
     /// The name of the sender in the mails; empty for the usual one.
@@ -178,6 +183,7 @@ impl TopicStore {
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(web::SCHEMA)?;
+        connection.execute_batch(mails::SCHEMA)?;
         Ok(Self { connection: Mutex::new(connection) })
     }
 
@@ -296,11 +302,12 @@ impl TopicStore {
             return Ok(message_id);
         }
         let message_id = uuid::Uuid::new_v4().to_string();
-        let Notice { topic, id, subject, message, at, by_smtp, sender, part } = notice;
+        let Notice { topic, id, subject, message, pipeline, at, by_smtp, sender, part } = notice;
         transaction.execute(
             "INSERT INTO notice VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![topic, id, message_id, subject, message, at.as_millisecond()],
         )?;
+        mails::note_pipeline(&transaction, topic, id, *pipeline)?;
         let subscribed = subscriptions(&transaction, Some(topic))?;
         let mut mails: Vec<(String, Option<String>)> = Vec::new();
         for subscription in &subscribed {
@@ -362,18 +369,25 @@ impl TopicStore {
 
     /// Notes the end of a try to send a mail.
     ///
-    /// `error` says why the try failed; `None` if the mail server took the mail. `next` is the time of the next try; `None` if
-    /// no try follows.
+    /// `error` says why the try failed; `None` if the mail server took the mail at `now`. `next` is the time of the next try;
+    /// `None` if no try follows.
     pub(super) fn note_smtp(
         &self,
         delivery: i64,
         error: Option<&str>,
         next: Option<Timestamp>,
+        now: Timestamp,
     ) -> Result<()> {
-        self.lock().execute(
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        transaction.execute(
             "UPDATE delivery SET smtp_due = ?2, smtp_error = ?3, smtp_tries = smtp_tries + 1 WHERE id = ?1",
             params![delivery, next.map(Timestamp::as_millisecond), error],
         )?;
+        if error.is_none() {
+            mails::note_sent(&transaction, delivery, now)?;
+        }
+        transaction.commit()?;
         Ok(())
     }
 

@@ -1,0 +1,40 @@
+//! The definition files that the arguments of `validate` name.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+
+/// Returns whether the arguments name more than one file.
+pub(super) fn is_many(arguments: &[PathBuf]) -> bool {
+    arguments.len() > 1 || arguments.iter().any(|path| path.is_dir())
+}
+
+/// Returns the files that the arguments name: those that are named, and the definitions of each folder, sorted. The error of a
+/// folder is returned in its place.
+pub(super) fn definitions(arguments: &[PathBuf]) -> Vec<anyhow::Result<PathBuf>> {
+    // A shell pattern such as *.json also matches `values.json`, which is not a definition.
+    let files = arguments.iter().filter(|path| arguments.len() == 1 || !path.ends_with("values.json"));
+    let of = |path: &PathBuf| match path.is_dir() {
+        true => {
+            in_folder(path).map_or_else(|error| vec![Err(error)], |files| files.into_iter().map(Ok).collect())
+        }
+        false => vec![Ok(path.clone())],
+    };
+    files.flat_map(of).collect()
+}
+
+fn in_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let shown = folder.display();
+    let entries = std::fs::read_dir(folder).with_context(|| format!("reading {shown}"))?;
+    let paths: Vec<PathBuf> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("reading {shown}"))?;
+    let is_definition = |path: &PathBuf| {
+        path.extension().is_some_and(|end| end == "json") && !path.ends_with("values.json") && path.is_file()
+    };
+    let mut files: Vec<PathBuf> = paths.into_iter().filter(is_definition).collect();
+    ensure!(!files.is_empty(), "{shown}: there is no definition in this folder, no file NAME.json");
+    files.sort();
+    Ok(files)
+}
