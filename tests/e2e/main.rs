@@ -1,6 +1,7 @@
 //! The stories: end-to-end tests, in which clients that other people wrote, such as the AWS CLI, use the real program.
 
 mod access;
+mod adversary;
 mod bad_input;
 mod clients;
 mod compatibility;
