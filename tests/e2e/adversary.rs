@@ -10,7 +10,7 @@ mod throttling;
 
 use std::collections::BTreeMap;
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicI64, Ordering},
 };
 use std::time::Duration;
@@ -52,6 +52,14 @@ struct Story {
     weather: Arc<Weather>,
     handlers: Vec<Arc<Orchestrator>>,
     runners: Runners,
+    events: Mutex<Events>,
+}
+
+/// What became of the events that were delivered.
+#[derive(Debug, Default)]
+struct Events {
+    decisions: BTreeMap<String, usize>,
+    errors: Vec<String>,
 }
 
 fn definition(name: &str) -> String {
@@ -78,7 +86,7 @@ impl Story {
         let handlers: Vec<_> =
             (0..HANDLERS).map(|number| Arc::new(handler(&up, &ahead_ms, &weather, number, seed))).collect();
         let runners = Runners::start(4, &up.datapipeline(), &handlers, seed);
-        Self { up, ahead_ms, weather, handlers, runners }
+        Self { up, ahead_ms, weather, handlers, runners, events: Mutex::default() }
     }
 
     /// Plays some sets: one task for each, all at the same time.
@@ -118,6 +126,7 @@ impl Story {
         put.send().await.expect("putting a file");
         json!({"Records": [{
             "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "eventTime": Timestamp::now().to_string(),
+            "userIdentity": {"principalId": "AWS:EXAMPLE"}, "requestParameters": {"sourceIPAddress": "127.0.0.1"},
             "s3": {"bucket": {"name": DROP}, "object": {"key": key, "size": body.len()}}
         }]})
     }
@@ -133,11 +142,21 @@ impl Story {
                 let life =
                     Duration::from_millis(if is_killed { random.random_range(0..150) } else { 200_000 });
                 let event = event.clone();
-                deliveries
-                    .push(async move { tokio::time::timeout(life, handler.handle(event)).await.map(drop) });
+                deliveries.push(async move { tokio::time::timeout(life, handler.handle(event)).await });
             }
         }
-        futures::future::join_all(deliveries).await;
+        for answer in futures::future::join_all(deliveries).await.into_iter().flatten() {
+            let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+            match answer {
+                Ok(answer) => {
+                    for decision in answer["decisions"].as_array().into_iter().flatten() {
+                        *events.decisions.entry(decision["decision"].to_string()).or_default() += 1;
+                    }
+                }
+                // Lambda delivers the event again; here it is lost, and the calm makes up for it.
+                Err(error) => events.errors.push(format!("{error:#}")),
+            }
+        }
     }
 
     /// Lets every claim of a killed handler end, and sweeps until nothing is left to do.
@@ -256,5 +275,11 @@ async fn random_sets_run_as_they_should_whatever_happens() {
     }
     story.check().await;
     let turned_away = story.weather.turned_away.load(Ordering::Relaxed);
+    let events = story.events.lock().unwrap_or_else(PoisonError::into_inner);
+    println!("{turned_away} calls were throttled; {:?}; {} errors", events.decisions, events.errors.len());
     assert!(turned_away > count as u64, "the services throttled {turned_away} calls");
+    let started = events.decisions.get("\"started\"").copied().unwrap_or_default();
+    assert!(started * 10 > count, "events start runs, and not sweeps alone: {events:#?}");
+    let is_known = |error: &&String| error.contains("busy") || error.contains("changed 8 times");
+    assert_eq!(events.errors.iter().find(|error| !is_known(error)), None, "no other error stops a handler");
 }

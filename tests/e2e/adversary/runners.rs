@@ -28,6 +28,8 @@ pub(super) struct Seen {
     pub(super) runs: Vec<Run>,
     /// The pipeline at work of each definition.
     at_work: BTreeMap<String, String>,
+    /// How many task runners let the orchestrator start a next run.
+    starting: usize,
     pub(super) violations: Vec<String>,
 }
 
@@ -58,10 +60,11 @@ impl Runners {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether no run is at work.
+    /// Returns whether no run is at work, and none is about to start after another one.
     pub(super) fn are_idle(&self) -> bool {
         assert!(self.tasks.len() > 0, "the task runners go on");
-        self.seen().at_work.is_empty()
+        let seen = self.seen();
+        seen.at_work.is_empty() && seen.starting == 0
     }
 }
 
@@ -90,11 +93,16 @@ async fn work(client: Client, orchestrator: Arc<Orchestrator>, seen: Arc<Mutex<S
             seen.runs.push(Run { set, run_key, has_failed });
         }
         tokio::time::sleep(Duration::from_millis(random.random_range(0..20))).await;
-        seen.lock().unwrap_or_else(PoisonError::into_inner).at_work.remove(&definition);
+        {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.at_work.remove(&definition);
+            seen.starting += 1;
+        }
         let status = if has_failed { TaskStatus::Failed } else { TaskStatus::Finished };
         let set = client.set_task_status().task_id(id).task_status(status).send().await;
         set.expect("the service takes the outcome");
         // The stack of the story tells its own orchestrator. A call that a service stops is made up by the next sweep.
         let _ = orchestrator.start_next(&definition).await;
+        seen.lock().unwrap_or_else(PoisonError::into_inner).starting -= 1;
     }
 }
