@@ -3,11 +3,11 @@
 //! A key for worker groups is meant for machines. Whoever finds it can take work of these groups, and cannot read or change
 //! anything else.
 
-use engine::{Run, TaskId};
+use engine::{Run, TaskId, resource};
 use serde::Deserialize;
 
 use crate::error::ServiceError;
-use crate::keys::AccessKey;
+use crate::machine_keys::MachineKey;
 use crate::ops::Operation;
 use crate::service::Service;
 
@@ -19,7 +19,7 @@ struct Subject {
     task_id: Option<String>,
 }
 
-/// Checks that `key` may make the call.
+/// Checks that a key may make the call. A key with `groups` may only do the work of these groups.
 ///
 /// # Errors
 ///
@@ -27,20 +27,22 @@ struct Subject {
 /// exist, so a key cannot find out which tasks there are.
 pub(crate) async fn check(
     service: &Service,
-    key: &AccessKey,
+    access_key_id: &str,
+    groups: &[String],
     operation: Operation,
     body: &[u8],
 ) -> Result<(), ServiceError> {
-    if key.worker_groups.is_empty() {
+    if groups.is_empty() {
         return Ok(());
     }
     let denied = |what: &str| {
-        let (id, groups) = (&key.access_key_id, key.worker_groups.join(", "));
-        let may =
-            format!("the access key {id} may only poll the worker groups {groups} and report on their tasks");
+        let groups = groups.join(", ");
+        let may = format!(
+            "the access key {access_key_id} may only poll the worker groups {groups} and report on their tasks"
+        );
         Err(ServiceError::AccessDenied(format!("{may}; it may not {what}")))
     };
-    let is_own = |group: &str| key.worker_groups.iter().any(|own| own == group);
+    let is_own = |group: &str| groups.iter().any(|own| own == group);
     let subject: Subject = crate::wire::read(body)?;
     match operation {
         Operation::PollForTask | Operation::ReportTaskRunnerHeartbeat => match subject.worker_group {
@@ -56,6 +58,36 @@ pub(crate) async fn check(
             if may { Ok(()) } else { denied("report on this task") }
         }
         other => denied(&format!("call {}", other.as_str())),
+    }
+}
+
+/// Returns the worker group of the machine to which the key belongs.
+///
+/// # Errors
+///
+/// [`ServiceError::AccessDenied`] if the run does not have the machine any more: the key ended with it.
+pub(crate) async fn group_of_machine(service: &Service, key: &MachineKey) -> Result<String, ServiceError> {
+    let ended =
+        || ServiceError::AccessDenied("the machine to which this access key belongs has ended".to_owned());
+    let live = match service.driver.lock_pipeline(key.pipeline.as_str()).await {
+        Err(ServiceError::PipelineNotFound(_) | ServiceError::PipelineDeleted(_)) => return Err(ended()),
+        live => live?,
+    };
+    let mut machines = live.open_runs().flat_map(Run::machines);
+    let attempt = machines.find(|attempt| key.is_of(&attempt.id)).ok_or_else(ended)?;
+    match attempt.machine() {
+        Some(
+            resource::Status::Creating { .. }
+            | resource::Status::Running { .. }
+            | resource::Status::ShuttingDown { .. },
+        ) => Ok(attempt.group.as_str().to_owned()),
+        Some(
+            resource::Status::Finished
+            | resource::Status::Failed(_)
+            | resource::Status::TimedOut
+            | resource::Status::Canceled,
+        )
+        | None => Err(ended()),
     }
 }
 

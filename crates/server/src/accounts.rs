@@ -15,7 +15,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::background::start_loops;
 use crate::driver::{Driver, Now, RunEnded};
-use crate::host::Host;
+use crate::host::HostOfAccount;
+use crate::machine_keys::{MachineKeyring, MachineKeys};
 use crate::metrics::Metrics;
 use crate::service::Service;
 
@@ -27,7 +28,8 @@ pub(crate) struct Shared {
     pub(crate) sns: Option<aws_sdk_sns::Client>,
     pub(crate) s3: Option<aws_sdk_s3::Client>,
     pub(crate) dynamodb: Option<aws_sdk_dynamodb::Client>,
-    pub(crate) host: Option<Arc<dyn Host>>,
+    pub(crate) host: Option<HostOfAccount>,
+    pub(crate) machine_keys: Arc<MachineKeyring>,
     pub(crate) own_runners: Option<String>,
     pub(crate) keep_runs: Period,
     pub(crate) now: Now,
@@ -76,18 +78,22 @@ impl Accounts {
         let store = location.open().await.context("opening the pipeline store")?;
         let mut driver = Driver::new(store, Arc::clone(&shared.now)).telling(shared.run_ended.clone());
         driver.metrics = Arc::clone(&shared.metrics);
+        let secret = driver.store.machine_secret(&MachineKeys::fresh_secret()).await;
+        driver.machine_keys =
+            Arc::new(MachineKeys::new(account, secret.context("reading the store's secret")?));
+        shared.machine_keys.add(Arc::clone(&driver.machine_keys));
         let driver = Arc::new(driver);
         driver.recover(shared.own_runners.as_deref()).await.context("recovering unfinished runs")?;
-        let shutdown = &shared.shutdown;
+        let (shutdown, host) = (&shared.shutdown, shared.host.as_ref().map(|host| host(account)));
         let (sns, s3, dynamodb) = (shared.sns.clone(), shared.s3.clone(), shared.dynamodb.clone());
         start_loops(background, &driver, Arc::clone(&shared.clock_set), sns, s3, dynamodb, shutdown);
         background.spawn(Arc::clone(&driver).let_runs_expire(shared.keep_runs, shutdown.clone()));
-        background.spawn(Arc::clone(&driver).keep_machines(shared.host.clone(), shutdown.clone()));
+        background.spawn(Arc::clone(&driver).keep_machines(host.clone(), shutdown.clone()));
         let service = Service {
             driver,
             account_id: account.to_owned(),
             has_dynamodb: shared.dynamodb.is_some(),
-            host: shared.host.clone(),
+            host,
             poll_wait: shared.poll_wait,
             shutdown: shutdown.clone(),
             operations: shared.operations.clone(),

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 
 use crate::driver::{Now, RunEnded};
-use crate::host::Host;
+use crate::host::HostOfAccount;
 use crate::keys::{AccessKey, Keys};
 use crate::throttle::Rate;
 
@@ -41,11 +41,11 @@ pub struct Config {
     pub s3: Option<aws_sdk_s3::Client>,
     /// The client that checks preconditions on DynamoDB. Without one, an activation with such preconditions is refused.
     pub dynamodb: Option<aws_sdk_dynamodb::Client>,
-    /// The host that supplies machines for resources (`runsOn`). Without one, an activation with resources is refused.
+    /// Returns the host that supplies machines for the resources (`runsOn`) of an account. Without one, an activation with
+    /// resources is refused.
     ///
-    /// A server with a host must be the only server on its store. If another server changed which machines a run wants,
-    /// this server would notice the change only when it next uses the pipeline.
-    pub host: Option<Arc<dyn Host>>,
+    /// If several servers share the store, their hosts must see the same machines.
+    pub host: Option<HostOfAccount>,
     /// The beginning of the host names of task runners that end together with this process. At its start, the service
     /// frees the tasks of these runners.
     pub own_runners: Option<String>,

@@ -35,6 +35,7 @@ use jiff::Timestamp;
 use store::Store;
 use tokio::sync::Notify;
 
+use crate::machine_keys::MachineKeys;
 use crate::metrics::Metrics;
 use crate::worker_groups::WorkerGroups;
 
@@ -79,6 +80,8 @@ pub(crate) struct Driver {
     /// Told of each run that has ended.
     run_ended: Option<RunEnded>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Derives the access keys of machines.
+    pub(crate) machine_keys: Arc<MachineKeys>,
 }
 
 impl Driver {
@@ -96,6 +99,7 @@ impl Driver {
             machines: machines::Machines::default(),
             idle_runs: idle_run_cache::IdleRunCache::default(),
             metrics: Arc::default(),
+            machine_keys: Arc::new(MachineKeys::new("", MachineKeys::fresh_secret())),
             run_ended: None,
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -14,6 +15,13 @@ use definition::kind::field::FieldError;
 use definition::{Field, ObjectId, PipelineObject};
 use engine::{AttemptId, Party, PipelineId, WorkerGroup};
 use jiff::Timestamp;
+use sigv4::Credentials;
+
+pub use store::Tag;
+
+/// Returns the host of an account. A host lists its machines, and the service ends those that no run of the account wants, so
+/// a host must not list the machines of another account.
+pub type HostOfAccount = Arc<dyn Fn(&str) -> Arc<dyn Host> + Send + Sync>;
 
 /// Supplies machines for resources, with workers on them.
 #[async_trait]
@@ -57,7 +65,8 @@ pub trait Host: Send + Sync + 'static {
     /// If the host cannot tell now whether the machine is gone. The service asks again.
     async fn terminate(&self, id: &ResourceId) -> Result<bool>;
 
-    /// Returns all machines of the host. The service then terminates those that no run wants.
+    /// Returns all machines of the host. The service then terminates those that no run wants. The service calls this method at
+    /// its start and after each change.
     ///
     /// # Errors
     ///
@@ -107,6 +116,11 @@ pub struct Resource {
     pub since: Timestamp,
     /// The fields of the resource, evaluated, with those that the host reported before (`@resourceId`).
     pub object: PipelineObject,
+    /// The tags of the pipeline, for machines that can have tags.
+    pub tags: Vec<Tag>,
+    /// A key with which the machine's workers may sign. It is good for the work of `worker_group` alone, as long as the run has
+    /// the machine.
+    pub credentials: Credentials,
 }
 
 /// Identifies a machine or cluster among those of all pipelines and attempts.

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sigv4::{Credentials, KnownKeys};
+use sigv4::Credentials;
 use tokio::sync::Notify;
 
 /// An access key: who signs with it, and what the signer may do.
@@ -94,15 +94,6 @@ impl Keys {
     /// Waits until the keys are replaced.
     pub(crate) async fn replaced(&self) {
         self.replaced.notified().await;
-    }
-}
-
-/// The keys as a verifier of signatures sees them.
-pub(crate) struct SigningKeys(pub(crate) Arc<Keys>);
-
-impl KnownKeys for SigningKeys {
-    fn secret_of(&self, access_key_id: &str) -> Option<String> {
-        self.0.get(access_key_id).map(|key| key.secret_access_key.clone())
     }
 }
 

@@ -11,6 +11,7 @@ mod health;
 pub mod host;
 mod host_check;
 mod keys;
+mod machine_keys;
 mod metrics;
 mod object_view;
 mod ops;

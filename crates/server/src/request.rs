@@ -15,7 +15,8 @@ use crate::access;
 use crate::accounts::Accounts;
 use crate::error::ServiceError;
 use crate::health;
-use crate::keys::Keys;
+use crate::keys::{AccessKey, Keys};
+use crate::machine_keys::MachineKey;
 use crate::metrics::Metrics;
 use crate::ops::{self, Operation};
 use crate::route;
@@ -90,16 +91,42 @@ async fn serve(
     // Clients sign by the system's clock, whatever the service's own clock shows.
     let access_key_id = front.verifier.verify(parts, &body, Timestamp::now())?;
     access_key_id.clone_into(&mut call.access_key_id);
-    // The key may have been revoked since its signature was checked.
-    let key = front.keys.get(access_key_id).ok_or(sigv4::SignatureError::UnknownKey)?;
+    let signer = signer(front, access_key_id)?;
     if front.throttle.as_ref().is_some_and(|throttle| !throttle.admit(access_key_id)) {
         return Err(ServiceError::Throttled);
     }
     let operation = route::operation(&parts.headers)?;
     call.operation = Some(operation);
-    let service = front.accounts.get(&key.account_id).ok_or(ServiceError::Busy)?;
-    access::check(&service, &key, operation, &body).await?;
+    let account = match &signer {
+        Signer::Key(key) => &key.account_id,
+        Signer::Machine(key) => &key.account,
+    };
+    let service = front.accounts.get(account).ok_or(ServiceError::Busy)?;
+    let machine_group;
+    let groups = match &signer {
+        Signer::Key(key) => key.worker_groups.as_slice(),
+        Signer::Machine(key) => {
+            machine_group = [access::group_of_machine(&service, key).await?];
+            &machine_group
+        }
+    };
+    access::check(&service, access_key_id, groups, operation, &body).await?;
     ops::serve(&service, operation, body).await
+}
+
+/// The owner of the key that signed a request.
+enum Signer {
+    /// A key of the file.
+    Key(Arc<AccessKey>),
+    /// The key of a machine of a resource.
+    Machine(MachineKey),
+}
+
+fn signer(front: &Front, access_key_id: &str) -> Result<Signer, sigv4::SignatureError> {
+    let key = front.keys.get(access_key_id).map(Signer::Key);
+    // A key of the file may have been revoked since its signature was checked.
+    key.or_else(|| MachineKey::parse(access_key_id).map(Signer::Machine))
+        .ok_or(sigv4::SignatureError::UnknownKey)
 }
 
 async fn read(body: Body) -> Result<Bytes, ServiceError> {

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::{Accounts, Shared};
 use crate::config::Config;
-use crate::keys::SigningKeys;
+use crate::machine_keys::{MachineKeyring, SigningKeys};
 use crate::metrics::Metrics;
 use crate::request::{self, Front};
 use crate::scrape;
@@ -35,6 +35,7 @@ const DRAIN_WAIT: Duration = Duration::from_secs(2);
 /// If a store cannot be opened, open runs cannot be recovered, or a background loop panics.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::default());
+    let machine_keys = Arc::new(MachineKeyring::default());
     let shared = Shared {
         store: config.store,
         first_account: config.account_id.clone(),
@@ -42,6 +43,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         s3: config.s3,
         dynamodb: config.dynamodb,
         host: config.host,
+        machine_keys: Arc::clone(&machine_keys),
         own_runners: config.own_runners,
         keep_runs: config.keep_runs,
         now: config.now,
@@ -54,7 +56,11 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     };
     let front = Arc::new(Front {
         accounts: Accounts::new(shared),
-        verifier: Verifier::new(config.region, SERVICE, SigningKeys(Arc::clone(&config.keys))),
+        verifier: Verifier::new(
+            config.region,
+            SERVICE,
+            SigningKeys { keys: Arc::clone(&config.keys), machines: machine_keys },
+        ),
         keys: config.keys,
         hosts: config.hosts,
         throttle: config.rate.map(Throttle::new),

@@ -83,6 +83,7 @@ macro_rules! conformance {
             an_attempt_on_a_resource_is_free_while_the_resource_runs
             rows_of_expired_runs_are_removed_bit_by_bit_by_any_server
             runs_that_two_servers_let_expire_at_once_expire_once
+            servers_on_one_store_have_one_secret_of_machines
         }
     };
     ($site:expr; one: $($one:ident)+; two: $($two:ident)+) => {

@@ -153,6 +153,10 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets a notice that its topic has taken.
     async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError>;
 
+    /// Returns the secret of this store from which the access keys of machines are derived. The first call keeps `fresh`;
+    /// every later call, by any server, returns the same secret.
+    async fn machine_secret(&self, fresh: &str) -> Result<String, StoreError>;
+
     /// Returns whether other servers may have the store open as well.
     fn is_shared(&self) -> bool;
 

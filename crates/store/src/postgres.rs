@@ -213,6 +213,14 @@ impl Store for PostgresStore {
         self.sessions.rows("forgetting a notice", sql, &[&id.as_str()]).await.map(|_| ())
     }
 
+    async fn machine_secret(&self, fresh: &str) -> Result<String, StoreError> {
+        // The update changes nothing. It makes the statement return the row also if another server was first.
+        let sql = "INSERT INTO machine_secret (only_row, secret) VALUES (true, $1) \
+                   ON CONFLICT (only_row) DO UPDATE SET secret = machine_secret.secret RETURNING secret";
+        let rows = self.sessions.rows("reading the secret of machines", sql, &[&fresh]).await?;
+        Ok(rows[0].get(0))
+    }
+
     fn is_shared(&self) -> bool {
         true
     }

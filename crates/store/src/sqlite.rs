@@ -276,6 +276,11 @@ impl Store for SqliteStore {
         self.run(move |connection| write::notice_done(connection, &id)).await
     }
 
+    async fn machine_secret(&self, fresh: &str) -> Result<String, StoreError> {
+        let fresh = fresh.to_owned();
+        self.run(move |connection| write::machine_secret(connection, &fresh)).await
+    }
+
     fn is_shared(&self) -> bool {
         false
     }

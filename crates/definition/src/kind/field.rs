@@ -19,7 +19,8 @@ pub use super::field_type::{
 };
 pub use super::preconditions::PRECONDITION_TIMEOUT;
 pub use super::resources::{
-    ACTION_ON_RESOURCE_FAILURE, ACTION_ON_TASK_FAILURE, INIT_TIMEOUT, TERMINATE_AFTER,
+    ACTION_ON_RESOURCE_FAILURE, ACTION_ON_TASK_FAILURE, ASSOCIATE_PUBLIC_IP_ADDRESS, INIT_TIMEOUT,
+    ON_DEMAND_AT_LAST, TERMINATE_AFTER,
 };
 pub use super::schedule::{END_DATE_TIME, OCCURRENCES, PERIOD, START_AT, START_DATE_TIME};
 pub use super::shared_fields::{

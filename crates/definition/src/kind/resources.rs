@@ -46,10 +46,18 @@ pub const ACTION_ON_TASK_FAILURE: Defaulted<OnTaskFailure> = word(
 .or("continue");
 const HTTP_PROXY: FieldSpec =
     to("httpProxy", &[Kind::HttpProxy], "Proxy through which the task runner reaches AWS.");
-const ON_DEMAND_AT_LAST: FieldSpec = boolean(
+/// `useOnDemandOnLastAttempt`.
+pub const ON_DEMAND_AT_LAST: Optional<bool> = boolean(
     "useOnDemandOnLastAttempt",
     "Whether the last attempt uses an on-demand machine instead of a spot machine.",
-);
+)
+.typed();
+/// `associatePublicIpAddress`.
+pub const ASSOCIATE_PUBLIC_IP_ADDRESS: Optional<bool> = boolean(
+    "associatePublicIpAddress",
+    "Whether the machine has a public address. Without it: only in a default VPC.",
+)
+.typed();
 const FAILURE_REASON: FieldSpec =
     text("@failureReason", "Why the machine or cluster failed, in the words of EC2 or EMR.").runtime();
 // AWS's documentation lacks these three fields, but the objects that AWS returns have them.
@@ -79,10 +87,7 @@ pub(super) static EC2_RESOURCE: KindSpec = KindSpec {
         text("imageId", "Machine image, ami-...; a Linux with bash, wget, unzip, Java and cloud-init."),
         text("securityGroups", "Security group by name, outside a VPC.").multi(),
         text("securityGroupIds", "Security group by id, sg-..., in a VPC.").multi(),
-        boolean(
-            "associatePublicIpAddress",
-            "Whether the machine has a public address. Without it: only in a default VPC.",
-        ),
+        ASSOCIATE_PUBLIC_IP_ADDRESS.spec(),
         text("runAsUser", "User of the machine that runs the task runner."),
         spec("spotBidPrice", PRICE, "Maximum price of a spot machine. Without it: an on-demand machine."),
         count("instanceCount", "Deprecated: there is always one machine."),
@@ -92,7 +97,7 @@ pub(super) static EC2_RESOURCE: KindSpec = KindSpec {
         ACTION_ON_RESOURCE_FAILURE.spec(),
         ACTION_ON_TASK_FAILURE.spec(),
         HTTP_PROXY,
-        ON_DEMAND_AT_LAST,
+        ON_DEMAND_AT_LAST.spec(),
         KEY_PAIR,
         ZONE,
         SUBNET,
@@ -195,7 +200,7 @@ pub(super) static EMR_CLUSTER: KindSpec = KindSpec {
         ACTION_ON_RESOURCE_FAILURE.spec(),
         ACTION_ON_TASK_FAILURE.spec(),
         HTTP_PROXY,
-        ON_DEMAND_AT_LAST,
+        ON_DEMAND_AT_LAST.spec(),
         KEY_PAIR,
         ZONE,
         SUBNET,

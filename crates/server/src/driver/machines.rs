@@ -85,7 +85,8 @@ impl Driver {
         };
         let mut tasks = Tasks::default();
         let mut changed = host.changed();
-        // The host may have machines from an earlier life of the service, also for pipelines that were deleted.
+        // The host may have machines from an earlier life of the service or of another server, also for pipelines that were
+        // deleted. So its machines are listed at the start and after each change.
         let mut has_listed = false;
         loop {
             if !has_listed {
@@ -103,6 +104,7 @@ impl Driver {
                 () = self.machines.queued.notified() => {}
                 () = &mut changed => {
                     changed = host.changed();
+                    has_listed = false;
                     self.machines.queue.note_all();
                 }
                 () = sleep_until(again) => {}
@@ -190,6 +192,8 @@ impl Driver {
                         party,
                         since: attempt.created,
                         object,
+                        tags: live.pipeline.tags.clone(),
+                        credentials: self.machine_keys.credentials(id),
                     })
                 });
                 let wanted = wanted.map(|resource| WantedState::Present(Box::new(resource)));

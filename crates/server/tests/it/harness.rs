@@ -196,11 +196,15 @@ impl Stage {
 }
 
 pub(crate) fn client(endpoint: &str, secret: &str) -> Client {
+    client_with_key(endpoint, KEY, secret)
+}
+
+pub(crate) fn client_with_key(endpoint: &str, key: &str, secret: &str) -> Client {
     let config = aws_sdk_datapipeline::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .endpoint_url(endpoint)
-        .credentials_provider(Credentials::new(KEY, secret, None, None, "test"))
+        .credentials_provider(Credentials::new(key, secret, None, None, "test"))
         .retry_config(aws_sdk_datapipeline::config::retry::RetryConfig::disabled())
         .timeout_config(aws_sdk_datapipeline::config::timeout::TimeoutConfig::disabled())
         .build();

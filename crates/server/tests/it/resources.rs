@@ -1,148 +1,19 @@
 //! Resources, on machines that a host of the test creates and ends.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use aws_sdk_datapipeline::types::{ParameterObject, ParameterValue, PipelineObject, TaskObject};
-use definition::kind::Kind;
-use definition::kind::field::FieldError;
 use definition::{Field, FieldValue};
-use server::host::{Host, MachineState, PlannedWork, Resource, ResourceId, Workers};
-use tokio::sync::Notify;
 
+use crate::cloud::{Cloud, Machine, host_of, machine, on_demand, work};
 use crate::harness::{Stage, activity, object, refers, string, value};
 
-/// A cloud whose machines change their states only when the test says so.
-#[derive(Default)]
-struct Cloud {
-    machines: Mutex<BTreeMap<String, Machine>>,
-    /// The ids of all machines that were ever created.
-    made: Mutex<Vec<String>>,
-    changed: Notify,
-    places: Option<usize>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Machine {
-    Starting,
-    Up,
-    Lost,
-    Ending,
-}
-
-#[async_trait]
-impl Host for Cloud {
-    fn supplies(&self, kind: Kind) -> bool {
-        kind == Kind::Ec2Resource
-    }
-
-    /// The cloud's workers, and those in the group `known`, cannot do a CopyActivity.
-    fn hindrances(&self, work: &PlannedWork<'_>) -> Vec<FieldError> {
-        let is_known = matches!(work.by, Workers::OfResource(_) | Workers::InGroup("known"));
-        if Kind::of(work.object) != Some(Kind::CopyActivity) || !is_known {
-            return Vec::new();
-        }
-        let mut nodes = work.object.references("input").filter_map(|id| work.objects.get(id));
-        let reason = nodes.next().and_then(|node| node.string("filePath")).unwrap_or_default().to_owned();
-        vec![FieldError { object: work.object.id.clone(), field: "input", reason }]
-    }
-
-    fn places(&self) -> Option<usize> {
-        self.places
-    }
-
-    async fn create(&self, resource: &Resource) -> anyhow::Result<MachineState> {
-        anyhow::ensure!(resource.object.string("imageId") != Some("ami-away"), "the cloud does not answer");
-        let id = resource.id.to_string();
-        let mut machines = self.machines.lock().unwrap();
-        let machine = machines.entry(id.clone()).or_insert_with(|| {
-            self.made.lock().unwrap().push(id);
-            Machine::Starting
-        });
-        Ok(match machine {
-            Machine::Starting => MachineState::Creating(vec![Field::string("@resourceStatus", "pending")]),
-            Machine::Up => MachineState::Running(vec![Field::string("@resourceId", "i-1")]),
-            Machine::Lost | Machine::Ending => MachineState::Gone("spot price".to_owned()),
-        })
-    }
-
-    async fn terminate(&self, id: &ResourceId) -> anyhow::Result<bool> {
-        let mut machines = self.machines.lock().unwrap();
-        match machines.get_mut(&id.to_string()) {
-            Some(machine @ (Machine::Starting | Machine::Up)) => *machine = Machine::Ending,
-            Some(Machine::Lost) => {
-                machines.remove(&id.to_string());
-            }
-            Some(Machine::Ending) | None => {}
-        }
-        Ok(!machines.contains_key(&id.to_string()))
-    }
-
-    async fn existing(&self) -> anyhow::Result<Vec<ResourceId>> {
-        Ok(self.machines.lock().unwrap().keys().filter_map(|id| ResourceId::parse(id)).collect())
-    }
-
-    async fn changed(&self) {
-        self.changed.notified().await;
-    }
-}
-
-impl Cloud {
-    /// Moves every machine in the state `from` to the state `to`.
-    fn turn(&self, from: Machine, to: Machine) {
-        self.machines.lock().unwrap().values_mut().filter(|it| **it == from).for_each(|it| *it = to);
-        self.changed.notify_one();
-    }
-
-    /// Removes the machines that are ending.
-    fn clear(&self) {
-        self.machines.lock().unwrap().retain(|_, machine| *machine != Machine::Ending);
-        self.changed.notify_one();
-    }
-
-    fn made(&self) -> usize {
-        self.made.lock().unwrap().len()
-    }
-
-    async fn until(&self, what: &str, holds: impl Fn(&BTreeMap<String, Machine>) -> bool) {
-        let started = std::time::Instant::now();
-        while !holds(&self.machines.lock().unwrap()) {
-            assert!(started.elapsed().as_secs() < 20, "{what}");
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-fn on_demand() -> PipelineObject {
-    let fields = vec![
-        string("scheduleType", "ondemand"),
-        string("retryDelay", "2 minutes"),
-        string("role", "r"),
-        string("resourceRole", "r"),
-    ];
-    object("Default", fields)
-}
-
-fn machine(image: &str) -> PipelineObject {
-    object("Box", vec![string("type", "Ec2Resource"), string("imageId", image)])
-}
-
-fn work(id: &str) -> PipelineObject {
-    let work = activity(id, &[]);
-    let mut fields = work.fields().to_vec();
-    fields.push(refers("runsOn", "Box"));
-    object(id, fields)
-}
-
 async fn stage(cloud: &Arc<Cloud>) -> Stage {
-    let host: Arc<dyn Host> = cloud.clone();
-    Stage::with(|config| config.host = Some(host)).await
+    Stage::with(|config| config.host = Some(host_of(cloud))).await
 }
 
 async fn restarted(stage: Stage, cloud: &Arc<Cloud>) -> Stage {
-    let host: Arc<dyn Host> = cloud.clone();
-    stage.restart_with(|config| config.host = Some(host)).await
+    stage.restart_with(|config| config.host = Some(host_of(cloud))).await
 }
 
 /// Returns the id of the only instance of the component.

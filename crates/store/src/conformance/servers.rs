@@ -150,3 +150,14 @@ pub(crate) async fn a_notice_is_claimed_until_it_is_done(store: &dyn Store) {
     store.notice_done(&notice.id).await.unwrap();
     assert!(!store.claim_notice(&notice.id).await.unwrap());
 }
+
+pub(crate) async fn servers_on_one_store_have_one_secret_of_machines(
+    one: Arc<dyn Store>,
+    other: Arc<dyn Store>,
+) {
+    let (first, second) = tokio::join!(one.machine_secret("of one"), other.machine_secret("of other"));
+    let kept = first.unwrap();
+    assert_eq!(kept, second.unwrap());
+    assert!(["of one", "of other"].contains(&kept.as_str()), "{kept}");
+    assert_eq!(one.machine_secret("a third").await.unwrap(), kept);
+}

@@ -14,6 +14,7 @@ pub(super) const MIGRATIONS: &[(&str, &str)] = &[
     ("definitions once, stuck runs", include_str!("../../migrations/postgres/0004_definitions_once.sql")),
     ("retention", include_str!("../../migrations/postgres/0005_retention.sql")),
     ("deleted bodies", include_str!("../../migrations/postgres/0006_deleted_bodies.sql")),
+    ("machine secret", include_str!("../../migrations/postgres/0007_machine_secret.sql")),
 ];
 
 /// The first half of the lock's key, which keeps it apart from the locks of other programs; the second half is a hash of

@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[(&str, &str)] = &[
     ("pages", include_str!("../../migrations/sqlite/0006_pages.sql")),
     ("fewer indexes", include_str!("../../migrations/sqlite/0007_fewer_indexes.sql")),
     ("deleted bodies", include_str!("../../migrations/sqlite/0008_deleted_bodies.sql")),
+    ("machine secret", include_str!("../../migrations/sqlite/0009_machine_secret.sql")),
 ];
 
 /// Applies the migrations that the file lacks.

@@ -58,6 +58,13 @@ pub(super) fn notice_done(connection: &Connection, id: &NoticeId) -> Result<(), 
         .map_err(StoreError::doing("forgetting a notice"))
 }
 
+pub(super) fn machine_secret(connection: &Connection, fresh: &str) -> Result<String, StoreError> {
+    connection
+        .execute("INSERT OR IGNORE INTO machine_secret (only_row, secret) VALUES (1, ?1)", [fresh])
+        .and_then(|_| connection.query_row("SELECT secret FROM machine_secret", [], |row| row.get(0)))
+        .map_err(StoreError::doing("reading the secret of machines"))
+}
+
 /// The largest number of pages that SQLite allows.
 const MOST_PAGES: i64 = 4_294_967_294;
 

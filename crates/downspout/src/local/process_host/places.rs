@@ -98,6 +98,7 @@ mod tests {
     use definition::PipelineObject;
     use definition::kind::Kind;
     use engine::{Party, WorkerGroup};
+    use sigv4::Credentials;
 
     use super::*;
 
@@ -111,6 +112,8 @@ mod tests {
             party: Party { first: "@One_2030-01-31T22:00:00".into(), size },
             since: Timestamp::from_second(since).expect("a time"),
             object: PipelineObject { id: name.into(), name: name.to_owned(), fields: vec![] },
+            tags: Vec::new(),
+            credentials: Credentials { access_key_id: String::new(), secret_access_key: String::new() },
         }
     }
 

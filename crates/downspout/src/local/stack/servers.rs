@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use http_front::{Hosts, Limits};
 use orchestrator::Orchestrator;
+use server::host::Host;
 use sigv4::{Credentials, Verifier};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -146,7 +147,8 @@ pub(super) fn pipelines_config(
     tell_end: mpsc::UnboundedSender<String>,
 ) -> server::Config {
     server::Config {
-        host: Some(resources),
+        // The stack has one account.
+        host: Some(Arc::new(move |_: &str| -> Arc<dyn Host> { resources.clone() })),
         s3: Some(endpoints.s3()),
         dynamodb: config.dynamodb_url.as_deref().map(|url| endpoints.dynamodb(url)),
         sns: Some(endpoints.sns()),

@@ -313,6 +313,10 @@ impl Store for FaultyStore {
         self.write("forgetting a notice", Change::NoticeDone(id.clone()), done).await
     }
 
+    async fn machine_secret(&self, fresh: &str) -> Result<String, StoreError> {
+        self.read("reading the secret of machines", self.world.disk.machine_secret(fresh)).await
+    }
+
     fn is_shared(&self) -> bool {
         self.world.servers() > 1
     }
