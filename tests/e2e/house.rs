@@ -16,6 +16,7 @@ const LONGEST_FILE: usize = 500;
 const CRATES: &[&str] = &[
     "crates/definition",
     "crates/downspout",
+    "crates/ec2-host",
     "crates/engine",
     "crates/http-front",
     "crates/postgres-connect",

@@ -10,6 +10,7 @@ mod crash;
 mod database;
 mod datapipeline;
 mod demo;
+mod ec2;
 mod embedded_postgres;
 mod events;
 mod gzip;

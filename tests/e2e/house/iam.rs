@@ -10,10 +10,11 @@ use std::{
 use super::{collect, workspace};
 
 /// A program: its name on the page, its sources, the services that it calls, and the module of Terraform with its role.
-const PROGRAMS: [(&str, &str, &[&str], &str); 3] = [
+const PROGRAMS: [(&str, &str, &[&str], &str); 4] = [
     ("orchestrator", "orchestrator/src", &["s3", "datapipeline", "sns"], "orchestrator"),
     ("ec2-worker", "ec2-worker/src", &["s3", "datapipeline"], "worker"),
     ("server", "crates/server/src", &["s3", "sns", "dynamodb"], "engine"),
+    ("ec2-host", "crates/ec2-host/src", &["ec2"], "engine"),
 ];
 
 /// Prints each operation of the services with its name in the SDK: `GetObject get_object`.
@@ -41,7 +42,9 @@ fn called(folder: &Path, operations: &BTreeMap<String, String>) -> BTreeSet<Stri
     let mut files = Vec::new();
     collect(folder, &mut files);
     // A test's world is no part of the program.
-    files.retain(|file| !file.components().any(|part| part.as_os_str() == "simulation"));
+    let is_of_tests =
+        |part: std::path::Component<'_>| ["simulation", "tests"].iter().any(|it| part.as_os_str() == *it);
+    files.retain(|file| !file.components().skip(folder.components().count()).any(is_of_tests));
     let mut found = BTreeSet::new();
     for file in files {
         let text = fs::read_to_string(&file).expect("a source file is readable");
@@ -51,6 +54,9 @@ fn called(folder: &Path, operations: &BTreeMap<String, String>) -> BTreeSet<Stri
             let is_method = before[..before.len() - name.len()].trim_end().ends_with('.');
             found.extend(operations.get(name).filter(|_| is_method).cloned());
         }
+        // A request that is made before its client is known.
+        let is_built = |name: &&String| text.contains(&format!("{name}Input::builder()"));
+        found.extend(operations.values().filter(is_built).cloned());
     }
     found
 }

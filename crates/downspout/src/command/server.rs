@@ -1,5 +1,6 @@
 //! `server`: serves the Data Pipeline API alone, for hosting. `up` runs the same service beside the rest.
 
+mod ec2;
 mod reload;
 mod settings;
 mod systemd;
@@ -126,6 +127,7 @@ async fn config(
         s3: Some(aws_sdk_s3::Client::new(&aws)),
         dynamodb: Some(aws_sdk_dynamodb::Client::new(&aws)),
         sns: checked.publishes.then(|| aws_sdk_sns::Client::new(&aws)),
+        host: checked.ec2.map(|ec2| ec2.hosts(&aws)),
         started: Some(started),
         ..Config::without_keys(checked.store)
     }

@@ -8,6 +8,8 @@ use http_front::TlsFiles;
 use server::{ACCOUNT_ID, KEEP_RUNS, Rate};
 use store::Location;
 
+use super::ec2::{self, Ec2Settings};
+
 /// The address to listen on, unless a setting names one.
 const LISTEN: &str = "127.0.0.1:4567";
 /// The store, unless a setting names one.
@@ -68,6 +70,8 @@ pub(super) struct Settings {
     /// Whether to publish notices to SNS: true or false; false keeps them in the store [default: true]
     #[arg(long, value_name = "true or false", env = "DOWNSPOUT_SNS")]
     sns: Option<String>,
+    #[command(flatten)]
+    ec2: Ec2Settings,
 }
 
 /// The settings after their check.
@@ -85,6 +89,8 @@ pub(super) struct Checked {
     pub(super) metrics_listen: Option<String>,
     pub(super) logs_access: bool,
     pub(super) publishes: bool,
+    /// The machines for resources, if the server starts any.
+    pub(super) ec2: Option<ec2::Checked>,
 }
 
 /// Reads the settings of a file. The error lists all problems.
@@ -145,7 +151,7 @@ impl Settings {
             "metrics-listen" => &mut self.metrics_listen,
             "access-log" => &mut self.access_log,
             "sns" => &mut self.sns,
-            _ => return None,
+            other => return self.ec2.named(other),
         })
     }
 
@@ -165,6 +171,7 @@ impl Settings {
             metrics_listen: self.metrics_listen.or(other.metrics_listen),
             access_log: self.access_log.or(other.access_log),
             sns: self.sns.or(other.sns),
+            ec2: self.ec2.or(other.ec2),
         }
     }
 
@@ -186,6 +193,11 @@ impl Settings {
         let logs_access = problems.take("access-log", flag(self.access_log.as_deref()));
         let publishes = problems.take("sns", flag(self.sns.as_deref()));
         let tls = problems.take("tls-certificate", tls(self.tls_certificate, self.tls_key));
+        let region = self.region.unwrap_or_else(|| REGION.to_owned());
+        let ec2 = self.ec2.check(&region).unwrap_or_else(|found| {
+            problems.0.extend(found);
+            None
+        });
         match (store, keep_runs, rate, logs_access, publishes, tls) {
             (Some(store), Some(keep_runs), Some(rate), Some(logs_access), Some(publishes), Some(tls))
                 if problems.0.is_empty() =>
@@ -196,13 +208,14 @@ impl Settings {
                     keys: self.keys.map(PathBuf::from),
                     tls,
                     host_names: self.host_name,
-                    region: self.region.unwrap_or_else(|| REGION.to_owned()),
+                    region,
                     account_id,
                     keep_runs,
                     rate,
                     metrics_listen: self.metrics_listen,
                     logs_access,
                     publishes,
+                    ec2,
                 })
             }
             _ => Err(problems.0),
