@@ -73,7 +73,7 @@ module "network" {
   cidr = var.network_cidr
   # The workers of AWS Data Pipeline reach it, and all other services, through the internet.
   nat_gateway         = !local.hosted
-  interface_endpoints = local.hosted ? ["sns", "secretsmanager", "ssm", "ssmmessages"] : []
+  interface_endpoints = local.hosted ? concat(["sns", "secretsmanager", "ssm", "ssmmessages"], var.ec2_resources ? ["ec2"] : []) : []
 }
 
 module "database" {
@@ -122,10 +122,20 @@ module "engine" {
     orchestrator = module.orchestrator.security_group_id
     worker       = module.worker.security_group_id
   }
-  database             = local.database
-  database_password    = var.database_password
-  https_targets        = local.network.https_targets
-  checked_bucket_arns  = [local.bucket.drop.arn, local.bucket.results.arn]
+  database            = local.database
+  database_password   = var.database_password
+  https_targets       = local.network.https_targets
+  checked_bucket_arns = [local.bucket.drop.arn, local.bucket.results.arn]
+  machines = var.ec2_resources ? {
+    program           = module.worker_program.program
+    subnet_ids        = local.network.subnet_ids
+    security_group_id = module.worker.security_group_id
+    instance_type     = var.worker_instance_type
+    disk_gib          = var.worker_disk_gib
+    rds_instances     = var.rds_instances
+    read_bucket_arns  = [local.bucket.drop.arn, local.bucket.definitions.arn]
+    write_bucket_arns = [local.bucket.results.arn, local.bucket.logs.arn]
+  } : null
   topic_arn            = module.topic.arn
   kms_key_arn          = module.encryption_key.arn
   secret_recovery_days = local.secret_recovery_days

@@ -87,6 +87,12 @@ variable "worker_group" {
   default     = "downspout"
 }
 
+variable "ec2_resources" {
+  description = "Whether the engine starts EC2 machines for Ec2Resource. They have the size of a worker's machine, unless the resource names another."
+  type        = bool
+  default     = false
+}
+
 variable "rds_instances" {
   description = "Addresses of the instances that an RdsDatabase names by `rdsInstanceId`, as ID=HOST:PORT."
   type        = list(string)

@@ -44,6 +44,19 @@ run "the_engine_of_this_project" {
   }
 }
 
+run "machines_for_ec2_resource" {
+  command = plan
+
+  variables {
+    ec2_resources = true
+  }
+
+  assert {
+    condition     = length(module.engine[0].machine_role_names) == 1
+    error_message = "The machines must have a role of their own."
+  }
+}
+
 run "aws_data_pipeline" {
   command = plan
 

@@ -106,7 +106,10 @@ def engine(example, made):
     ec2, identity = example.moto.client("ec2"), made["engine"]["instance_id"]
     data = ec2.describe_instance_attribute(InstanceId=identity, Attribute="userData")["UserData"]["Value"]
     checksum = hashlib.sha256((ROOT / example.env["TF_VAR_package_folder"] / "downspout").read_bytes()).hexdigest()
-    started(example, base64.b64decode(data).decode(), "downspout", checksum, {"DOWNSPOUT_STORE", "DOWNSPOUT_LISTEN", "ENGINE_HOST_NAME"})
+    needed = {"DOWNSPOUT_STORE", "DOWNSPOUT_LISTEN", "ENGINE_HOST_NAME"}
+    if example.name == "complete":
+        needed |= {f"DOWNSPOUT_EC2_{name}" for name in ["TAG", "WORKER", "WORKER_SHA256", "INSTANCE_PROFILE", "IMAGE", "SUBNETS", "ENDPOINT"]}
+    started(example, base64.b64decode(data).decode(), "downspout", checksum, needed)
 
 
 def started(example, script, name, checksum, needed):

@@ -13,6 +13,7 @@ module "downspout" {
   worker_disk_gib                   = 50
   worker_count                      = { min = 1, max = 4 }
   worker_group                      = "warehouse"
+  ec2_resources                     = true
   database_instance_class           = "db.t4g.medium"
   database_storage_gib              = 100
   database_multi_az                 = true

@@ -34,12 +34,16 @@ module "user_data" {
   program = var.program
   unit    = file("${path.module}/../../../crates/server/systemd/downspout.service")
   region  = data.aws_region.current.id
-  environment = {
-    AWS_REGION           = data.aws_region.current.id
-    DOWNSPOUT_ACCOUNT_ID = var.account_id
-    DOWNSPOUT_LISTEN     = "0.0.0.0:${local.port}"
-    ENGINE_HOST_NAME     = local.host_name
-  }
+  environment = merge(
+    {
+      AWS_REGION           = data.aws_region.current.id
+      DOWNSPOUT_ACCOUNT_ID = var.account_id
+      DOWNSPOUT_LISTEN     = "0.0.0.0:${local.port}"
+      ENGINE_HOST_NAME     = local.host_name
+    },
+    # An empty setting would count as given.
+    { for name, value in merge(values(local.machine_settings)...) : name => value if value != "" },
+  )
   secret = {
     arn        = aws_secretsmanager_secret.settings.arn
     version_id = aws_secretsmanager_secret_version.settings.version_id

@@ -22,3 +22,8 @@ output "role_arn" {
   description = "The ARN of the engine's role."
   value       = aws_iam_role.this.arn
 }
+
+output "machine_role_names" {
+  description = "The names of the roles of machines for Ec2Resource: one, or none."
+  value       = [for role in aws_iam_role.machine : role.name]
+}

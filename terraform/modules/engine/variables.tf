@@ -76,6 +76,21 @@ variable "checked_bucket_arns" {
   type        = list(string)
 }
 
+variable "machines" {
+  description = "The machines that the engine starts for Ec2Resource: the program `ec2-worker`, where they start, how large they are, and the buckets that they read and write. Null: it starts none."
+  type = object({
+    program           = object({ name = string, s3_uri = string, arn = string, sha256 = string })
+    subnet_ids        = list(string)
+    security_group_id = string
+    instance_type     = string
+    disk_gib          = number
+    rds_instances     = list(string)
+    read_bucket_arns  = list(string)
+    write_bucket_arns = list(string)
+  })
+  default = null
+}
+
 variable "topic_arn" {
   description = "The topic of the notices."
   type        = string
