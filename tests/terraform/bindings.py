@@ -66,6 +66,9 @@ def check():
     for folder in modules():
         for kind, prefix in [("resource", ""), ("data", "data_aws_")]:
             for name, named in blocks(folder, kind):
+                # Terraform itself has a few resources, such as terraform_data.
+                if not name.startswith("aws_"):
+                    continue
                 own = prefix + name.removeprefix("aws_")
                 classes = bindings.classes(own)
                 for address, content in named.items():
