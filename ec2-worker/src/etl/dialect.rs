@@ -45,8 +45,20 @@ pub struct Dialect {
     pub longest_record: usize,
     /// `mySheet`: the name or the number of the sheet of a workbook.
     pub sheet: Option<String>,
+    /// The keys of JSON objects that count although they do not stand at the beginning of the file.
+    pub late_keys: LateKeys,
     /// The form of the file that the rows come from, if the text was made of a file in another form than text.
     pub made_from: Form,
+}
+
+/// How the reader of JSON treats a key that stands in none of the first objects, whose keys are the header.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LateKeys {
+    /// The names of columns that are NULL in a row whose object lacks them. They belong to the header, whether or not one of the
+    /// first objects has them.
+    pub known: Vec<String>,
+    /// Whether other keys are left out. If not, an object that has one is refused.
+    pub ignores_others: bool,
 }
 
 /// What the bytes of a file are.
@@ -100,6 +112,7 @@ impl Default for Dialect {
             skip_blank: true,
             encoding: None,
             longest_record: 64_000_000,
+            late_keys: LateKeys::default(),
             made_from: Form::Text,
             sheet: None,
         }

@@ -250,6 +250,12 @@ fn meaning<'a>(name: &str, target: &'a Target) -> Meaning<'a> {
     Meaning::Nothing
 }
 
+/// Returns whether `names` has a name that may mean the same column as `name`.
+#[must_use]
+pub fn has_alike(names: &[String], name: &str) -> bool {
+    names.iter().any(|other| loose(other) == loose(name))
+}
+
 /// Returns a name in lower case without spaces, underscores and hyphens.
 fn loose(name: &str) -> String {
     let kept = name.chars().filter(|letter| !letter.is_whitespace() && !matches!(letter, '_' | '-'));

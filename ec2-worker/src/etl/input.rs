@@ -176,7 +176,9 @@ impl Input {
         Ok(match dialect.form {
             Form::Json => {
                 let encoding = opened.encoding.unwrap_or("UTF-8");
-                Stream::Made(Box::new(json::csv(text, dialect.longest_record, encoding).map_err(problem)?))
+                let made = json::csv(text, dialect, encoding).map_err(problem)?;
+                opened.notes.extend(made.note());
+                Stream::Made(Box::new(made))
             }
             _ => Stream::Made(text),
         })

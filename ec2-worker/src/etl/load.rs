@@ -11,6 +11,7 @@ mod doubles;
 pub mod dry_run;
 mod expect;
 mod groups;
+mod late_keys;
 pub mod publish;
 mod quarantine;
 mod reason;
@@ -366,7 +367,7 @@ impl LoadTry<'_> {
         Ok(Plan {
             file: source.name(),
             table: table.to_string(),
-            dialect: self.load.dialect.clone(),
+            dialect: self.load.dialect_for(table),
             rules: self.load.rules.clone(),
             shape,
             scratch: self.load.scratch.clone(),

@@ -12,6 +12,7 @@ mod fuzzed;
 mod gzip;
 mod killed;
 mod killed_loads;
+mod late_keys;
 mod loading;
 mod objects;
 mod outages;

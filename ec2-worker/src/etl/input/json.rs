@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::super::dialect::Dialect;
+use super::super::header;
 use super::bad_bytes;
 use super::csv_text::push_record;
 use quick::{Keys, Quick};
@@ -19,17 +21,17 @@ const LEADING: usize = 1000;
 /// The largest size of these objects in bytes. After it, fewer than [`LEADING`] objects make the header.
 const LEADING_BYTES: usize = 4 * 1024 * 1024;
 
-/// Returns `text` as CSV with a header. An object must be shorter than `longest` bytes. `encoding` is the encoding of the file
-/// for messages.
+/// Returns `text` as CSV with a header. An object must be shorter than the longest record of `dialect`. `encoding` is the encoding
+/// of the file for messages.
 ///
 /// # Errors
 ///
 /// If the text begins neither with an object nor with an array.
 pub(super) fn csv(
     mut text: Box<dyn BufRead + Send>,
-    longest: usize,
+    dialect: &Dialect,
     encoding: &'static str,
-) -> io::Result<impl Read + Send> {
+) -> io::Result<Csv> {
     let is_array = match first_letter(&mut text, true)? {
         Some(b'[') => {
             text.consume(1);
@@ -41,11 +43,15 @@ pub(super) fn csv(
             return Err(io::Error::other(what));
         }
     };
-    let longest = longest as u64;
+    let longest = dialect.longest_record as u64;
     let mut objects = Objects { text, longest, encoding, is_array, has_ended: false, count: 0 };
     let (mut leading, mut bytes, mut keys) = (VecDeque::new(), 0, Keys::default());
-    while leading.len() < LEADING && bytes < LEADING_BYTES {
-        let Some(object) = objects.next()? else { break };
+    let mut has_more = true;
+    while has_more && leading.len() < LEADING && bytes < LEADING_BYTES {
+        let Some(object) = objects.next()? else {
+            has_more = false;
+            continue;
+        };
         if let Ok(Fields(fields)) = &object {
             for (key, value) in fields {
                 bytes += key.len() + value.get().len();
@@ -54,12 +60,31 @@ pub(super) fn csv(
         }
         leading.push_back(object);
     }
+    let late = &dialect.late_keys;
+    let is_missing = |name: &&String| !keys.names.is_empty() && !header::has_alike(&keys.names, name);
+    let missing: Vec<&String> = late.known.iter().filter(is_missing).collect();
+    missing.iter().for_each(|name| keys.add(name));
+    let note = note(leading.len(), has_more, late.ignores_others, &missing);
+    let ignores_others = late.ignores_others && has_more;
     let mut out = Vec::new();
     if !keys.names.is_empty() {
         push_record(keys.names.iter().map(|key| Some((key.as_str(), true))), &mut out);
     }
     let quick = Quick::new(&keys);
-    Ok(Csv { objects, leading, keys, quick, out, next: 0, failure: None })
+    Ok(Csv { objects, leading, keys, ignores_others, note, quick, out, next: 0, failure: None })
+}
+
+/// Returns a sentence for the user about keys that may be missing or left out. `leading` is the number of the objects whose keys are
+/// known, and `missing` are the columns that none of them names.
+fn note(leading: usize, has_more: bool, ignores_others: bool, missing: &[&String]) -> Option<String> {
+    if has_more && ignores_others {
+        return Some(format!(
+            "keys that stand in none of the first {leading} objects of the file, and are no columns of the table, are left out"
+        ));
+    }
+    let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+    let is_told = !has_more && !names.is_empty();
+    is_told.then(|| format!("no object has a key for {}, so the column is NULL", names.join(", ")))
 }
 
 /// Skips blanks, and at the start of the file a byte order mark. Returns the next byte without reading it.
@@ -191,6 +216,13 @@ impl Objects {
         if self.count > 0 && next == b',' {
             self.text.consume(1);
             next = first_letter(&mut self.text, false)?.ok_or_else(not_closed)?;
+            if next == b']' {
+                let what = format!(
+                    "an object is missing between the comma after the object {} and the ]",
+                    self.count
+                );
+                return Err(io::Error::other(what));
+            }
         } else if self.count > 0 && next != b']' {
             let what = format!("a comma is missing after the object {} of the array", self.count);
             return Err(io::Error::other(what));
@@ -274,11 +306,14 @@ fn not_closed() -> io::Error {
 }
 
 /// The CSV of the objects.
-struct Csv {
+pub(super) struct Csv {
     objects: Objects,
     /// The objects that were read for the header and are not yet written.
     leading: VecDeque<Object>,
     keys: Keys,
+    /// Whether keys that are not in the header are left out.
+    ignores_others: bool,
+    note: Option<String>,
     quick: Quick,
     out: Vec<u8>,
     /// The index in `out` of the first byte that was not yet read.
@@ -288,6 +323,11 @@ struct Csv {
 }
 
 impl Csv {
+    /// Returns a sentence for the user about keys that may be missing or left out.
+    pub(super) fn note(&self) -> Option<String> {
+        self.note.clone()
+    }
+
     /// Appends the record of the next object, and returns whether there is one.
     fn push_next(&mut self) -> io::Result<bool> {
         if let Some(object) = self.leading.pop_front() {
@@ -321,6 +361,7 @@ impl Csv {
         for (key, value) in fields {
             let text = match self.keys.places.get(key) {
                 Some(place) => text(key, value.get()).map(|text| texts[*place] = text),
+                None if self.ignores_others => Ok(()),
                 None => Err(format!(
                     "the key `{key}` does not stand in the first {LEADING} objects of the file; add it to the first \
                          object, with the value null"
@@ -394,91 +435,4 @@ impl Read for Csv {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn made(text: &'static str) -> io::Result<String> {
-        made_of(text.as_bytes())
-    }
-
-    fn made_of(text: &'static [u8]) -> io::Result<String> {
-        let mut out = Vec::new();
-        csv(Box::new(io::BufReader::with_capacity(3, text)), 100, "UTF-8")?.read_to_end(&mut out)?;
-        Ok(String::from_utf8_lossy(&out).into_owned())
-    }
-
-    #[test]
-    fn lines_and_arrays_give_the_same_rows() {
-        let rows = "\"id\",\"name\",\"more\"\n1,\"A, \"\"B\"\"\",\n2,,\"{\"\"x\"\": [1, 2]}\"\n";
-        let lines = "{\"id\": 1, \"name\": \"A, \\\"B\\\"\"}\n{\"more\": {\"x\": [1, 2]}, \"id\": 2, \"name\": null}\n";
-        assert_eq!(made(lines).expect("legal"), rows);
-        let array = "[{\"id\": 1, \"name\": \"A, \\\"B\\\"\"} ,\n {\"more\": {\"x\": [1, 2]}, \"id\": 2, \"name\": null}]\n";
-        assert_eq!(made(array).expect("legal"), rows);
-    }
-
-    #[test]
-    fn numbers_keep_all_their_digits() {
-        let text = "{\"n\": 1.10}\n{\"n\": 12345678901234567890.123456789}\n{\"n\": -0e5}\n";
-        assert_eq!(made(text).expect("legal"), "\"n\"\n1.10\n12345678901234567890.123456789\n-0e5\n");
-    }
-
-    #[test]
-    fn a_bad_line_is_refused_alone_and_a_bad_array_as_a_whole() {
-        let text = made("{\"a\": 1}\n{\"a\": \n\n{\"a\": 1, \"a\": 2}\n{\"a\": 3}\n").expect("the others");
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!((lines[0], lines[1], lines[3], lines[5]), ("\"a\"", "1", "", "3"));
-        assert!(lines[2].contains("the line is not a JSON object: EOF"), "{text}");
-        assert!(lines[4].contains("the key `a` stands in it twice"), "{text}");
-        assert!(made("[{\"a\": 1}, {\"a\":").is_err());
-        assert!(made("[{\"a\": 1} {\"a\": 2}]").is_err());
-        assert!(made("[{\"a\": 1}]x").is_err());
-        assert!(made("[{\"a\": 1}\u{feff}]").is_err());
-        assert!(made("a,b\n1,2\n").is_err());
-    }
-
-    #[test]
-    fn an_object_that_is_too_long_never_comes_into_memory_whole() {
-        let long = format!("{{\"a\": 1}}\n{{\"a\": \"{}\"}}\n{{\"a\": 3}}\n", "x".repeat(500));
-        let text = made(long.leak()).expect("the others");
-        let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[2].contains("the line is longer than 100 bytes"), "{text}");
-        assert_eq!((lines.len(), lines[1], lines[3]), (4, "1", "3"));
-        let array = format!("[{{\"a\": 1}}, {{\"a\": \"{}\"}}]", "x".repeat(500));
-        let error = made(array.leak()).expect_err("its end is not known");
-        assert!(error.to_string().contains("the object 2 of the array is longer than 100 bytes"), "{error}");
-    }
-
-    #[test]
-    fn a_byte_of_another_encoding_is_named() {
-        let lines = made_of(b"{\"a\": 1}\n{\"a\": \"caf\xe9\"}\n").expect("the other");
-        // The comma behind it is written as another byte until the reason is read.
-        assert!(lines.contains("byte 0xe9 is not UTF-8; save the file as UTF-8\u{fffd} or set"), "{lines}");
-        let array = made_of(b"[{\"a\": \"caf\xe9\"}]").expect_err("its end is not known").to_string();
-        assert!(
-            array.contains("has a byte that is not UTF-8; save the file as UTF-8, or set `myEncoding`"),
-            "{array}"
-        );
-    }
-
-    #[test]
-    fn an_object_of_many_keys_takes_no_quadratic_time() {
-        let fields: Vec<String> = (0..200_000).map(|number| format!("\"k{number}\":{number}")).collect();
-        let object = format!("{{{}}}\n", fields.join(","));
-        let text = format!("{object}{object}").leak();
-        let begin = std::time::Instant::now();
-        let mut out = Vec::new();
-        let made = csv(Box::new(text.as_bytes()), 64_000_000, "UTF-8")
-            .and_then(|mut made| made.read_to_end(&mut out));
-        made.expect("legal");
-        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 3);
-        assert!(begin.elapsed().as_secs() < 30, "{:?}", begin.elapsed());
-    }
-
-    #[test]
-    fn half_a_surrogate_pair_is_refused_and_not_an_empty_text() {
-        let text = made("{\"a\": 1, \"b\": \"Hi \\ud83d\"}\n{\"a\": 2, \"b\": \"\\ud83d\\ude00\"}\n")
-            .expect("the other");
-        assert!(text.contains("the value of `b` is no text"), "{text}");
-        assert!(text.ends_with("2,\"😀\"\n"), "{text}");
-    }
-}
+mod tests;

@@ -351,7 +351,7 @@ impl Retry<'_> {
         table: &Table,
         name: &str,
     ) -> Result<(Dialect, Vec<u8>), Failure> {
-        let dialect = Dialect { skip_footer: 0, ..self.load.dialect.clone() };
+        let dialect = Dialect { skip_footer: 0, ..self.load.dialect_for(table) };
         let Some(at) = S3Uri::parse(name) else {
             let message =
                 format!("{name} is no file in S3, so its rows cannot be retried; run the copy again");

@@ -251,7 +251,7 @@ fn special(bytes: &[u8], mut at: usize) -> Option<usize> {
 mod tests {
     use std::io::{BufReader, Read as _};
 
-    use super::super::{LEADING, csv};
+    use super::super::{Dialect, LEADING, csv};
     use super::*;
 
     const USUAL: [&str; 11] = [
@@ -321,6 +321,7 @@ mod tests {
     /// With a buffer of few bytes no object stands whole in the buffer, so all of them are read in the general way.
     #[test]
     fn both_ways_make_the_same_records() {
+        let dialect = Dialect { longest_record: 60, ..Dialect::default() };
         let leading = "{\"a\": 1, \"b\": 2, \"q\\\"\": 3}\n".repeat(LEADING);
         let all = [&USUAL[..], &UNUSUAL, &["{\"a\": 1}x", "{\"a\": 1} {}", "{\"b\": 7}"]].concat().join("\n");
         let array = format!("[{},{}]", leading.trim_end().replace('\n', ","), USUAL.join(" ,\n"));
@@ -331,7 +332,7 @@ mod tests {
             let made = |capacity| {
                 let mut out = Vec::new();
                 let text = Box::new(BufReader::with_capacity(capacity, text));
-                let read = csv(text, 60, "UTF-8").and_then(|mut made| made.read_to_end(&mut out));
+                let read = csv(text, &dialect, "UTF-8").and_then(|mut made| made.read_to_end(&mut out));
                 (String::from_utf8_lossy(&out).into_owned(), read.map_err(|error| error.to_string()))
             };
             assert_eq!(made(1 << 20), made(3));

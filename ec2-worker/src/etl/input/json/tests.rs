@@ -1,0 +1,115 @@
+//! Tests of the reader of JSON.
+
+use super::*;
+use crate::etl::dialect::LateKeys;
+
+fn made(text: &'static str) -> io::Result<String> {
+    made_of(text.as_bytes())
+}
+
+fn made_of(text: &'static [u8]) -> io::Result<String> {
+    let mut out = Vec::new();
+    let dialect = Dialect { longest_record: 100, ..Dialect::default() };
+    csv(Box::new(io::BufReader::with_capacity(3, text)), &dialect, "UTF-8")?.read_to_end(&mut out)?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+#[test]
+fn lines_and_arrays_give_the_same_rows() {
+    let rows = "\"id\",\"name\",\"more\"\n1,\"A, \"\"B\"\"\",\n2,,\"{\"\"x\"\": [1, 2]}\"\n";
+    let lines =
+        "{\"id\": 1, \"name\": \"A, \\\"B\\\"\"}\n{\"more\": {\"x\": [1, 2]}, \"id\": 2, \"name\": null}\n";
+    assert_eq!(made(lines).expect("legal"), rows);
+    let array = "[{\"id\": 1, \"name\": \"A, \\\"B\\\"\"} ,\n {\"more\": {\"x\": [1, 2]}, \"id\": 2, \"name\": null}]\n";
+    assert_eq!(made(array).expect("legal"), rows);
+}
+
+#[test]
+fn numbers_keep_all_their_digits() {
+    let text = "{\"n\": 1.10}\n{\"n\": 12345678901234567890.123456789}\n{\"n\": -0e5}\n";
+    assert_eq!(made(text).expect("legal"), "\"n\"\n1.10\n12345678901234567890.123456789\n-0e5\n");
+}
+
+#[test]
+fn a_bad_line_is_refused_alone_and_a_bad_array_as_a_whole() {
+    let text = made("{\"a\": 1}\n{\"a\": \n\n{\"a\": 1, \"a\": 2}\n{\"a\": 3}\n").expect("the others");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines[0], lines[1], lines[3], lines[5]), ("\"a\"", "1", "", "3"));
+    assert!(lines[2].contains("the line is not a JSON object: EOF"), "{text}");
+    assert!(lines[4].contains("the key `a` stands in it twice"), "{text}");
+    assert!(made("[{\"a\": 1}, {\"a\":").is_err());
+    assert!(made("[{\"a\": 1} {\"a\": 2}]").is_err());
+    assert!(made("[{\"a\": 1}]x").is_err());
+    let cut = made("[{\"a\": 1}, \n]").expect_err("a comma and no object").to_string();
+    assert!(cut.contains("an object is missing between the comma after the object 1 and the ]"), "{cut}");
+    assert!(made("[{\"a\": 1}\u{feff}]").is_err());
+    assert!(made("a,b\n1,2\n").is_err());
+}
+
+#[test]
+fn an_object_that_is_too_long_never_comes_into_memory_whole() {
+    let long = format!("{{\"a\": 1}}\n{{\"a\": \"{}\"}}\n{{\"a\": 3}}\n", "x".repeat(500));
+    let text = made(long.leak()).expect("the others");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[2].contains("the line is longer than 100 bytes"), "{text}");
+    assert_eq!((lines.len(), lines[1], lines[3]), (4, "1", "3"));
+    let array = format!("[{{\"a\": 1}}, {{\"a\": \"{}\"}}]", "x".repeat(500));
+    let error = made(array.leak()).expect_err("its end is not known");
+    assert!(error.to_string().contains("the object 2 of the array is longer than 100 bytes"), "{error}");
+}
+
+#[test]
+fn a_byte_of_another_encoding_is_named() {
+    let lines = made_of(b"{\"a\": 1}\n{\"a\": \"caf\xe9\"}\n").expect("the other");
+    // The comma behind it is written as another byte until the reason is read.
+    assert!(lines.contains("byte 0xe9 is not UTF-8; save the file as UTF-8\u{fffd} or set"), "{lines}");
+    let array = made_of(b"[{\"a\": \"caf\xe9\"}]").expect_err("its end is not known").to_string();
+    assert!(
+        array.contains("has a byte that is not UTF-8; save the file as UTF-8, or set `myEncoding`"),
+        "{array}"
+    );
+}
+
+#[test]
+fn an_object_of_many_keys_takes_no_quadratic_time() {
+    let fields: Vec<String> = (0..200_000).map(|number| format!("\"k{number}\":{number}")).collect();
+    let object = format!("{{{}}}\n", fields.join(","));
+    let text = format!("{object}{object}").leak();
+    let begin = std::time::Instant::now();
+    let mut out = Vec::new();
+    let made = csv(Box::new(text.as_bytes()), &Dialect::default(), "UTF-8")
+        .and_then(|mut made| made.read_to_end(&mut out));
+    made.expect("legal");
+    assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 3);
+    assert!(begin.elapsed().as_secs() < 30, "{:?}", begin.elapsed());
+}
+
+/// Returns the last record of a thousand objects with the key `a`, one with the key `late` and one with the key `other`.
+fn last_records(late_keys: LateKeys) -> Vec<String> {
+    let text = format!("{}{{\"late\": 1}}\n{{\"a\": 2, \"other\": 3}}\n", "{\"a\": 1}\n".repeat(LEADING));
+    let dialect = Dialect { late_keys, ..Dialect::default() };
+    let mut out = String::new();
+    let text = Box::new(io::Cursor::new(text.into_bytes()));
+    csv(text, &dialect, "UTF-8").and_then(|mut made| made.read_to_string(&mut out)).expect("legal");
+    let lines: Vec<&str> = out.lines().collect();
+    [0, LEADING + 1, LEADING + 2].map(|line| lines[line].to_owned()).into()
+}
+
+#[test]
+fn a_key_that_comes_late_counts_if_the_table_has_it() {
+    let known = LateKeys { known: vec!["late".to_owned(), "A".to_owned()], ignores_others: false };
+    let lines = last_records(known.clone());
+    assert_eq!(lines[..2], ["\"a\",\"late\"", ",1"]);
+    assert!(lines[2].contains("the key `other` does not stand in the first 1000 objects"), "{lines:?}");
+    assert_eq!(last_records(LateKeys { ignores_others: true, ..known })[2], "2,");
+    let lines = last_records(LateKeys::default());
+    assert!(lines[0] == "\"a\"" && lines[1].contains("the key `late` does not stand"), "{lines:?}");
+}
+
+#[test]
+fn half_a_surrogate_pair_is_refused_and_not_an_empty_text() {
+    let text = made("{\"a\": 1, \"b\": \"Hi \\ud83d\"}\n{\"a\": 2, \"b\": \"\\ud83d\\ude00\"}\n")
+        .expect("the other");
+    assert!(text.contains("the value of `b` is no text"), "{text}");
+    assert!(text.ends_with("2,\"😀\"\n"), "{text}");
+}

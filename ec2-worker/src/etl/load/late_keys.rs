@@ -1,0 +1,24 @@
+//! Which keys of JSON objects count although they come late in the file.
+
+use definition::kind::field::{LoadMode, OnColumns};
+
+use super::super::dialect::{Dialect, Form, LateKeys};
+use super::super::table::Table;
+use super::Load;
+
+impl Load {
+    /// Returns the dialect with which the files are read into `table`.
+    pub(super) fn dialect_for(&self, table: &Table) -> Dialect {
+        let mut dialect = self.dialect.clone();
+        if dialect.form == Form::Json && self.insert.is_none() {
+            // A column in the header is written for every row. So it must be one that is NULL anyway, and not the value of an
+            // existing row.
+            let is_free = self.mode != LoadMode::Upsert && self.declared.is_empty();
+            let columns =
+                table.columns.iter().filter(|column| is_free && !column.not_null && !column.has_default);
+            let known = columns.map(|column| column.name.clone()).collect();
+            dialect.late_keys = LateKeys { known, ignores_others: self.on_columns == OnColumns::IgnoreExtra };
+        }
+        dialect
+    }
+}
