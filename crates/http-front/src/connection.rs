@@ -10,9 +10,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutWriter;
@@ -23,6 +23,11 @@ use crate::slots::{Busy, Slot};
 use crate::timed_body::TimedBody;
 use crate::tls::Tls;
 
+/// How many requests of one connection may be under way at the same time, with HTTP/2.
+const MOST_STREAMS: u32 = 128;
+/// The longest head of a request of HTTP/2, in bytes, without packing. HTTP/1 has a similar limit in its buffer.
+const LONGEST_HEAD: u32 = 64 << 10;
+
 /// Serves the requests of a connection with `answer`, after the handshake if the endpoint has `tls`.
 pub(crate) async fn serve<H, F>(
     stream: TcpStream,
@@ -32,8 +37,8 @@ pub(crate) async fn serve<H, F>(
     shutdown: CancellationToken,
     answer: H,
 ) where
-    H: Fn(Request<Body>) -> F + Send + 'static,
-    F: Future<Output = Response<Body>> + Send,
+    H: Fn(Request<Body>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
 {
     // Answers are small or fill whole buffers, so waiting for more bytes would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
@@ -55,8 +60,8 @@ pub(crate) async fn serve<H, F>(
 async fn serve_stream<S, H, F>(stream: S, slot: Slot, limits: Limits, shutdown: CancellationToken, answer: H)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    H: Fn(Request<Body>) -> F + Send + 'static,
-    F: Future<Output = Response<Body>> + Send,
+    H: Fn(Request<Body>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
 {
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(limits.answer_wait));
@@ -67,8 +72,10 @@ where
         let answered = answer(request.map(|body| Body::new(TimedBody::new(body, limits.body_wait))));
         async move { Ok::<_, Infallible>(answered.await.map(|body| AnswerBody { body, _busy: busy })) }
     });
-    let mut served =
-        std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(Box::pin(stream)), service));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http2().max_concurrent_streams(MOST_STREAMS).max_header_list_size(LONGEST_HEAD);
+    let builder = if limits.takes_http2 { builder } else { builder.http1_only() };
+    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), service));
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
         () = slot.must_end(limits.head_wait) => {

@@ -10,7 +10,7 @@ const BODY_WAIT: Duration = Duration::from_secs(30);
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
 /// How long requests that are under way at a shutdown may take.
 const DRAIN_WAIT: Duration = Duration::from_secs(3);
-/// The part of the file limit that the connections of one endpoint may use. A stack has five endpoints, so half of the
+/// The part of the file limit that the connections of one endpoint may use. A stack has six endpoints, so four tenths of the
 /// files remain for databases, contents of objects, and the clients in the same process.
 const SHARE_OF_FILES: u64 = 10;
 /// The largest number of connections of one endpoint. Each takes some kilobytes of memory.
@@ -33,6 +33,9 @@ pub struct Limits {
     pub answer_wait: Duration,
     /// How long requests that are under way at a shutdown may take.
     pub drain_wait: Duration,
+    /// Whether clients may speak HTTP/2 without TLS. A client must know it beforehand, as the AWS SDK for JavaScript believes it of
+    /// Kinesis.
+    pub takes_http2: bool,
 }
 
 impl Limits {
@@ -46,6 +49,7 @@ impl Limits {
             body_wait: BODY_WAIT,
             answer_wait: ANSWER_WAIT,
             drain_wait: DRAIN_WAIT,
+            takes_http2: false,
         }
     }
 }
@@ -61,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_endpoints_leave_half_of_the_files() {
+    fn six_endpoints_leave_four_tenths_of_the_files() {
         assert_eq!(Limits::for_files(1024).connections, 102);
         assert_eq!(Limits::for_files(20_000).connections, 2000);
         assert_eq!(Limits::for_files(1_000_000).connections, 4096);

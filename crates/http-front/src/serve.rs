@@ -31,7 +31,7 @@ pub async fn serve<H, F>(
     answer: H,
     full: fn() -> Response<String>,
 ) where
-    H: Fn(Request<Body>) -> F + Clone + Send + 'static,
+    H: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let connections = TaskTracker::new();

@@ -28,6 +28,8 @@ struct Taken {
 struct State {
     /// Since when the endpoint waits for the head of a request, in milliseconds after [`Slots::begun`], plus one.
     waiting_since: AtomicU64,
+    /// How many requests are under way: with HTTP/2, a connection may have several.
+    requests: Mutex<u64>,
     /// Notified when another connection has taken the place.
     evicted: Notify,
 }
@@ -53,7 +55,11 @@ impl Slots {
     /// Takes a place for a new connection. If none is free, the connection that has been waiting for the longest time loses
     /// its place. Returns `None` if every connection has a request under way.
     pub(crate) fn take(self: &Arc<Self>) -> Option<Slot> {
-        let state = Arc::new(State { waiting_since: AtomicU64::new(self.now()), evicted: Notify::new() });
+        let state = Arc::new(State {
+            waiting_since: AtomicU64::new(self.now()),
+            requests: Mutex::new(0),
+            evicted: Notify::new(),
+        });
         let mut taken = self.taken();
         if taken.states.len() >= self.most {
             let waiting = |(number, state): (&u64, &Arc<State>)| {
@@ -80,10 +86,20 @@ impl Slots {
     }
 }
 
+impl State {
+    fn requests(&self) -> MutexGuard<'_, u64> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Slot {
     /// Marks the connection as busy until the returned value is dropped.
     pub(crate) fn busy(&self) -> Busy {
+        // The number and the time change together, under the lock.
+        let mut requests = self.state.requests();
+        *requests += 1;
         self.state.waiting_since.store(BUSY, Ordering::Relaxed);
+        drop(requests);
         Busy { state: Arc::clone(&self.state), slots: Arc::clone(&self.slots) }
     }
 
@@ -121,7 +137,11 @@ impl Drop for Slot {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.state.waiting_since.store(self.slots.now(), Ordering::Relaxed);
+        let mut requests = self.state.requests();
+        *requests -= 1;
+        if *requests == 0 {
+            self.state.waiting_since.store(self.slots.now(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -151,6 +171,17 @@ mod tests {
         assert!(slots.take().is_none());
         drop(busy);
         assert!(slots.take().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_waits_when_the_last_of_its_requests_has_ended() {
+        let slots = Arc::new(Slots::new(1));
+        let only = slots.take().expect("a place is free");
+        let (first, second) = (only.busy(), only.busy());
+        drop(first);
+        assert!(!only.is_waiting());
+        drop(second);
+        assert!(only.is_waiting());
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,6 +10,10 @@ pub const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(
 /// The characters that are escaped in a path.
 pub const PATH: &AsciiSet = &VALUE.remove(b'/');
 
+/// The name that a client of HTTP/2 may sign in the place of `host`, as the AWS SDK for JavaScript does. In a request that was read,
+/// its value is the header `host`.
+pub(crate) const AUTHORITY: &str = ":authority";
+
 /// The parts of a canonical request, each in its canonical form.
 pub(crate) struct CanonicalRequest<'a> {
     pub(crate) method: &'a Method,
@@ -30,7 +34,8 @@ impl CanonicalRequest<'_> {
         for name in self.signed {
             text.extend_from_slice(name.as_bytes());
             text.push(b':');
-            for (index, value) in self.headers.get_all(*name).iter().enumerate() {
+            let header = if *name == AUTHORITY { "host" } else { *name };
+            for (index, value) in self.headers.get_all(header).iter().enumerate() {
                 if index > 0 {
                     text.push(b',');
                 }
@@ -107,6 +112,17 @@ mod tests {
     fn a_plus_in_a_query_is_a_blank() {
         assert_eq!(query("a=1+2", None), query("a=1%202", None));
         assert_ne!(query("a=1+2", None), query("a=1%2B2", None));
+    }
+
+    #[test]
+    fn the_authority_of_http_2_is_the_host() {
+        let host = http::HeaderValue::from_static("example.com:80");
+        let headers = HeaderMap::from_iter([(http::header::HOST, host)]);
+        let (method, signed) = (&Method::POST, &[AUTHORITY][..]);
+        let request =
+            CanonicalRequest { method, path: "/", query: "", headers: &headers, signed, payload: "x" };
+        let text = String::from_utf8(request.to_bytes()).expect("text");
+        assert_eq!(text, "POST\n/\n\n:authority:example.com:80\n\n:authority\nx");
     }
 
     #[test]

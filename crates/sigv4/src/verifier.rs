@@ -156,7 +156,8 @@ fn check_date(date: &RequestDate, now: Timestamp) -> Result<(), SignatureError> 
 
 /// Requires a signature over the headers that decide the meaning of a request: host, date, and all that belong to AWS.
 fn check_signed_headers(signed: &[&str], headers: &HeaderMap, date: &str) -> Result<(), SignatureError> {
-    let mut required = vec!["host".to_owned(), date.to_owned()];
+    let host = if signed.contains(&canonical::AUTHORITY) { canonical::AUTHORITY } else { "host" };
+    let mut required = vec![host.to_owned(), date.to_owned()];
     required.extend(canonical::unsigned_amz_headers(headers, signed));
     match required.iter().find(|name| !signed.contains(&name.as_str())) {
         Some(name) => Err(mismatch(format!("'{name}' must be a 'SignedHeader' in the AWS Authorization."))),

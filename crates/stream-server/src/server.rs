@@ -101,7 +101,9 @@ impl StreamServer {
             api_key: ApiKey::new(&config.api_key),
             keyless: Arc::new(AtomicU64::new(0)),
         };
-        Ok(Self { intake: Arc::new(intake), limits: config.limits })
+        // The AWS SDK for JavaScript speaks HTTP/2 to Kinesis, also without TLS.
+        let limits = http_front::Limits { takes_http2: true, ..config.limits };
+        Ok(Self { intake: Arc::new(intake), limits })
     }
 
     /// Takes stream files for the definitions in force, by the names of their streams. A stream whose file is missing

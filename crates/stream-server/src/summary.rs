@@ -55,5 +55,6 @@ fn why(stream: &LiveStream, totals: &Totals, now: Timestamp) -> Option<String> {
     let buffering = stream.version().ok()?.stream.buffering;
     let left = (buffering.interval - age(totals.oldest_uncut?, now)).max(SignedDuration::ZERO);
     let (records, megabytes, left) = (totals.waiting().records, buffering.bytes >> 20, left.as_secs());
-    Some(format!("{records} records are collected: they go when {megabytes} MB wait, or in {left} s"))
+    let who = if records == 1 { "1 record waits" } else { &format!("{records} records wait") };
+    Some(format!("{who} for more: delivery comes at {megabytes} MB, or in {left} s"))
 }

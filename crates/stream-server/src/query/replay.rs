@@ -4,9 +4,10 @@
 //! So a second replay finds everything in place.
 //!
 //! Refused records need more care: a record that a first replay brought to the data must not come there again by a second
-//! replay with a later version. So a replay first claims a quarantine object for its version, by an object beside it that is
-//! put once. Later replays of the same object use that version again, and so change nothing. The records that are refused
-//! again go to a quarantine object of their own, which a later replay claims in its turn.
+//! replay with a later version. So a replay that brings records of a quarantine object to the data first claims the object for
+//! its version, by an object beside it that is put once. Later replays of the same object use that version again, and so change
+//! nothing. The records that are refused again go to a quarantine object of their own, which a later replay claims in its turn. An
+//! object whose records are all refused again stays as it is.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,35 +50,70 @@ pub(crate) async fn replay(
     let found = found.ok_or_else(|| QueryError::NoRaw(stream.name.to_string()))?;
     let mut replayed = Replayed::default();
     for found in found.iter().filter(|found| objects::is_within(found, span.from, span.to)) {
-        let version = match kind {
-            Kind::Raw => Some(Arc::clone(&version)),
-            Kind::Quarantine => claim(dock, stream, &version, &found.place).await?,
-        };
-        // An object that was claimed for a version of another log was replayed there.
-        if let Some(version) = version {
-            one(dock, stream, &version, found, kind, &mut replayed).await?;
+        match kind {
+            Kind::Raw => {
+                let made = make(dock, &version, found, kind).await?;
+                count(&made, &mut replayed);
+                put_all(dock, stream, &version, found, kind, &made, &mut replayed).await?;
+            }
+            Kind::Quarantine => refused(dock, stream, &version, found, &mut replayed).await?,
         }
     }
     Ok(replayed)
 }
 
-/// Replays one object.
-async fn one(
+/// Replays the refused records of one object.
+async fn refused(
     dock: &Dock,
-    stream: &LiveStream,
+    stream: &Arc<LiveStream>,
     version: &Arc<Version>,
     found: &Found,
-    kind: Kind,
     replayed: &mut Replayed,
 ) -> Result<(), QueryError> {
-    let file = objects::fetch(&dock.s3, &found.place, &dock.spool).await?;
-    let work = Work { version: Arc::clone(version), found: found.clone(), kind, folder: dock.spool.clone() };
-    let made = tokio::task::spawn_blocking(move || work.make(&file)).await;
-    let made = made.map_err(|_| QueryError::Stopping)??;
+    let kind = Kind::Quarantine;
+    let is_new = !is_replayed(&dock.s3, &found.place).await?;
+    if is_new {
+        let made = make(dock, version, found, kind).await?;
+        if made.counts.lines == 0 {
+            count(&made, replayed);
+            return Ok(());
+        }
+    }
+    // An object that was claimed for a version of another log was replayed there.
+    let Some(version) = claim(dock, stream, version, &found.place).await? else { return Ok(()) };
+    let made = make(dock, &version, found, kind).await?;
+    // The records of an object that an earlier replay has claimed were counted then.
+    if is_new {
+        count(&made, replayed);
+    }
+    put_all(dock, stream, &version, found, kind, &made, replayed).await
+}
+
+fn count(made: &Made, replayed: &mut Replayed) {
     replayed.objects_read += 1;
     replayed.records += made.counts.opened;
     replayed.lines += made.counts.lines;
     replayed.refused += made.counts.quarantined;
+}
+
+/// Makes what comes out of one object.
+async fn make(dock: &Dock, version: &Arc<Version>, found: &Found, kind: Kind) -> Result<Made, QueryError> {
+    let file = objects::fetch(&dock.s3, &found.place, &dock.spool).await?;
+    let work = Work { version: Arc::clone(version), found: found.clone(), kind, folder: dock.spool.clone() };
+    let made = tokio::task::spawn_blocking(move || work.make(&file)).await;
+    made.map_err(|_| QueryError::Stopping)?
+}
+
+/// Puts what came out of one object.
+async fn put_all(
+    dock: &Dock,
+    stream: &LiveStream,
+    version: &Version,
+    found: &Found,
+    kind: Kind,
+    made: &Made,
+    replayed: &mut Replayed,
+) -> Result<(), QueryError> {
     let number = u32::try_from(version.number).unwrap_or(u32::MAX);
     let S3Object { bucket, key } = &found.place;
     let objects =
