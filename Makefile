@@ -29,13 +29,14 @@ check-terraform:   ## Check terraform/: conventions, checkov, validate, and an a
 	tests/terraform/check
 
 # `-p e2e` makes cargo build the libraries with the features that `make bench` uses, so both share one build.
-soak:              ## Tests that take longer than CI may: 10,000 seeds, every mutation, five minutes of killed servers, 500 random file sets, 200 killed loads, 2,000 random tables, 20,000 connections
+soak:              ## Tests that take longer than CI may: 10,000 seeds, every mutation, five minutes of killed servers, 500 random file sets, 200 killed loads, 200 kills under producers of streams, 2,000 random tables, 20,000 connections
 	tests/setup
 	SIMULATION_SEEDS=10000 SIMULATION_COUNTS=1 cargo test --release -p server -p e2e --lib simulation::tests::seeds -- --nocapture
 	tests/mutations
 	DOWNSPOUT_SOAK_SECS=300 cargo test -p e2e --test e2e servers:: -- --nocapture
 	DOWNSPOUT_SOAK_SETS=500 cargo test -p e2e --test e2e adversary:: -- --nocapture
 	DOWNSPOUT_SOAK_CROWD=20000 cargo test -p e2e --test e2e connections:: -- --nocapture
+	DOWNSPOUT_SOAK_STREAM_KILLS=200 cargo test -p e2e --test e2e streams::killed:: -- --nocapture
 	DOWNSPOUT_SOAK_KILLS=200 DOWNSPOUT_SOAK_TABLES=2000 DOWNSPOUT_SOAK_TEXTS=400 DOWNSPOUT_SOAK_INPUTS=50000 \
 		cargo test --release -p ec2-worker --test it -- --nocapture killed_loads:: random_ fuzzed::
 

@@ -31,6 +31,7 @@ mod samples;
 mod schedules;
 mod servers;
 mod sns;
+mod streams;
 mod terraform;
 mod together;
 mod translation;

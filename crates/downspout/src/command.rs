@@ -37,6 +37,7 @@ mod running_stack;
 mod runs;
 mod server;
 mod show;
+mod stream;
 mod sweep;
 mod up;
 mod validate;
@@ -112,6 +113,8 @@ pub enum Command {
     Sweep(sweep::SweepArgs),
     /// Say of every object that landed on a day which run took it, or why none did
     Proof(proof::ProofArgs),
+    /// List, feed, follow, deliver and replay streams of records
+    Stream(stream::StreamArgs),
     /// List the events that the orchestrator could not handle, or try them again
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Show what data files are: separator, encoding, columns with their types, suspicious rows
@@ -124,9 +127,9 @@ pub enum Command {
     Render(render::RenderArgs),
     /// Draw the run order of a definition, as SVG, DOT or Mermaid
     Graph(graph::GraphArgs),
-    /// Explain an object type: its fields, their values and their defaults
+    /// Explain an object type, or stream files: the fields, their values and their defaults
     HelpObject(help_object::HelpObjectArgs),
-    /// Print the JSON Schema of definitions, with which editors complete and check them
+    /// Print the JSON Schema of definitions or stream files, with which editors complete and check them
     Schema(help_object::SchemaArgs),
     /// List the buckets, or the keys of one bucket
     Ls(bucket::LsArgs),
@@ -167,6 +170,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::DryRun(args) => dry_run::run(data_dir, &args).await,
         Command::Sweep(args) => sweep::run(data_dir, &args).await,
         Command::Proof(args) => proof::run(data_dir, &args).await,
+        Command::Stream(args) => stream::run(data_dir, &args).await,
         Command::DeadLetters(args) => dead_letters::run(data_dir, &args).await,
         Command::Inspect(args) => inspect::run(&args).await,
         Command::New(args) => new::run(&args).await,
@@ -174,7 +178,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Render(args) => render::run(&args),
         Command::Graph(args) => graph::run(&args),
         Command::HelpObject(args) => help_object::run(&args),
-        Command::Schema(_) => help_object::print_schema(),
+        Command::Schema(args) => help_object::print_schema(&args),
         Command::Ls(args) => bucket::ls(data_dir, &args).await,
         Command::Get(args) => bucket::get(data_dir, &args).await,
         Command::Server(args) => server::run(args).await,

@@ -19,8 +19,21 @@ use tokio::net::TcpStream;
 /// The size limit of an answer, which no answer reaches.
 const MOST_BYTES: usize = 1 << 20;
 
-/// A connection to the service, with the credentials of its calls.
+/// A service that speaks JSON 1.1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Service {
+    /// The name for which requests are signed.
+    pub(crate) name: &'static str,
+    /// The beginning of the header that names the operation.
+    pub(crate) target: &'static str,
+}
+
+/// The Data Pipeline service.
+const DATA_PIPELINE: Service = Service { name: "datapipeline", target: "DataPipeline." };
+
+/// A connection to a service, with the credentials of its calls.
 pub(crate) struct Caller {
+    service: Service,
     sender: SendRequest<Full<Bytes>>,
     url: String,
     host: String,
@@ -29,9 +42,14 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Connects to the service of a stack.
+    /// Connects to the Data Pipeline service of a stack.
     pub(crate) async fn connect(endpoints: &Endpoints) -> Result<Self> {
-        let Endpoints { region, access_key_id, secret_access_key, datapipeline: url, .. } = endpoints;
+        Self::connect_to(endpoints, &endpoints.datapipeline, DATA_PIPELINE).await
+    }
+
+    /// Connects to a service at `url`, with the keys of a stack.
+    pub(crate) async fn connect_to(endpoints: &Endpoints, url: &str, service: Service) -> Result<Self> {
+        let Endpoints { region, access_key_id, secret_access_key, .. } = endpoints;
         let host = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let stream = TcpStream::connect(&host).await.with_context(|| format!("connecting to {url}"))?;
         stream.set_nodelay(true).context("calls are small")?;
@@ -40,7 +58,7 @@ impl Caller {
         tokio::spawn(connection);
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "endpoints.json");
         let url = format!("http://{host}/");
-        Ok(Self { sender, url, host, region: region.clone(), credentials })
+        Ok(Self { service, sender, url, host, region: region.clone(), credentials })
     }
 
     /// Calls an operation and returns the answer's JSON as `T`.
@@ -49,8 +67,8 @@ impl Caller {
         serde_json::from_slice(&answer).with_context(|| format!("reading the answer of {operation}"))
     }
 
-    async fn send(&mut self, operation: &str, body: String) -> Result<Bytes> {
-        let target = format!("DataPipeline.{operation}");
+    pub(crate) async fn send(&mut self, operation: &str, body: String) -> Result<Bytes> {
+        let target = format!("{}{operation}", self.service.target);
         let content_type = "application/x-amz-json-1.1";
         let headers = [
             (header::HOST.as_str(), self.host.as_str()),
@@ -63,7 +81,7 @@ impl Caller {
         let parameters = SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
-            .name("datapipeline")
+            .name(self.service.name)
             .time(SystemTime::now())
             .settings(SigningSettings::default())
             .build()?;

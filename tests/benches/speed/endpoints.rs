@@ -26,7 +26,7 @@ const START: Duration = Duration::from_secs(60);
 const SECONDS: &str = "5";
 
 /// A process that is killed when the value is dropped.
-struct Server(Child);
+pub(crate) struct Server(pub(crate) Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -36,13 +36,13 @@ impl Drop for Server {
 }
 
 /// The server of moto, for all services.
-struct Moto {
-    url: String,
+pub(crate) struct Moto {
+    pub(crate) url: String,
     _server: Server,
 }
 
 impl Moto {
-    fn start(target: &Path) -> Result<Self> {
+    pub(crate) fn start(target: &Path) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let program = target.join("venv/bin/moto_server");
         let command = Command::new(&program)
@@ -52,13 +52,19 @@ impl Moto {
             .spawn();
         let server = command.with_context(|| format!("{}: run tests/setup", program.display()))?;
         let moto = Self { url: format!("http://127.0.0.1:{port}"), _server: Server(server) };
-        let started = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            ensure!(started.elapsed() < START, "moto does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        listens("moto", port)?;
         Ok(moto)
     }
+}
+
+/// Waits until a program listens on a port.
+pub(crate) fn listens(name: &str, port: u16) -> Result<()> {
+    let started = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        ensure!(started.elapsed() < START, "{name} does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// Measures DescribePipelines, and PutObject and GetObject of small and large objects.

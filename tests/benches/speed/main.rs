@@ -9,7 +9,7 @@
 //! (many sets of one file that wait for each other; `DOWNSPOUT_BENCH_SETS` sets their number), `attempts`, `scale`,
 //! `definitions`, `load`, `rivals` (other programs that load), `refused` (loads with bad rows), `reading` (cutting and
 //! checking, without a database), `dialects`, `export`, `small` (a thousand small files), `embedded` (the PostgreSQL of the
-//! stack), `endpoints` (Data Pipeline and S3 beside moto) and `pgbench` (through the front). The part `memory`, a load of 10 GB, runs only if it is named.
+//! stack), `endpoints` (Data Pipeline and S3 beside moto), `pgbench` (through the front) and `streams` (puts beside kinesalite and moto, delivery beside Python). The part `memory`, a load of 10 GB, runs only if it is named.
 
 mod attempts;
 mod caller;
@@ -22,6 +22,7 @@ mod queue;
 mod reading;
 mod scale;
 mod stack;
+mod streams;
 
 use std::{
     fs,
@@ -112,6 +113,9 @@ fn main() -> Result<()> {
     }
     if wanted("pgbench") {
         figures.push(endpoints::pgbench(&runtime)?);
+    }
+    if wanted("streams") {
+        figures.extend(streams::figures(target, &runtime)?);
     }
     if named("memory") {
         figures.extend(load::memory(target)?);

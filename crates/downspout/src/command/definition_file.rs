@@ -37,11 +37,13 @@ impl std::str::FromStr for Setting {
     }
 }
 
-/// A definition file with the problems found in it.
+/// A definition file, or a stream file, with the problems found in it.
 pub(super) struct DefinitionFile {
     pub(super) path: PathBuf,
     pub(super) text: String,
     pub(super) diagnosis: Diagnosis,
+    /// Whether it is a stream file. Then the definition in `diagnosis` is empty.
+    pub(super) is_stream: bool,
 }
 
 /// Reads the file and finds its problems. Fails if the file cannot be read, or if the `values.json` beside the file is
@@ -66,7 +68,7 @@ pub(super) fn read_with(
             let text = String::from_utf8_lossy(&bytes).into_owned();
             let diagnosis =
                 Diagnosis { findings: vec![diagnosis::of_file(error, true)], ..Diagnosis::default() };
-            return Ok(DefinitionFile { path: path.to_owned(), text, diagnosis });
+            return Ok(DefinitionFile { path: path.to_owned(), text, diagnosis, is_stream: false });
         }
     };
     let beside = path.with_file_name("values.json");
@@ -82,5 +84,5 @@ pub(super) fn read_with(
     let settings: Vec<_> = settings.iter().map(|Setting(value)| value.clone()).collect();
     let outside = OutsideValues { values: &stored, settings: &settings, filled: &FILLED };
     let diagnosis = diagnosis::diagnose(&text, outside);
-    Ok(DefinitionFile { path: path.to_owned(), text, diagnosis })
+    Ok(DefinitionFile { path: path.to_owned(), text, diagnosis, is_stream: false })
 }

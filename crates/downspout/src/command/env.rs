@@ -13,6 +13,7 @@ Examples:
   eval \"$(downspout env)\"
   aws s3 ls s3://downspout-drop/
   aws datapipeline list-pipelines
+  curl -H \"x-api-key: $DOWNSPOUT_API_KEY\" \"$DOWNSPOUT_STREAMS_URL/streams\"
   psql \"$DATABASE_URL\" -c 'TABLE analytics.agg_shipments'
 
 The S3 endpoint takes the bucket in the path or in the host name: BUCKET.localhost or BUCKET.s3.localhost.";
@@ -42,6 +43,8 @@ pub(super) async fn run(data_dir: &Path, args: &EnvArgs) -> anyhow::Result<Exit>
 
 fn variables(endpoints: &Endpoints) -> Vec<(&'static str, String)> {
     let mut variables = endpoints.environment();
+    variables.push(("DOWNSPOUT_STREAMS_URL", endpoints.streams.clone()));
+    variables.push(("DOWNSPOUT_API_KEY", endpoints.api_key.clone()));
     variables.push(("DATABASE_URL", endpoints.postgres.clone()));
     if let Ok(url) = Url::parse(&endpoints.postgres) {
         variables.push(("PGHOST", url.host_str().unwrap_or("127.0.0.1").to_owned()));

@@ -18,8 +18,26 @@ const WIDTH: usize = 100;
 /// How many characters of a longer line are shown before the caret.
 const BEFORE: usize = 40;
 
-/// Returns the finding with the line of `text` that it is about.
+/// Returns the finding with the line of `text` that it is about. The secrets of a definition are hidden.
 pub(super) fn of(path: &Path, text: &str, finding: &Finding) -> String {
+    let is_secret = |name: Option<&str>| name.is_some_and(|name| name.starts_with('*'));
+    let is_secret = is_secret(finding.object.as_ref().map(ObjectId::as_str))
+        || is_secret(finding.field.as_ref().map(FieldKey::as_str));
+    // In a file that is no JSON, nobody knows where a secret ends.
+    let is_json = serde_json::from_str::<IgnoredAny>(text.trim_start_matches('\u{feff}')).is_ok();
+    with_line(path, text, finding, |line| match is_json {
+        true => secrets::hidden(line, is_secret),
+        false => broken::hidden(line, is_secret),
+    })
+}
+
+/// Returns the finding with the line of `text` that it is about, in a file without secrets.
+pub(super) fn of_public(path: &Path, text: &str, finding: &Finding) -> String {
+    with_line(path, text, finding, str::to_owned)
+}
+
+/// Returns the finding with the line of `text` that it is about, as `shown_line` makes it.
+fn with_line(path: &Path, text: &str, finding: &Finding, shown_line: impl FnOnce(&str) -> String) -> String {
     let style = if finding.is_error { Style::Bad } else { Style::Warn };
     let severity = if finding.is_error { "error" } else { "warning" };
     let mut shown =
@@ -35,15 +53,8 @@ pub(super) fn of(path: &Path, text: &str, finding: &Finding) -> String {
         return shown;
     };
     let _ = writeln!(shown, "  --> {}:{}:{}{about}", path.display(), span.at.line, span.at.column);
-    let is_secret = |name: Option<&str>| name.is_some_and(|name| name.starts_with('*'));
-    let is_secret = is_secret(finding.object.as_ref().map(ObjectId::as_str))
-        || is_secret(finding.field.as_ref().map(FieldKey::as_str));
     if let Some(line) = text.lines().nth(span.at.line - 1) {
-        let line = line.trim_start_matches('\u{feff}');
-        // In a file that is no JSON, nobody knows where a secret ends.
-        let is_json = serde_json::from_str::<IgnoredAny>(text.trim_start_matches('\u{feff}')).is_ok();
-        let line = if is_json { secrets::hidden(line, is_secret) } else { broken::hidden(line, is_secret) };
-        shown.push_str(&excerpt(&line, span, style));
+        shown.push_str(&excerpt(&shown_line(line.trim_start_matches('\u{feff}')), span, style));
     }
     shown
 }

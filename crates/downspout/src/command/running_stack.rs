@@ -55,22 +55,37 @@ pub(super) async fn ask<T: DeserializeOwned>(
     method: http::Method,
     path: &str,
 ) -> anyhow::Result<T> {
-    let address = endpoints.admin.strip_prefix("http://").unwrap_or(&endpoints.admin);
+    let token = format!("Bearer {}", endpoints.secret_access_key);
+    let headers = [(http::header::AUTHORIZATION.as_str(), token.as_str())];
+    let answer = send(&endpoints.admin, method, path, &headers, Bytes::new()).await?;
+    if !answer.status().is_success() {
+        let text = String::from_utf8_lossy(answer.body());
+        anyhow::bail!("the stack answered {}: {}", answer.status(), text.trim());
+    }
+    serde_json::from_slice(answer.body()).context("reading the answer of the stack")
+}
+
+/// Sends one request to an endpoint of the stack, whose URL is `endpoint`, and returns the whole answer, whatever its status is.
+/// Fails if the endpoint cannot be reached, or if the connection breaks.
+pub(super) async fn send(
+    endpoint: &str,
+    method: http::Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> anyhow::Result<http::Response<Bytes>> {
+    let address = endpoint.strip_prefix("http://").unwrap_or(endpoint);
     let stream = tokio::net::TcpStream::connect(address).await.context("connecting to the stack")?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let request = http::Request::builder()
-        .method(method)
-        .uri(path)
-        .header(http::header::HOST, address)
-        .header(http::header::AUTHORIZATION, format!("Bearer {}", endpoints.secret_access_key))
-        .body(Full::new(Bytes::new()))?;
-    let response = sender.send_request(request).await.context("sending a request to the stack")?;
-    let status = response.status();
-    let body = response.into_body().collect().await?.to_bytes();
-    connection.abort();
-    if !status.is_success() {
-        anyhow::bail!("the stack answered {status}: {}", String::from_utf8_lossy(&body).trim());
+    let mut request = http::Request::builder().method(method).uri(path).header(http::header::HOST, address);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
     }
-    serde_json::from_slice(&body).context("reading the answer of the stack")
+    let request = request.body(Full::new(body))?;
+    let response = sender.send_request(request).await.context("sending a request to the stack")?;
+    let (head, body) = response.into_parts();
+    let body = body.collect().await?.to_bytes();
+    connection.abort();
+    Ok(http::Response::from_parts(head, body))
 }

@@ -138,7 +138,8 @@ pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
         started = Stack::start(config) => started?,
         () = &mut stop => return Ok(Exit::Done),
     };
-    output::print(&address_table(stack.endpoints(), &definitions, watch.as_deref()))?;
+    let streams = stack.stream_names().await;
+    output::print(&address_table(stack.endpoints(), &definitions, watch.as_deref(), &streams))?;
     output::line(&limits)?;
     let run = async {
         if let Some(url) = own_database
@@ -258,12 +259,18 @@ pub(super) fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
 /// Returns the table of addresses and folders that `up` prints.
 ///
 /// The password of the database is left out, because the table may end up in a log. `downspout env` prints it.
-pub(super) fn address_table(endpoints: &Endpoints, definitions: &str, watch: Option<&Path>) -> String {
+pub(super) fn address_table(
+    endpoints: &Endpoints,
+    definitions: &str,
+    watch: Option<&Path>,
+    streams: &[String],
+) -> String {
     let buckets = &endpoints.buckets;
     let mut rows = vec![
         ("S3", endpoints.s3.clone()),
         ("Data Pipeline", endpoints.datapipeline.clone()),
         ("SNS", endpoints.sns.clone()),
+        ("Kinesis, Firehose", endpoints.streams.clone()),
         ("PostgreSQL", without_password(&endpoints.postgres)),
         ("drop files into", format!("s3://{}/incoming/<day>/", buckets.drop)),
         ("definitions", definitions.to_owned()),
@@ -272,6 +279,7 @@ pub(super) fn address_table(endpoints: &Endpoints, definitions: &str, watch: Opt
         ("mails", endpoints.outbox.display().to_string()),
     ];
     rows.extend(watch.map(|folder| ("watched folder", folder.display().to_string())));
+    rows.extend(streams.iter().map(|name| ("stream", format!("{}/streams/{name}", endpoints.streams))));
     let rows = rows.into_iter().map(|(name, value)| vec![output::paint(name, Style::Bold), value]).collect();
     format!(
         "{}\n{}",

@@ -4,6 +4,7 @@ mod circles;
 mod data_files;
 mod listing;
 mod runnable;
+mod stream_file;
 
 use std::path::PathBuf;
 
@@ -37,7 +38,7 @@ Exit codes: 0 fit to run, perhaps with warnings; 1 there are errors; 2 a file ca
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ValidateArgs {
-    /// Definitions: JSON files as the AWS CLI takes them, or folders of them
+    /// Definitions: JSON files as the AWS CLI takes them; stream files, in a folder `streams`; or folders with them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Value of a parameter, instead of the file's own; may be repeated
@@ -75,8 +76,12 @@ pub(super) async fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     let rds = RdsInstances::from(args.rds_instances.clone());
     let (mut exit, mut files) = (Exit::Done, Vec::new());
     for path in listing::definitions(&args.files) {
-        let read = path.and_then(|path| definition_file::read(&path, &args.settings));
+        let read = path.and_then(|path| match stream_file::is_one(&path) {
+            true => stream_file::read(&path),
+            false => definition_file::read(&path, &args.settings),
+        });
         match read {
+            Ok(file) if file.is_stream => files.push(file),
             Ok(mut file) => {
                 file.diagnosis.require_values();
                 files.push(if args.aws { file } else { with_work(file, &rds) });
@@ -175,13 +180,15 @@ pub(super) fn describe(file: &DefinitionFile) -> String {
     let findings = &file.diagnosis.findings;
     let mut text = String::new();
     for finding in findings {
-        text.push_str(&excerpt::of(&file.path, &file.text, finding));
+        // A stream file has no secrets, and `*` at the beginning of a word means something else there.
+        let shown = if file.is_stream { excerpt::of_public } else { excerpt::of };
+        text.push_str(&shown(&file.path, &file.text, finding));
         text.push('\n');
     }
     let errors = file.diagnosis.errors().count();
     let has_work = file.diagnosis.definition.objects.iter().any(|object| object.id != "Default");
     let verdict = match errors {
-        0 if has_work => "fit to run",
+        0 if has_work || file.is_stream => "fit to run",
         0 => "nothing to run: there are no objects",
         _ => "not fit to run",
     };

@@ -15,6 +15,7 @@ mod retention;
 mod s3_event_queue;
 mod servers;
 mod shipped;
+mod streams;
 mod watch;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use anyhow::Context;
 use ec2_worker::RdsInstances;
 use orchestrator::Orchestrator;
+use stream_server::StreamServer;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -70,6 +72,7 @@ const LEASE_BEYOND_INVOCATION: Duration = Duration::from_secs(5);
 pub struct Stack {
     endpoints: Endpoints,
     orchestrator: Arc<Orchestrator>,
+    streams: StreamServer,
     resources: Arc<ProcessHost>,
     /// Stops the clients of the servers.
     clients_stop: CancellationToken,
@@ -86,6 +89,7 @@ struct Listeners {
     s3: TcpListener,
     datapipeline: TcpListener,
     sns: TcpListener,
+    streams: TcpListener,
     admin: TcpListener,
 }
 
@@ -104,6 +108,7 @@ impl Stack {
             s3: ports.listen("s3").await?,
             datapipeline: ports.listen("datapipeline").await?,
             sns: ports.listen("sns").await?,
+            streams: ports.listen("streams").await?,
             admin: ports.listen("admin").await?,
         };
         let servers_stop = CancellationToken::new();
@@ -140,8 +145,11 @@ impl Stack {
         let pipelines =
             servers::pipelines_config(&data_dir, &config, &endpoints, Arc::clone(&resources), tell_end);
         servers::serve_pipelines(&mut servers, listeners.datapipeline, pipelines, &servers_stop);
+        let streams = servers::open_streams(&data_dir, &config, &endpoints).await?;
+        servers::serve_streams(&mut servers, streams.clone(), listeners.streams, &servers_stop);
         let mut stack = Self {
             orchestrator: Arc::new(servers::orchestrator(&config, &endpoints)?),
+            streams,
             endpoints,
             resources,
             clients_stop: CancellationToken::new(),
@@ -155,6 +163,7 @@ impl Stack {
             secret: keys.secret_access_key,
             hosts: servers::hosts(&config),
             orchestrator: Arc::clone(&stack.orchestrator),
+            streams: stack.streams.clone(),
             store: store.clone(),
             topic: topic_database,
         };
@@ -178,6 +187,11 @@ impl Stack {
     #[must_use]
     pub fn orchestrator(&self) -> &Arc<Orchestrator> {
         &self.orchestrator
+    }
+
+    /// Returns the names of the streams.
+    pub async fn stream_names(&self) -> Vec<String> {
+        self.streams.list().await.streams.into_iter().map(|stream| stream.name).collect()
     }
 
     /// Waits until a server of the stack ends by itself, and returns the reason. A server that ends by itself has failed.
@@ -215,7 +229,7 @@ impl Stack {
         store: S3Store,
         ended: mpsc::UnboundedReceiver<String>,
     ) -> anyhow::Result<()> {
-        let setup = set_up(config, self.endpoints.clone());
+        let setup = set_up(config, self.endpoints.clone(), self.streams.clone());
         let definitions = tokio::select! {
             done = setup => done?,
             error = first_end(&mut self.servers) => return Err(error),
@@ -281,14 +295,21 @@ async fn first_end(servers: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Error {
 }
 
 /// Creates the topic and its subscriptions, and uploads the definitions.
-async fn set_up(config: &StackConfig, endpoints: Endpoints) -> anyhow::Result<definitions::Definitions> {
+async fn set_up(
+    config: &StackConfig,
+    endpoints: Endpoints,
+    server: StreamServer,
+) -> anyhow::Result<definitions::Definitions> {
     let sns = endpoints.sns();
     sns.create_topic().name(TOPIC).send().await.map_err(readable).context("creating the topic")?;
     for address in &config.notify {
         let call = sns.subscribe().topic_arn(&endpoints.topic_arn).protocol("email").endpoint(address);
         call.send().await.map_err(readable).with_context(|| format!("subscribing {address} to the topic"))?;
     }
-    let mut definitions = definitions::Definitions::of(config, &endpoints)?;
+    let topic_arn = endpoints.topic_arn.clone();
+    let told = config.data_dir.join("streams").join("told.json");
+    let streams = streams::StreamFiles { server, sns, topic_arn, told };
+    let mut definitions = definitions::Definitions::of(config, &endpoints, streams)?;
     definitions.upload().await?;
     Ok(definitions)
 }

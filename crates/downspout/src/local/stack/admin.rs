@@ -1,5 +1,5 @@
-//! The admin endpoint of the stack, for requests that no AWS operation answers: the status of a key,
-//! sweeps and dead letters.
+//! The admin endpoint of the stack, for requests that no AWS operation answers: the status of a key, sweeps, dead letters and
+//! what people do with streams.
 //!
 //! The endpoint listens on the loopback address, and requires the secret access key.
 
@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use stream_server::StreamServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -32,6 +33,7 @@ pub(super) struct AdminState {
     pub(super) secret: String,
     pub(super) hosts: Hosts,
     pub(super) orchestrator: Arc<Orchestrator>,
+    pub(super) streams: StreamServer,
     pub(super) store: S3Store,
     /// The database of the local SNS.
     pub(super) topic: PathBuf,
@@ -117,8 +119,9 @@ pub(super) async fn serve(state: AdminState, listener: TcpListener, limits: Limi
         .route("/proof", get(proof))
         .route("/dead-letters", get(dead_letters))
         .route("/redrive", post(redrive))
-        .layer(middleware::from_fn_with_state(Arc::clone(&state), check_secret))
-        .with_state(state);
+        .with_state(Arc::clone(&state))
+        .merge(state.streams.admin())
+        .layer(middleware::from_fn_with_state(state, check_secret));
     let answer = move |request| {
         let answered = app.clone().oneshot(request);
         async move { answered.await.unwrap_or_else(|never| match never {}) }

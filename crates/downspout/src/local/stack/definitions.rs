@@ -20,6 +20,7 @@ use crate::sdk_error::readable;
 use super::config::{DefinitionSource, StackConfig};
 use super::data_dir::{read_json, write_json};
 use super::endpoints::Endpoints;
+use super::streams::StreamFiles;
 use super::{WORKER_GROUP, bucket_sync, shipped};
 
 /// How long the folder must be unchanged before an upload. Editors write in several steps, and an incomplete definition would
@@ -42,21 +43,27 @@ pub(super) struct Definitions {
     /// The path of the file that lists the keys of the last upload. By this list, an upload finds the keys that it must
     /// remove from the bucket, because their files are no longer in the source.
     manifest: PathBuf,
+    streams: StreamFiles,
 }
 
 impl Definitions {
-    pub(super) fn of(config: &StackConfig, endpoints: &Endpoints) -> anyhow::Result<Self> {
+    pub(super) fn of(
+        config: &StackConfig,
+        endpoints: &Endpoints,
+        streams: StreamFiles,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             source: config.definitions.clone(),
             s3: endpoints.s3(),
             bucket: endpoints.buckets.definitions.clone(),
             values: local_values(endpoints)?,
             manifest: config.data_dir.join("definitions.json"),
+            streams,
         })
     }
 
-    /// Uploads the changed files of the source and `values.json`, and removes the files of earlier uploads that the
-    /// source no longer has. Other objects of the bucket, such as the ledger, stay as they are.
+    /// Lets the stream files of the source take effect, uploads its changed files and `values.json`, and removes the files of
+    /// earlier uploads that the source no longer has. Other objects of the bucket, such as the ledger, stay as they are.
     pub(super) async fn upload(&mut self) -> anyhow::Result<()> {
         let mut files = match &self.source {
             DefinitionSource::Shipped => {
@@ -67,6 +74,9 @@ impl Definitions {
         };
         let values = self.merged_values(files.remove(VALUES));
         files.insert(VALUES.to_owned(), values);
+        if let Err(error) = self.streams.take(&files).await {
+            tracing::error!(error = %format!("{error:#}"), "people could not be told of a stream file with errors");
+        }
         let there = bucket_sync::etags(&self.s3, &self.bucket).await?;
         let mut changed: Vec<_> =
             files.iter().filter(|(key, bytes)| there.get(*key) != Some(&bucket_sync::etag(bytes))).collect();

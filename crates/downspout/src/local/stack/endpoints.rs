@@ -28,7 +28,11 @@ pub struct Endpoints {
     pub datapipeline: String,
     /// The URL of SNS.
     pub sns: String,
-    /// The URL of the admin endpoint: the status of a key, sweeps and dead letters.
+    /// The URL of the streams: their HTTP doors, Kinesis and Firehose.
+    pub streams: String,
+    /// The key for the HTTP doors of the streams.
+    pub api_key: String,
+    /// The URL of the admin endpoint: the status of a key, sweeps, dead letters and streams.
     pub admin: String,
     /// The URL of the database, with the password.
     pub postgres: String,
@@ -53,6 +57,8 @@ pub struct Buckets {
     pub results: String,
     /// The bucket for the logs of runs.
     pub logs: String,
+    /// The bucket for the records of streams as they came.
+    pub raw: String,
 }
 
 impl Default for Buckets {
@@ -63,6 +69,7 @@ impl Default for Buckets {
             definitions: name("definitions"),
             results: name("results"),
             logs: name("logs"),
+            raw: name("raw"),
         }
     }
 }
@@ -70,8 +77,8 @@ impl Default for Buckets {
 impl Buckets {
     /// Returns all names.
     #[must_use]
-    pub fn all(&self) -> [&str; 4] {
-        [&self.drop, &self.definitions, &self.results, &self.logs]
+    pub fn all(&self) -> [&str; 5] {
+        [&self.drop, &self.definitions, &self.results, &self.logs, &self.raw]
     }
 }
 
@@ -143,6 +150,8 @@ impl Endpoints {
             ("AWS_ENDPOINT_URL_S3", self.s3.clone()),
             ("AWS_ENDPOINT_URL_DATA_PIPELINE", self.datapipeline.clone()),
             ("AWS_ENDPOINT_URL_SNS", self.sns.clone()),
+            ("AWS_ENDPOINT_URL_KINESIS", self.streams.clone()),
+            ("AWS_ENDPOINT_URL_FIREHOSE", self.streams.clone()),
             // The stack does not need the metadata service of EC2, and a search for it takes seconds.
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ]
@@ -159,11 +168,12 @@ impl Endpoints {
 
 impl std::fmt::Debug for Endpoints {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { s3, datapipeline, sns, admin, .. } = self;
+        let Self { s3, datapipeline, sns, streams, admin, .. } = self;
         f.debug_struct("Endpoints")
             .field("s3", s3)
             .field("datapipeline", datapipeline)
             .field("sns", sns)
+            .field("streams", streams)
             .field("admin", admin)
             .finish_non_exhaustive()
     }

@@ -7,6 +7,7 @@ use http_front::{Hosts, Limits};
 use orchestrator::Orchestrator;
 use server::host::Host;
 use sigv4::{Credentials, Verifier};
+use stream_server::{Homes, StreamServer};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -60,6 +61,8 @@ pub(super) fn endpoints(
         s3: url(&listeners.s3)?,
         datapipeline: url(&listeners.datapipeline)?,
         sns: url(&listeners.sns)?,
+        streams: url(&listeners.streams)?,
+        api_key: keys.api_key.clone(),
         admin: url(&listeners.admin)?,
         postgres,
         buckets: Buckets::default(),
@@ -137,6 +140,44 @@ pub(super) fn serve_topic(
 ) {
     let stop = stop.clone();
     servers.spawn(async move { topic::serve(config, listener, stop).await.context("running the local SNS") });
+}
+
+/// Opens the logs of the streams, and begins to deliver what waits in them.
+pub(super) async fn open_streams(
+    data_dir: &DataDir,
+    config: &StackConfig,
+    endpoints: &Endpoints,
+) -> anyhow::Result<StreamServer> {
+    let buckets = &endpoints.buckets;
+    let homes = Homes { drop: buckets.drop.clone(), raw: buckets.raw.clone() };
+    let config = stream_server::Config {
+        region: REGION.to_owned(),
+        account_id: ACCOUNT.to_owned(),
+        hosts: hosts(config),
+        limits: limits(config),
+        now: Arc::clone(&config.now),
+        ..stream_server::Config::new(
+            data_dir.join("streams"),
+            endpoints.s3(),
+            homes,
+            credentials(endpoints),
+            endpoints.api_key.clone(),
+        )
+    };
+    StreamServer::open(config).await.context("opening the streams")
+}
+
+pub(super) fn serve_streams(
+    servers: &mut JoinSet<anyhow::Result<()>>,
+    streams: StreamServer,
+    listener: TcpListener,
+    stop: &CancellationToken,
+) {
+    let stop = stop.clone();
+    servers.spawn(async move {
+        streams.run(listener, stop).await;
+        Ok(())
+    });
 }
 
 pub(super) fn pipelines_config(

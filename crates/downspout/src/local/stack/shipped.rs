@@ -13,6 +13,11 @@ pub(super) const DEFINITIONS: &[(&str, &[u8])] = shipped![
     "orders/agg_shipments.sql",
     "orders/best_performing_product.sql",
     "orders.json",
+    "streams/user-data.json",
+    "streams/user-events.json",
+    "streams/user-utm.json",
+    "tracking/tables.sql",
+    "tracking.json",
 ];
 
 /// A sample file: its name and its bytes.
@@ -38,8 +43,8 @@ mod tests {
     fn every_definition_file_of_the_folder_is_in_the_program() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipeline-definitions");
         let mut found = Vec::new();
-        for (prefix, folder) in [("", folder.clone()), ("orders/", folder.join("orders"))] {
-            for entry in std::fs::read_dir(folder).expect("the folder is there") {
+        for prefix in ["", "orders/", "streams/", "tracking/"] {
+            for entry in std::fs::read_dir(folder.join(prefix)).expect("the folder is there") {
                 let name = entry.expect("the entry is readable").file_name().to_string_lossy().into_owned();
                 if [".json", ".sql"].iter().any(|ending| name.ends_with(ending)) {
                     found.push(format!("{prefix}{name}"));

@@ -1,0 +1,99 @@
+//! Gives the stream files to the server of streams, and tells people of a file that does not take effect.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+use stream::file::{Finding, stream_name};
+use stream_server::{FileReport, StreamServer};
+
+use super::data_dir::{read_json, write_json};
+use crate::sdk_error::readable;
+
+/// The folder of the stream files among the definitions.
+const FOLDER: &str = "streams/";
+
+/// The stream files of a stack.
+pub(super) struct StreamFiles {
+    pub(super) server: StreamServer,
+    pub(super) sns: aws_sdk_sns::Client,
+    pub(super) topic_arn: String,
+    /// The path of the file with a digest of each text that people were told of, by the name of the stream.
+    pub(super) told: PathBuf,
+}
+
+impl StreamFiles {
+    /// Lets the stream files among `files` take effect. The streams whose files are gone deliver what they have.
+    ///
+    /// A file with an error changes nothing. Each text with an error causes one notice.
+    ///
+    /// # Errors
+    ///
+    /// If a notice cannot be published; then the next call publishes it. Every usable file has taken effect all the same.
+    pub(super) async fn take(&self, files: &BTreeMap<String, Vec<u8>>) -> anyhow::Result<()> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut texts = BTreeMap::new();
+        for (key, bytes) in files {
+            match key.strip_prefix(FOLDER).and_then(stream_name) {
+                Some(Ok(name)) => drop(texts.insert(name.to_string(), text(bytes))),
+                Some(Err(error)) => {
+                    tracing::error!(s3.key = %key, %error, "this is not the file of a stream")
+                }
+                None => {}
+            }
+        }
+        let beside = |name: &str| {
+            let bytes = files.get(&format!("{FOLDER}{name}"));
+            bytes.map(|bytes| text(bytes)).ok_or_else(|| "there is no such file".to_owned())
+        };
+        let reports = self.server.set_files(&texts, &beside).await;
+        let before: BTreeMap<String, String> = read_json(&self.told)?.unwrap_or_default();
+        let mut told = BTreeMap::new();
+        for report in &reports {
+            let problems = problems(report);
+            if problems.is_empty() {
+                continue;
+            }
+            let digest = hex::encode(Sha256::digest(texts.get(&report.name).map_or("", String::as_str)));
+            if before.get(&report.name) != Some(&digest) {
+                self.tell(&report.name, &problems).await?;
+            }
+            told.insert(report.name.clone(), digest);
+        }
+        if told != before {
+            write_json(&self.told, &told)?;
+        }
+        Ok(())
+    }
+
+    /// Publishes the notice about a file that does not take effect.
+    async fn tell(&self, name: &str, problems: &[String]) -> anyhow::Result<()> {
+        tracing::error!(stream.name = %name, problem = %problems[0], "a stream file does not take effect");
+        let message = format!(
+            "The file streams/{name}.json does not take effect. If the stream was there before, it goes on as it was.\n\n\
+             What is wrong\n{}\n\nWhat to do: correct the file. It takes effect when it is saved, and downspout validate \
+             shows what is still wrong.",
+            problems.join("\n")
+        );
+        let subject = format!("stream {name}: the file has errors");
+        let call = self.sns.publish().topic_arn(&self.topic_arn).subject(subject).message(message);
+        call.send().await.map_err(readable).context("publishing the notice about a stream file")?;
+        Ok(())
+    }
+}
+
+/// Returns why a file does not take effect, a line for each reason; nothing if it does.
+fn problems(report: &FileReport) -> Vec<String> {
+    let errors = report.findings.iter().filter(|finding| finding.is_error);
+    errors.map(|finding| line(&report.name, finding)).chain(report.failure.clone()).collect()
+}
+
+fn line(name: &str, finding: &Finding) -> String {
+    match finding.span {
+        Some(span) => {
+            format!("{FOLDER}{name}.json:{}:{}: {}", span.at.line, span.at.column, finding.message)
+        }
+        None => format!("{FOLDER}{name}.json: {}", finding.message),
+    }
+}
