@@ -38,7 +38,12 @@ pub(super) async fn run(data_dir: Option<&Path>, _args: DemoArgs) -> anyhow::Res
     title("The stack")?;
     let config = StackConfig { command_umask: Some(private_files::ensure()?), ..StackConfig::new(data_dir) };
     let stack = Stack::start(config).await?;
-    output::print(&up::address_table(stack.endpoints(), "the shipped definitions", None, &stack.stream_names().await))?;
+    output::print(&up::address_table(
+        stack.endpoints(),
+        "the shipped definitions",
+        None,
+        &stack.stream_names().await,
+    ))?;
     let shown = tokio::select! {
         shown = show(stack.endpoints()) => shown,
         _ = tokio::signal::ctrl_c() => Ok(Exit::Failed),

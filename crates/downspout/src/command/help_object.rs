@@ -89,7 +89,10 @@ fn help_stream() -> String {
             (least, most) => format!(" From {least} to {most}."),
         };
         let description = text(&field["description"]);
-        page.push_str(&format!("  {name:NAME_WIDTH$} {description}{words}{range}{}\n", default.unwrap_or_default()));
+        page.push_str(&format!(
+            "  {name:NAME_WIDTH$} {description}{words}{range}{}\n",
+            default.unwrap_or_default()
+        ));
     }
     page
 }
