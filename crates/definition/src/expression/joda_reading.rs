@@ -48,6 +48,11 @@ pub fn unreadable(pattern: &str) -> Option<String> {
             "`{first}` and `{second}` stand side by side, so that 111 has two meanings; write each of them twice"
         ));
     }
+    if let Some(year) = odd_year_beside_number(pattern) {
+        return Some(format!(
+            "the year `{year}` stands directly beside another number; write it as `yyyy` or `yy`"
+        ));
+    }
     if has(&['m']) && !has(&['H', 'h', 'k', 'K']) {
         return Some("it has minutes but no hour; `M` is the month, and `m` are minutes".to_owned());
     }
@@ -81,6 +86,29 @@ fn side_by_side(pattern: &str) -> Option<(char, char)> {
     let is_quoted = |at: usize| letters[..at].iter().filter(|letter| **letter == '\'').count() % 2 == 1;
     let mut pairs = (1..letters.len()).filter(|at| is_single(at - 1) && is_single(*at) && !is_quoted(*at));
     pairs.next().map(|at| (letters[at - 1], letters[at]))
+}
+
+/// Returns the letters of a year that has not two or four digits, although another number stands directly beside it.
+fn odd_year_beside_number(pattern: &str) -> Option<String> {
+    let mut runs: Vec<(char, usize)> = Vec::new();
+    let mut is_quoted = false;
+    for next in pattern.chars() {
+        is_quoted ^= next == '\'';
+        match runs.last_mut() {
+            Some((last, count)) if *last == next && !is_quoted => *count += 1,
+            // Quoted letters are no numbers.
+            _ => runs.push((if is_quoted { '\'' } else { next }, 1)),
+        }
+    }
+    let is_number = |run: Option<&(char, usize)>| {
+        run.is_some_and(|(letter, count)| "yYMdHhkKmsS".contains(*letter) && !(*letter == 'M' && *count > 2))
+    };
+    let mut odd = runs.iter().enumerate().filter(|(at, (letter, count))| {
+        let is_beside =
+            is_number(at.checked_sub(1).and_then(|at| runs.get(at))) || is_number(runs.get(at + 1));
+        YEARS.contains(*letter) && !matches!(count, 2 | 4) && is_beside
+    });
+    odd.next().map(|(_, (letter, count))| letter.to_string().repeat(*count))
 }
 
 /// Returns a letter that stands in more places in a row than a number has digits.
@@ -125,6 +153,8 @@ mod tests {
             "YYYY-MM-dd'T'HH:mm:ss.SSSZZ",
             "E d MMM yy hh:mm a ZZZ",
             "HH 'o''clock'",
+            "y/M/d",
+            "d MMMy",
         ] {
             assert_eq!(unreadable(pattern), None, "{pattern}");
         }
@@ -143,6 +173,8 @@ mod tests {
                 "yyyyMd",
                 "`M` and `d` stand side by side, so that 111 has two meanings; write each of them twice",
             ),
+            ("yMMdd", "the year `y` stands directly beside another number; write it as `yyyy` or `yy`"),
+            ("ddMMyyy", "the year `yyy` stands directly beside another number; write it as `yyyy` or `yy`"),
             ("yyyyyyyyyyMM", "`y` stands in it more than 9 times in a row"),
             ("'yyyy'", "it has no letter of a date or an hour"),
         ] {

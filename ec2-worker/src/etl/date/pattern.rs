@@ -143,16 +143,34 @@ impl Pattern {
         for (index, token) in self.tokens.iter().enumerate() {
             rest = match token {
                 Token::Literal(literal) => rest.strip_prefix(literal.as_slice())?,
-                Token::Part(part, width) => {
-                    // A number directly before another number has exactly as many digits as the pattern has letters.
-                    let tight =
-                        matches!(self.tokens.get(index + 1), Some(Token::Part(next, _)) if next.is_number());
-                    seen.take(*part, *width, tight, rest)?
-                }
+                Token::Part(part, width) => seen.take(*part, *width, self.is_tight(index), rest)?,
             };
         }
         rest.is_empty().then_some(())?;
         seen.moment()
+    }
+
+    /// Returns whether a part is a number directly beside another number. Such a number has exactly as many digits as the
+    /// pattern has letters: Joda-Time is content with fewer digits in the last one, and so reads 2024123 as December 3.
+    fn is_tight(&self, index: usize) -> bool {
+        let is_number = |index: Option<usize>| {
+            let token = index.and_then(|index| self.tokens.get(index));
+            matches!(token, Some(Token::Part(part, _)) if part.is_number())
+        };
+        is_number(Some(index)) && (is_number(index.checked_sub(1)) || is_number(Some(index + 1)))
+    }
+
+    /// Returns whether a text that this pattern does not read would be a date with one more zero in numbers side by side, such
+    /// as 9150 in `HHmmss`, which spreadsheets make of 091500.
+    #[must_use]
+    pub fn lacks_a_zero(&self, text: &[u8]) -> bool {
+        let has_tight = (0..self.tokens.len()).any(|index| self.is_tight(index));
+        has_tight
+            && text.len() <= 64
+            && (0..text.len()).any(|index| {
+                let longer = [&text[..index], b"0", &text[index..]].concat();
+                self.moment(&longer).is_some()
+            })
     }
 }
 
@@ -166,6 +184,8 @@ impl Part {
         match self {
             Self::Fraction if tight => (width, width),
             Self::Fraction => (1, 9),
+            // `y` takes a year as it stands there. A year of two digits needs `yy`, which says its century.
+            Self::Year if width == 1 && !tight => (3, 9),
             Self::Year if width == 4 || tight => (width, width),
             Self::Year => (width, 9),
             _ if tight => (width, width),
@@ -403,9 +423,37 @@ mod tests {
             ("hh:mm a", "10:30"),
             ("HH:mm", "24:30"),
             ("yyyyMMdd", "200001"),
+            ("yyyyMMdd", "2024123"),
+            ("yyMMdd", "50102"),
+            ("ddMMyy", "01022024"),
+            ("HHmmss", "10203"),
+            ("HHmm", "123"),
+            ("HHmm", "930"),
+            ("Hmm", "12"),
+            ("yyyyMMdd HHmmss", "20241231 10203"),
+            ("yyyyMMddHHmmss", "2024123101112"),
+            ("HHmmssSSS", "10203456"),
+            ("HH:mm:ssSSS", "10:20:0345"),
+            ("y/MM/dd", "24/01/02"),
             ("dd/MM/yyyy HH:mm Z", "01/02/2000 10:30"),
         ] {
             assert_eq!(at(pattern, text), None, "{pattern}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_digit_that_numbers_side_by_side_lack_is_noticed() {
+        let lacks = |pattern, text: &[u8]| Pattern::in_year(pattern, 2026).expect("legal").lacks_a_zero(text);
+        for (pattern, text) in [
+            ("yyyyMMdd", "2024123"),
+            ("HHmmss", "10203"),
+            ("yyyyMMdd HHmmss", "20241231 10203"),
+            ("yyMMdd", "50102"),
+        ] {
+            assert!(lacks(pattern, text.as_bytes()), "{pattern}: {text}");
+        }
+        for (pattern, text) in [("yyyyMMdd", "soon"), ("dd/MM/yyyy", "1/2/202"), ("yyyyMMdd", "")] {
+            assert!(!lacks(pattern, text.as_bytes()), "{pattern}: {text}");
         }
     }
 

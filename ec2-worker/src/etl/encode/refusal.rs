@@ -93,6 +93,12 @@ fn moment_refusal(column: &Column, moments: MomentType, rules: &ColumnRules, tex
     if !rules.dates.is_empty() {
         let patterns: Vec<&str> = rules.dates.iter().map(super::super::date::Pattern::text).collect();
         let or = if rules.refuses_iso { String::new() } else { format!(", or as {example}") };
+        if rules.dates.iter().any(|pattern| pattern.lacks_a_zero(text)) {
+            return format!(
+                "{value} is not a {of} written as {}{or}: a digit is missing; has a leading zero been lost? Write all digits",
+                patterns.join(" or ")
+            );
+        }
         return format!(
             "{value} is not a {of} written as {}{or}; correct the value, or add its form as a `myDateFormat`",
             patterns.join(" or ")
@@ -108,8 +114,21 @@ fn moment_hint(moments: MomentType, text: &[u8]) -> &'static str {
     let separated = text.iter().any(|byte| matches!(byte, b'/' | b'.' | b'-'));
     let begins_with_digit = text.first().is_some_and(u8::is_ascii_digit);
     match () {
+        () if text.windows(2).any(|two| two == b"\xc2\xa0") => {
+            "it has a no-break space (U+00A0), which looks like a blank: write a blank, or leave it out"
+        }
+        () if is_week(text) => {
+            "it is a week, and no day: write the day, or load the text into a column of text"
+        }
+        () if ends_with_abbreviation(text) => {
+            "the short name of a time zone has several meanings: write the offset from UTC, such as -05:00, in place of it"
+        }
         () if has_date && is_serial_number(text) => {
             "a number may count the days of a spreadsheet: give its cells a date format there, and save the file again"
+        }
+        () if is_iso_form(text) && has_zone(text) => {
+            "there is no such day, time or zone, or the clocks of the zone skip or repeat this time: correct the value, or write the \
+             offset from UTC, such as +01:00, in place of the zone"
         }
         () if is_iso_form(text) => "there is no such day or time: correct the value",
         () if has_date && separated && begins_with_digit => {
@@ -130,6 +149,31 @@ fn is_serial_number(text: &[u8]) -> bool {
 /// Returns whether the text begins in the form of an ISO date, whatever the numbers are.
 fn is_iso_form(text: &[u8]) -> bool {
     text.get(..5).is_some_and(|year| year[..4].iter().all(u8::is_ascii_digit) && year[4] == b'-')
+}
+
+/// Returns whether the text is a week of ISO 8601, such as `2025-W05` or `2025W05-3`.
+fn is_week(text: &[u8]) -> bool {
+    let rest = text.get(4..).unwrap_or_default();
+    let rest = rest.strip_prefix(b"-").unwrap_or(rest);
+    text.iter().take(4).all(u8::is_ascii_digit)
+        && matches!(rest, [b'W' | b'w', first, ..] if first.is_ascii_digit())
+}
+
+/// Returns whether a time is followed by the short name of a zone, such as `EST`.
+fn ends_with_abbreviation(text: &[u8]) -> bool {
+    let letters = text.iter().rev().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let before = text[..text.len() - letters].trim_ascii_end();
+    let is_half_day = text.ends_with(b"AM") || text.ends_with(b"PM");
+    (2..=5).contains(&letters)
+        && !is_half_day
+        && before.contains(&b':')
+        && before.last().is_some_and(u8::is_ascii_digit)
+}
+
+/// Returns whether the name of a zone, such as `Europe/Berlin`, is in the text.
+fn has_zone(text: &[u8]) -> bool {
+    text.windows(3)
+        .any(|three| three[1] == b'/' && three[0].is_ascii_alphabetic() && three[2].is_ascii_alphabetic())
 }
 
 /// Returns what to do with a text that is no whole number, which may be a number with a fraction.
