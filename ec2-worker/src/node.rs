@@ -96,7 +96,7 @@ pub struct Format {
     pub max_record_bytes: usize,
     /// `mySheet`.
     pub sheet: Option<String>,
-    /// Names of `column`, without their types.
+    /// `column`: names of columns, each perhaps with a type.
     pub columns: Vec<String>,
 }
 
@@ -206,7 +206,6 @@ impl Format {
         let own = |key: &str| object.string(key).map(str::to_owned);
         let refused = |error| refused(object, error);
         let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let columns = object.strings("column").filter_map(|column| column.split_whitespace().next());
         Ok(Self {
             id: component(object).to_owned(),
             kind: own("type").unwrap_or_default(),
@@ -223,7 +222,7 @@ impl Format {
             encoding: own("myEncoding"),
             max_record_bytes: size(field::MY_MAX_RECORD_BYTES.of(object).map_err(refused)?),
             sheet: own("mySheet"),
-            columns: columns.map(str::to_owned).collect(),
+            columns: object.strings("column").map(str::to_owned).collect(),
         })
     }
 }

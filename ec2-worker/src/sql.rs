@@ -1,5 +1,6 @@
 //! Cuts SQL scripts into statements and fills placeholders. The database does everything else.
 
+pub mod conversions;
 mod lexer;
 mod redirect;
 mod script;

@@ -157,6 +157,10 @@ pub(crate) fn read(dialect: &Dialect, text: &[u8]) -> (Vec<Row>, bool) {
     }
     let (mut rows, mut is_open) = (Vec::new(), false);
     while at < text.len() {
+        if text[at..].starts_with(b"\xef\xbb\xbf") {
+            at += 3;
+            continue;
+        }
         if !dialect.comment.is_empty() && text[at..].starts_with(&dialect.comment) {
             at = after_line(&dialect, text, at);
             continue;

@@ -209,10 +209,18 @@ async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Fa
             fill(context, copy, to, sources, (dialect, copy.rules.clone()), declared).await
         }
         (Node::Sql(from), Node::S3(to)) => empty(context, copy, from, to).await,
-        (Node::S3(from), Node::S3(to)) => objects::run(context, copy, from, to).await,
+        (Node::S3(from), Node::S3(to)) => {
+            if from.gzip {
+                note_unpacked(context, to);
+            }
+            objects::run(context, copy, from, to).await
+        }
         (Node::Sql(from), Node::Sql(to)) => {
             // The rows go through a file, because both nodes may be in one database that gives one session at a time.
-            let dialect = rows_between();
+            // Two tables may have the same columns in another order. The columns of a query fill those of the table or the
+            // placeholders of the statement in order, as on AWS.
+            let has_names = from.select.is_none() && to.insert.is_none();
+            let dialect = Dialect { header: has_names, ..rows_between() };
             let path = context.folder.join("rows.csv");
             let out = copy.unload(from, &dialect);
             unload::to_file(
@@ -274,6 +282,17 @@ async fn fill(
     load::load(&load, &context.tools.pool, context.progress).await
 }
 
+/// Tells the user about a file that is not packed, although its name says so.
+fn note_unpacked(context: &TaskContext<'_>, to: &S3Node) {
+    if !to.gzip && !to.directory && to.at.key.to_ascii_lowercase().ends_with(".gz") {
+        let note = format!(
+            "{} is not packed, although its name ends with .gz; set `compression` to GZIP on `{}`, or give it another name",
+            to.at, to.id
+        );
+        context.progress.note(note);
+    }
+}
+
 async fn empty(
     context: &TaskContext<'_>,
     copy: &CopyActivity,
@@ -287,7 +306,9 @@ async fn empty(
     } else {
         to.at.clone()
     };
-    let out = copy.unload(from, &dialect);
+    note_unpacked(context, to);
+    let columns = to.format.as_ref().map(|format| format.columns.as_slice()).unwrap_or_default();
+    let out = copy.unload(from, &dialect).in_order(columns);
     let patience = context.tools.database_patience;
     unload::to_object(
         &context.tools.pool,

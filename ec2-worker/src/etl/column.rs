@@ -45,7 +45,7 @@ pub enum ColumnType {
     Money,
     /// An interval, or an array of intervals. Its values are sent as text.
     Interval,
-    /// An array or a range of numbers with fractions. Its values are sent as text.
+    /// An array, a range or a multirange of numbers. Its values are sent as text.
     Numbers,
     /// A type with dates or times somewhere inside, such as a composite type or an array of one. Its values are sent as
     /// text.
@@ -114,7 +114,10 @@ impl ColumnType {
             "_timetz" if built_in => Self::Each(MomentType::TimeTz),
             "money" if built_in => Self::Money,
             "interval" | "_interval" if built_in => Self::Interval,
-            "_money" | "_numeric" | "_float4" | "_float8" | "numrange" | "nummultirange" if built_in => {
+            "_money" | "_numeric" | "_float4" | "_float8" | "_int2" | "_int4" | "_int8" | "numrange"
+            | "nummultirange" | "int4range" | "int4multirange" | "int8range" | "int8multirange"
+                if built_in =>
+            {
                 Self::Numbers
             }
             _ if typtype == WITH_DATES => Self::WithMoments { only_dates: true },
@@ -234,7 +237,9 @@ mod tests {
             ColumnType::Numeric(Some((10, 2)))
         );
         assert_eq!(ColumnType::of("numeric", "b", true, -1), ColumnType::Numeric(None));
-        assert_eq!(ColumnType::of("_int4", "b", true, -1), ColumnType::Other);
+        assert_eq!(ColumnType::of("_int4", "b", true, -1), ColumnType::Numbers);
+        assert_eq!(ColumnType::of("int8multirange", "m", true, -1), ColumnType::Numbers);
+        assert_eq!(ColumnType::of("_uuid", "b", true, -1), ColumnType::Other);
         assert_eq!(ColumnType::of("tsrange", "r", true, -1), ColumnType::Each(MomentType::Timestamp));
         assert_eq!(ColumnType::of("mood", "e", false, -1), ColumnType::Enum);
     }

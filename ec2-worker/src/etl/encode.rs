@@ -173,7 +173,7 @@ fn by_number_form<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> R
         return other::without_form(form, text).map(|()| Cow::Borrowed(text)).ok_or_else(|| {
             format!(
                 "{} is a {}, in which numbers are written as PostgreSQL writes them, because `myDecimal` and `myGrouping` do not \
-                 count inside it; write its numbers as 1234.5",
+                 count inside it; write its numbers as 1234.5, and a blank after each comma",
                 shown(text),
                 column.type_name
             )

@@ -1,4 +1,4 @@
-//! Matches the header of a file to the columns of a table.
+//! Matches the header of a file to the columns of a table. [`declared`] reads the names that a data format declares.
 //!
 //! A name of the file means the column with exactly this name; or else the only column that is equal apart from capital
 //! letters; or else the only one that is equal also apart from spaces, underscores and hyphens.
@@ -7,6 +7,10 @@ use definition::kind::field::OnColumns;
 
 use super::column::{Column, ColumnType};
 use super::table::Table;
+
+mod declared;
+
+pub use declared::{by_place, declared_names, order};
 
 /// The length of the longest name in PostgreSQL, which cuts longer ones.
 const LONGEST_NAME: usize = 63;
@@ -102,7 +106,7 @@ enum Meaning<'a> {
 
 /// Adds the name that R leaves out above the names of rows, if the data format declares it.
 pub fn add_row_names(names: &mut Vec<String>, declared: &[String]) {
-    let is_declared = declared.first().is_some_and(|first| first == ROW_NAMES);
+    let is_declared = declared.first().is_some_and(|first| declared::is_named(first, ROW_NAMES));
     if is_declared
         && declared.len() == names.len() + 1
         && !names.iter().any(|name| loose(name) == loose(ROW_NAMES))
@@ -182,6 +186,7 @@ impl<'a> Places<'a> {
         if declared.len() != names.len() {
             return Self(Vec::new());
         }
+        let declared = declared::names_for(declared, target).unwrap_or_else(|_| declared.to_vec());
         let named: Vec<&str> = names
             .iter()
             .filter_map(|name| match meaning(name.trim(), target) {
@@ -318,6 +323,10 @@ fn unknown(number: usize, name: &str, names: &[String], target: &Target) -> Stri
         .min();
     match near {
         Some((_, near)) => format!("column {number}, `{name}`, is not in the table; did you mean `{near}`?"),
+        None if name.chars().any(|letter| ('\u{300}'..='\u{36f}').contains(&letter)) => format!(
+            "column {number}, `{name}`, is not in the table as it is written: its letters with accents are two characters each (NFD), \
+             as macOS writes them; compose them (NFC)"
+        ),
         None => format!("column {number}, `{name}`, is not in the table"),
     }
 }

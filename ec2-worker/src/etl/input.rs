@@ -21,11 +21,13 @@ pub mod foreign;
 mod json;
 mod number_format;
 mod pieces;
+mod serial;
 mod unpack;
 mod workbook;
 
 pub(crate) use csv_text::push_text;
 use pieces::Pieces;
+pub(crate) use unpack::gzip;
 
 /// The largest number of bytes that one fill of a window adds.
 const FILL: usize = 256 * 1024;
@@ -142,6 +144,13 @@ impl Input {
         let mut head = Vec::new();
         (&mut unpacked).take(HEAD as u64).read_to_end(&mut head).map_err(|error| self.io(&error))?;
         self.check_head(&head)?;
+        if let Some(inner) = unpack::Packing::of(&head).filter(|inner| !(is_workbook && inner.is_zip())) {
+            let (inner, outer) = (inner.name(), packing.name());
+            let what = format!(
+                "the file is packed twice: it is {inner} inside {outer}; unpack it once, and drop it again"
+            );
+            return Err(self.unreadable("Unreadable", &what));
+        }
         let whole = Box::new(io::Cursor::new(head.clone()).chain(unpacked));
         self.stream = self.made(whole, &head, dialect, scratch, &mut opened)?;
         Ok(opened)

@@ -33,7 +33,6 @@ use super::next_tables::{Before, NextTables};
 use super::records::Skipped;
 use super::rejects::Spool;
 use super::source::{Origin, Source};
-use super::statement::Statement;
 use super::table::Table;
 use super::transform::{self, Chunk, Layout, Message, Plan, Shape};
 use super::value_rules::ValueRules;
@@ -375,20 +374,6 @@ impl LoadTry<'_> {
         })
     }
 
-    async fn statement(&self, tx: &Transaction, insert: &str) -> Result<Statement, Failure> {
-        let (statement, why) = Statement::describe(tx, insert).await?;
-        let Some(why) = why else { return Ok(statement) };
-        if let Some(field) = self.load.rules.needs_types() {
-            let message = format!(
-                "`{field}` needs the types of the placeholders of `insertQuery`, which the database does not tell: {why}"
-            );
-            return Err(Failure::bad_input("Definition", message));
-        }
-        self.progress
-            .note(format!("the values of `insertQuery` are sent as the file has them, because {why}"));
-        Ok(statement)
-    }
-
     async fn take(
         &mut self,
         source: &Source,
@@ -448,7 +433,7 @@ impl LoadTry<'_> {
     /// Tells the user which records were left out of a file.
     fn skipped(&mut self, source: &Source, skipped: Skipped) {
         self.loaded.skipped += skipped.total();
-        let Skipped { blank, comments, head, footer } = skipped;
+        let Skipped { blank, comments, head, footer, odd } = skipped;
         let kinds = [
             (blank, "blank line", "blank lines"),
             (comments, "comment", "comments"),
@@ -458,6 +443,9 @@ impl LoadTry<'_> {
         for (count, one, many) in kinds.into_iter().filter(|(count, ..)| *count > 0) {
             let kind = if count == 1 { one } else { many };
             self.progress.note(format!("{}: left out {count} {kind}", source.name()));
+        }
+        for note in odd.notes() {
+            self.progress.note(format!("{}: {note}", source.name()));
         }
     }
 
@@ -477,9 +465,9 @@ impl LoadTry<'_> {
         }
         self.progress.set("bytesRead", self.loaded.bytes);
         if replaced > 0 {
-            let have = if replaced == 1 { "row has" } else { "rows have" };
+            let have = if replaced == 1 { "has" } else { "have" };
             self.progress.note(format!(
-                "{replaced} of the {rows} loaded {have} the key of a later row of the same load; the last row with a key stays"
+                "{replaced} of the {rows} loaded rows {have} the key of a later row of the same load; the last row with a key stays"
             ));
         }
     }

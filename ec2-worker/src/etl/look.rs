@@ -2,7 +2,7 @@
 //! that a load refuses for any table.
 
 use super::column::{Column, ColumnType};
-use super::header::Target;
+use super::header::{self, Target};
 use super::load::Load;
 use super::position::Position;
 use super::records::{Records, Skipped};
@@ -39,9 +39,15 @@ pub struct Look {
 pub async fn look(load: &Load, source: &Source) -> Result<Look, Failure> {
     let mut look = Look { columns: columns(load, source).await?, ..Look::default() };
     look.notes.extend(one_column_note(&look.columns));
-    let declared = &load.declared;
-    let undeclared = look.columns.iter().filter(|name| !declared.contains(name));
-    let columns = undeclared.chain(declared).map(|name| Column {
+    let declared = header::declared_names(&load.declared);
+    // A name that comes twice is refused by the reading.
+    let mut known: Vec<&String> = Vec::new();
+    for name in look.columns.iter().chain(&declared) {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
+    let columns = known.into_iter().map(|name| Column {
         name: name.clone(),
         type_name: "text".to_owned(),
         kind: ColumnType::Text(None),
@@ -54,7 +60,7 @@ pub async fn look(load: &Load, source: &Source) -> Result<Look, Failure> {
         table: load.table.clone(),
         dialect: load.dialect.clone(),
         rules: load.rules.clone(),
-        shape: Shape::Table { target, declared: load.declared.clone() },
+        shape: Shape::Table { target, declared },
         scratch: load.scratch.clone(),
         is_plain: false,
     };
@@ -69,7 +75,10 @@ pub async fn look(load: &Load, source: &Source) -> Result<Look, Failure> {
                 look.rejects.extend(chunk.rejects.into_iter().take(space));
             }
             Message::Failed(failure) => return Err(failure),
-            Message::End(skipped) => look.skipped = skipped,
+            Message::End(skipped) => {
+                look.notes.extend(skipped.odd.notes());
+                look.skipped = skipped;
+            }
         }
     }
     Ok(look)
@@ -89,7 +98,7 @@ fn one_column_note(columns: &[String]) -> Option<String> {
 async fn columns(load: &Load, source: &Source) -> Result<Vec<String>, Failure> {
     let input = source.open().await?;
     let (name, dialect, scratch) = (source.name(), load.dialect.clone(), load.scratch.clone());
-    let declared = load.declared.clone();
+    let declared = header::declared_names(&load.declared);
     let count = Some(declared.len()).filter(|count| *count > 0);
     let read = tokio::task::spawn_blocking(move || {
         panics::caught("reading the file", || {

@@ -11,7 +11,7 @@ use encoder::Encoder;
 mod encoder;
 mod look;
 
-pub use look::misleads;
+pub use look::{MARK, misleads};
 
 /// A value that the dialect cannot express.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,6 +180,8 @@ impl RecordWriter {
         let comment = &self.dialect.comment;
         self.ends.is_empty()
             && (!comment.is_empty() && text.starts_with(comment)
+                // A reader takes it for the start of a file that was appended.
+                || text.starts_with(MARK)
                 || self.is_first && (misleads(text) || self.encoder.misleads(text)))
     }
 
@@ -236,7 +238,11 @@ impl RecordWriter {
             return Err(self.refused(column, what));
         }
         if self.dialect.escape.is_none() && self.is_misread_at_start(text) {
-            let what = "begins the file, and would be read as a mark of the kind of the file";
+            let what = if self.is_first && !text.starts_with(MARK) {
+                "begins the file, and would be read as a mark of the kind of the file"
+            } else {
+                "begins with a byte order mark, which would be left out"
+            };
             return Err(self.refused(column, what));
         }
         Ok(())

@@ -17,7 +17,10 @@ use super::splitter::{Span, Splitter, Step};
 use crate::failure::Failure;
 
 mod long;
+mod oddities;
 mod opening;
+
+pub use oddities::Oddities;
 
 /// The capacity of the window at the start: two pieces of the input.
 const WINDOW: usize = 512 * 1024;
@@ -55,6 +58,8 @@ pub struct Records {
     returned: Position,
     /// Whether an empty line is a record.
     keeps_empty_lines: bool,
+    /// Whether a byte order mark at the start of a record belongs to its first field.
+    keeps_marks: bool,
 }
 
 /// A record in the window. The record is valid until the next record is read.
@@ -80,6 +85,8 @@ pub struct Skipped {
     pub head: u64,
     /// Records at the end.
     pub footer: u64,
+    /// What else a note should tell. None of these records is left out.
+    pub odd: Oddities,
 }
 
 impl Skipped {
@@ -131,6 +138,7 @@ impl Records {
             held: VecDeque::new(),
             current: Vec::new(),
             returned: at,
+            keeps_marks: false,
         };
         records.is_last = !records.fill()?;
         if at.offset == 0 {
@@ -158,6 +166,12 @@ impl Records {
     #[inline]
     fn next_record(&mut self) -> Result<Option<Record>, Failure> {
         loop {
+            if self.next == self.window.len() && !self.is_last {
+                self.is_last = !self.fill()?;
+            }
+            if self.window.get(self.next) == Some(&BYTE_ORDER_MARK[0]) && !self.keeps_marks {
+                self.skip_mark_inside()?;
+            }
             if !self.dialect.comment.is_empty() && self.skip_comment()? {
                 continue;
             }
@@ -169,10 +183,16 @@ impl Records {
                 Step::Record { len, lines } => {
                     let bytes = self.next..self.next + len;
                     let at = self.at;
+                    if len > self.dialect.longest_record && self.is_longer_than_allowed(len) {
+                        return self.pass_long_record().map(Some);
+                    }
                     self.advance(len, lines);
                     if self.dialect.skip_blank && self.is_blank() {
                         self.skipped.blank += 1;
                         continue;
+                    }
+                    if self.dialect.form == Form::Text {
+                        self.skipped.odd.lines(lines, at.line);
                     }
                     return Ok(Some(Record { bytes, at, is_too_long: false }));
                 }
@@ -252,6 +272,11 @@ impl Records {
         &self.opened
     }
 
+    /// Notes that the record in this line is equal to the header.
+    pub fn note_header(&mut self, line: u64) {
+        self.skipped.odd.header(line);
+    }
+
     /// Returns the records that were left out so far.
     #[must_use]
     pub fn skipped(&self) -> Skipped {
@@ -317,6 +342,11 @@ impl Records {
     /// Takes empty lines as records from now on, because the table has one column.
     pub fn keep_empty_lines(&mut self) {
         self.keeps_empty_lines = true;
+    }
+
+    /// Takes byte order marks at the start of records as text, because no file is read but the rows of a database.
+    pub fn keep_marks(&mut self) {
+        self.keeps_marks = true;
     }
 
     /// Returns whether no field of the last record has a value.

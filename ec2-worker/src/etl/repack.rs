@@ -4,10 +4,11 @@
 
 use std::io::{self, Read};
 
-use flate2::read::MultiGzDecoder;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use tokio::sync::mpsc;
 
-use super::input::Input;
+use super::input::{self, Input};
 use crate::failure::Failure;
 use crate::panics;
 
@@ -26,25 +27,37 @@ pub fn start(input: Input, file: String, unpacks: bool) -> mpsc::Receiver<Result
     let (sender, receiver) = mpsc::channel(PIECES);
     tokio::task::spawn_blocking(move || {
         let done = panics::caught("unpacking the file", || {
-            let mut raw = Raw { input, window: Vec::new(), next: 0, failure: None };
+            let failure = Arc::new(Mutex::new(None));
+            let mut raw = Raw { input, window: Vec::new(), next: 0, failure: failure.clone() };
+            let broken = || failure.lock().unwrap_or_else(PoisonError::into_inner).take();
             if unpacks {
-                let mut decoder = MultiGzDecoder::new(raw);
-                let sent = send(&mut decoder, &sender);
-                sent.map_err(|error| {
-                    let broken = decoder.get_mut().failure.take();
-                    broken.unwrap_or_else(|| not_unpacked(&file, &error))
-                })
+                let packed = Box::new(io::BufReader::with_capacity(PIECE, raw));
+                let sent = send(&mut input::gzip(packed), &sender);
+                sent.map_err(|error| broken().unwrap_or_else(|| not_unpacked(&file, &error)))
             } else {
                 let sent = send(&mut raw, &sender);
-                sent.map_err(|error| {
-                    raw.failure.take().unwrap_or_else(|| Failure::scratch("reading", &error))
-                })
+                sent.map_err(|error| broken().unwrap_or_else(|| Failure::scratch("reading", &error)))
             }
         });
         // The receiver is gone only if the upload failed. The upload reports its failure itself.
         drop(sender.blocking_send(done.map(|()| Vec::new())));
     });
     receiver
+}
+
+/// Unpacks `input`, the gzip file `file` that was just opened, to its end, and so checks that it is whole.
+///
+/// # Errors
+///
+/// If the file is damaged or cut off, or its download breaks off.
+pub async fn check(input: Input, file: String) -> Result<(), Failure> {
+    let mut pieces = start(input, file, true);
+    while let Some(piece) = pieces.recv().await {
+        if piece?.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(Failure::internal("the thread that unpacks the file ended without a result"))
 }
 
 fn not_unpacked(file: &str, error: &io::Error) -> Failure {
@@ -70,7 +83,8 @@ struct Raw {
     input: Input,
     window: Vec<u8>,
     next: usize,
-    failure: Option<Failure>,
+    /// The failure of the download, which the decoder above cannot carry.
+    failure: Arc<Mutex<Option<Failure>>>,
 }
 
 impl Read for Raw {
@@ -80,7 +94,7 @@ impl Read for Raw {
             self.next = 0;
             if let Err(failure) = self.input.fill(&mut self.window) {
                 let error = io::Error::other(failure.message.clone());
-                self.failure = Some(failure);
+                *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
                 return Err(error);
             }
         }

@@ -15,6 +15,8 @@ pub struct Preview {
     rows: Vec<u8>,
     /// The number of bytes of all rows.
     all: u64,
+    /// The fields of each record that the result has, in its order; empty if it has all fields in order.
+    pub order: Vec<usize>,
 }
 
 impl Preview {
@@ -43,7 +45,9 @@ impl Preview {
     pub fn text(&self, dialect: &Dialect, header: bool) -> Option<String> {
         let shown = if header { self.header.clone() } else { Bytes::new() };
         let text = [shown.as_ref(), &self.rows].concat();
-        let all = self.all + shown.len() as u64;
+        let is_whole = self.all == self.rows.len() as u64;
+        let text = if self.order.is_empty() { text } else { ordered(&text, dialect, &self.order)? };
+        let all = if is_whole { text.len() as u64 } else { u64::MAX };
         (!text.is_empty()).then(|| of(&text, all, header, dialect))
     }
 }
@@ -61,6 +65,20 @@ fn of(text: &[u8], all: u64, header: bool, dialect: &Dialect) -> String {
         return lines(&names, &values);
     }
     cut(&String::from_utf8_lossy(text), is_whole)
+}
+
+/// Returns the records of a CSV text with the fields of `order` only.
+fn ordered(text: &[u8], dialect: &Dialect, order: &[usize]) -> Option<Vec<u8>> {
+    let (separator, quote) = (*dialect.separator.first()?, dialect.quote.unwrap_or(b'"'));
+    let mut reader = csv::ReaderBuilder::new();
+    let reader = reader.has_headers(false).flexible(true).delimiter(separator).quote(quote).from_reader(text);
+    let mut writer = csv::WriterBuilder::new();
+    let mut writer = writer.flexible(true).delimiter(separator).quote(quote).from_writer(Vec::new());
+    for record in reader.into_byte_records() {
+        let record = record.ok()?;
+        writer.write_record(order.iter().map(|index| record.get(*index).unwrap_or_default())).ok()?;
+    }
+    writer.into_inner().ok()
 }
 
 /// Returns the header and the only record of a CSV text, if there is exactly one.

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::cell;
 use super::dialect::{Dialect, Form};
+use super::header::{self, WrongHeader};
 use super::input::{Input, bad_bytes};
 use super::position::Position;
 use super::record_writer::{RecordWriter, Unwritable};
@@ -32,8 +33,11 @@ pub struct Rewrite {
     pub read: Dialect,
     /// The dialect of the output.
     pub written: Dialect,
-    /// The names for the header of the output, if the file has no header.
+    /// The names of the columns of the file, by which columns of a header without a name are named, too; or else the names for
+    /// the header of the output. Empty if they are not known.
     pub columns: Vec<String>,
+    /// The columns that the output has, in this order. Empty for the columns of the file.
+    pub wanted: Vec<String>,
     /// The output, which several files may share.
     pub output: Arc<Output>,
     /// The folder for files that must be copied before they can be read, such as workbooks.
@@ -128,10 +132,21 @@ impl Rewrite {
             Counts::Rows => Position { offset: 1, line: 1 },
         };
         let (file, dialect) = (self.file.clone(), self.read.clone());
-        let records = Records::begin(input, file, dialect, at, None, &self.scratch)?;
+        let mut records = Records::begin(input, file, dialect, at, None, &self.scratch)?;
+        if self.counts == Counts::Rows {
+            records.keep_marks();
+        }
         let writer = RecordWriter::new(&self.written, self.output.begin());
-        let mut thread =
-            Thread { rewrite: self, records, writer, names: Vec::new(), count: 0, text: Vec::new() };
+        let mut thread = Thread {
+            rewrite: self,
+            records,
+            writer,
+            names: Vec::new(),
+            order: Vec::new(),
+            width: 0,
+            count: 0,
+            text: Vec::new(),
+        };
         while thread.step()? {
             if thread.writer.size() >= PIECE && sender.blocking_send(Ok(thread.writer.take())).is_err() {
                 return Ok(());
@@ -153,6 +168,10 @@ struct Thread {
     writer: RecordWriter,
     /// The names of the columns for messages, if they are known.
     names: Vec<Vec<u8>>,
+    /// The indexes of the fields that the output has, in its order; empty if it has all fields in order.
+    order: Vec<usize>,
+    /// The number of fields of each record.
+    width: usize,
     /// The number of records so far, without the header.
     count: u64,
     /// A buffer for the text of a field.
@@ -165,16 +184,24 @@ impl Thread {
     fn step(&mut self) -> Result<bool, Failure> {
         let Some(record) = self.records.read()? else { return Ok(false) };
         self.check(&record)?;
-        if self.count == 0 && self.names.is_empty() && self.begins_with_header(&record)? {
+        if self.count == 0 && self.width == 0 && self.begins_with_header(&record)? {
             return Ok(true);
         }
         self.count += 1;
         self.writer.begin(false);
-        let splitter = self.records.splitter();
+        let fields = self.records.splitter().fields();
+        if fields.len() != self.width {
+            return Err(self.wrong_count(&record));
+        }
         let mut written = Ok(());
-        for span in splitter.fields() {
-            let value = value_of(&self.records, *span, &mut self.text);
-            written = written.and_then(|()| self.writer.push(value));
+        let mut push = |span: Span| {
+            if written.is_ok() {
+                written = self.writer.push(value_of(&self.records, span, &mut self.text));
+            }
+        };
+        match &self.order[..] {
+            [] => fields.iter().for_each(|span| push(*span)),
+            order => order.iter().for_each(|index| push(fields[*index])),
         }
         written.and_then(|()| self.writer.end()).map_err(|problem| self.unwritable(&record, &problem))?;
         Ok(true)
@@ -196,9 +223,16 @@ impl Thread {
                 let name = if is_workbook { cell::shown(&self.text) } else { &self.text };
                 self.names.push(name.to_vec());
             }
+            self.add_row_names();
         } else {
-            self.names = self.rewrite.columns.iter().map(|name| name.clone().into_bytes()).collect();
+            let names = header::declared_names(&self.rewrite.columns);
+            self.names = names.into_iter().map(String::into_bytes).collect();
         }
+        self.width = match self.names.len() {
+            0 => self.records.splitter().fields().len(),
+            count => count,
+        };
+        self.find_order()?;
         let file = self.rewrite.file.clone();
         let mut is_new = false;
         let (first, first_file) = self.rewrite.output.header.get_or_init(|| {
@@ -225,10 +259,58 @@ impl Thread {
 
     fn write_header(&mut self) -> Result<(), Unwritable> {
         self.writer.begin(true);
-        for name in &self.names {
-            self.writer.push(Some(name))?;
+        match &self.order[..] {
+            [] => self.names.iter().try_for_each(|name| self.writer.push(Some(name)))?,
+            order => order.iter().try_for_each(|index| self.writer.push(Some(&self.names[*index])))?,
         }
         self.writer.end()
+    }
+
+    /// Adds the name that R leaves out above the names of rows, if the data format declares it.
+    fn add_row_names(&mut self) {
+        let mut names = texts(&self.names);
+        header::add_row_names(&mut names, &self.rewrite.columns);
+        if names.len() > self.names.len() {
+            self.names.insert(0, header::ROW_NAMES.as_bytes().to_vec());
+        }
+    }
+
+    /// Finds the fields of the columns that the output has.
+    fn find_order(&mut self) -> Result<(), Failure> {
+        let Rewrite { file, columns, wanted, .. } = &self.rewrite;
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let names = texts(&self.names);
+        self.order = header::order(wanted, &names, columns).map_err(|wrong| wrong_columns(file, &wrong))?;
+        let left_out = names.iter().enumerate().filter(|(index, name)| {
+            !self.order.contains(index) && !(name.trim().is_empty() && index + 1 == names.len())
+        });
+        let left_out: Vec<String> = left_out.map(|(_, name)| format!("`{name}`")).collect();
+        if !left_out.is_empty() {
+            let note = format!(
+                "left out, because `column` of the data format of the output does not name it: {}",
+                left_out.join(", ")
+            );
+            self.rewrite.output.add([note], 0);
+        }
+        Ok(())
+    }
+
+    fn wrong_count(&self, record: &Record) -> Failure {
+        let (found, width) = (self.records.splitter().fields().len(), self.width);
+        let remedy = if found > width {
+            "a value with a separator in it needs quotes"
+        } else {
+            "add the missing values, or leave out a line that is no record (`mySkipLines`, `mySkipFooter`)"
+        };
+        let message = format!(
+            "{}, line {}: {} instead of {width}; {remedy}",
+            self.rewrite.file,
+            record.at.line,
+            counted(found as u64, "column")
+        );
+        Failure::bad_input("Columns", message)
     }
 
     /// Checks that `record` can be read, and that its fields contain all of its text.
@@ -292,13 +374,29 @@ impl Thread {
             self.records.opened().notes.iter().map(|note| format!("{file}: {note}")).collect();
         let formats = self.records.opened().format_notes(|_| true);
         notes.extend(formats.into_iter().map(|note| format!("{file}: {note}")));
-        let skipped = self.records.skipped().total();
+        let skipped = self.records.skipped();
+        if self.rewrite.counts == Counts::Lines {
+            notes.extend(skipped.odd.notes().iter().map(|note| format!("{file}: {note}")));
+        }
+        let skipped = skipped.total();
         if skipped > 0 {
             let lines = counted(skipped, "line");
             notes.push(format!("{file}: {lines} without a record left out"));
         }
         self.rewrite.output.add(notes, self.writer.lost());
     }
+}
+
+/// Says why the columns that a data format declares are not those of a file or a query.
+#[must_use]
+pub fn wrong_columns(name: &str, WrongHeader(problems): &WrongHeader) -> Failure {
+    let message =
+        format!("{name}: `column` of the data format of the output does not fit: {}", problems.join("; "));
+    Failure::bad_input("Definition", message)
+}
+
+fn texts(names: &[Vec<u8>]) -> Vec<String> {
+    names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 /// Returns the text of a field of the last record, or `None` for NULL.

@@ -7,8 +7,10 @@ use tokio_postgres::types::Type;
 
 use super::column::{Column, ColumnType};
 use super::table::{CLASS, RESOLVED};
+use super::value_rules::ValueRules;
 use crate::database::Transaction;
 use crate::failure::Failure;
+use crate::sql::conversions::{is_of_date, is_of_number, uses};
 use crate::sql::{SqlTemplate, statements};
 
 /// The name of the prepared statement, which lives only while its types are read.
@@ -24,7 +26,7 @@ pub struct Statement {
     /// Whether the database has read the statement, and told the types of its placeholders.
     pub is_known: bool,
     /// Whether the database tells for each row how many rows were stored: for one statement that changes a table, and not for
-    /// a CALL or several statements.
+    /// a CALL.
     pub tells_rows: bool,
 }
 
@@ -47,7 +49,15 @@ impl Statement {
         }
         let mut types = Vec::with_capacity(template.placeholders());
         let parts = statements(insert);
-        let tells_rows = parts.len() == 1 && changes_a_table(insert);
+        if parts.len() > 1 {
+            // The rows of each statement would count as loaded, also those that it deletes.
+            let message = format!(
+                "`insertQuery` has {} statements; give one, and put the others into a function, a trigger or a SqlActivity",
+                parts.len()
+            );
+            return Err(Failure::bad_input("Definition", message));
+        }
+        let tells_rows = changes_a_table(insert);
         for part in parts {
             match types_of(tx, &SqlTemplate::new(&part.text)).await? {
                 Ok(found) => types.extend(found),
@@ -68,6 +78,51 @@ impl Statement {
         let places = 0..template.placeholders();
         let columns = places.map(|index| placeholder(index, "text".to_owned(), ColumnType::Text(None)));
         Self { columns: columns.collect(), template, is_known: false, tells_rows: false }
+    }
+
+    /// Checks that no placeholder is a text of which the statement makes a value that the rules of the file are for. A note is
+    /// returned if the rules do not count for a placeholder, although nothing shows that they should.
+    ///
+    /// # Errors
+    ///
+    /// If the statement makes a date of a text, which the database would read by its own rules, or another value although
+    /// `rules` say how it is written.
+    pub fn check_texts(&self, rules: &ValueRules, insert: &str) -> Result<Option<String>, Failure> {
+        let mut texts = Vec::new();
+        for (index, (column, of)) in self.columns.iter().zip(uses(insert)).enumerate() {
+            if !matches!(column.kind, ColumnType::Text(_)) {
+                continue;
+            }
+            let has_words = !rules.truths.is_empty() || !rules.falsehoods.is_empty();
+            let is_refused = |name: &str| {
+                is_of_date(name)
+                    || is_of_number(name) && rules.numbers.is_some()
+                    || matches!(name, "bool" | "boolean") && has_words
+            };
+            let found = of.types.iter().rev().find(|name| is_refused(name));
+            if let Some(name) = found {
+                let why = if is_of_date(name) {
+                    "the database would read words such as today, and 05/06/2026 as May 6".to_owned()
+                } else {
+                    format!("`{}` would not count", rules.needs_types().unwrap_or("myDecimal"))
+                };
+                let message = format!(
+                    "`insertQuery` makes a {name} of placeholder {} as a text: {why}; write `?::{name}` in place of the text, because an \
+                     empty field is NULL there",
+                    index + 1
+                );
+                return Err(Failure::bad_input("Definition", message));
+            }
+            if of.is_inside || !of.types.is_empty() {
+                texts.push((index + 1).to_string());
+            }
+        }
+        let Some(field) = rules.needs_types().filter(|_| !texts.is_empty()) else { return Ok(None) };
+        Ok(Some(format!(
+            "`{field}` does not count for the placeholders {} of `insertQuery`, which stand in an expression as texts; `?::numeric` and \
+             the like give them a type",
+            texts.join(", ")
+        )))
     }
 
     /// Names the placeholders by the header of a file, if it has as many columns.

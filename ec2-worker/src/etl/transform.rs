@@ -60,7 +60,7 @@ pub enum Shape {
     Table {
         /// The columns of the table.
         target: Target,
-        /// `column` of the data format. It is used only if the file has no header.
+        /// `column` of the data format: the names of all fields if the file has no header.
         declared: Vec<String>,
     },
     /// Each record becomes a statement.
@@ -194,6 +194,8 @@ struct Thread {
     scratch: Vec<u8>,
     /// The fields of the present record that go into columns, if not all do.
     picked: Vec<Span>,
+    /// The header as the file has it; empty if it has none.
+    header: Vec<u8>,
 }
 
 impl Thread {
@@ -204,8 +206,8 @@ impl Thread {
         let marks_rows = layout.is_some();
         let chunk = Chunk::empty(records.position());
         let rules = plan.rules.of_each(layout.as_ref().map(Layout::columns).unwrap_or_default());
-        let (scratch, picked) = (Vec::new(), Vec::new());
-        Self { records, plan, sender, layout, rules, marks_rows, count: 0, chunk, scratch, picked }
+        let (scratch, picked, header) = (Vec::new(), Vec::new(), Vec::new());
+        Self { records, plan, sender, layout, rules, marks_rows, count: 0, chunk, scratch, picked, header }
     }
 
     /// Reads to the end. Returns false if the receiver is gone.
@@ -234,11 +236,13 @@ impl Thread {
                 return Ok(false);
             }
             if is_header {
+                self.header = self.raw(bytes);
                 self.chunk.start = self.records.position();
                 return Ok(true);
             }
         }
         self.count += 1;
+        self.note_header_again(record);
         let row = self.chunk.data.len();
         match self.encode(record) {
             Ok(()) => {
@@ -282,24 +286,12 @@ impl Thread {
         self.sender.blocking_send(Message::Begin(Box::new(begin))).is_ok()
     }
 
-    fn raw(&self, record: &std::ops::Range<usize>) -> Vec<u8> {
-        let bytes = &self.records.window()[record.clone()];
-        let bytes = bytes.strip_suffix(self.plan.dialect.record_end.bytes()).unwrap_or(bytes);
-        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        let reason = bad_bytes::reason(bytes);
-        let bytes = reason.as_ref().map_or(bytes, |(_, raw)| raw.as_slice());
-        match self.plan.dialect.form == Form::Workbook && bytes.contains(&cell::MARK) {
-            true => self.raw_cells(),
-            false => bytes.to_vec(),
-        }
-    }
-
     /// Decides the layout. The columns are those of the header. Without a header, they are the declared columns, or all
-    /// columns of the table if the declared columns do not fit it.
+    /// columns of the table if none are declared.
     ///
     /// # Errors
     ///
-    /// If the header does not fit the table.
+    /// If the header or the declared columns do not fit the table.
     fn decide_layout(&mut self, first: &Record) -> Result<Layout, Failure> {
         let at = first.at;
         let (target, declared) = match &self.plan.shape {
@@ -320,7 +312,7 @@ impl Thread {
         } else if declared.is_empty() {
             Fit::in_order(target.columns.clone())
         } else {
-            header::by_name(&declared, &target, &[]).unwrap_or_else(|_| Fit::in_order(target.columns.clone()))
+            header::by_place(&declared, &target).map_err(|wrong| self.wrong_columns(&wrong))?
         };
         let needs_text = fit.columns.iter().any(|column| column.kind.needs_text());
         Ok(if needs_text { Layout::Text(fit) } else { Layout::Binary(fit) })

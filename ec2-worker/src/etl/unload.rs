@@ -17,11 +17,12 @@ use tokio_postgres::CopyOutStream;
 use tokio_postgres::error::SqlState;
 
 use super::dialect::{Dialect, RecordEnd};
+use super::header;
 use super::input::Input;
 use super::next_tables::{NextTable, NextTables};
-use super::record_writer::{RecordWriter, misleads, reading_notes};
+use super::record_writer::{MARK, RecordWriter, misleads, reading_notes};
 use super::result_preview::Preview;
-use super::rewrite::{Counts, Output, Rewrite, lost_note};
+use super::rewrite::{Counts, Output, Rewrite, lost_note, wrong_columns};
 use super::splitter::{Splitter, Step};
 use super::table::Table;
 use crate::database::{DatabaseTarget, Pool, Transaction};
@@ -48,6 +49,8 @@ pub struct Unload {
     table: String,
     select: Option<String>,
     dialect: Dialect,
+    /// `column` of the data format: the columns to write, in order. Empty for all.
+    columns: Vec<String>,
     /// The id of the run whose next tables give the rows, if it publishes its tables together.
     run: Option<String>,
 }
@@ -63,8 +66,16 @@ impl Unload {
             table: node.table.clone(),
             select: node.select.clone(),
             dialect: dialect.clone(),
+            columns: Vec::new(),
             run: None,
         }
+    }
+
+    /// Writes only the columns that a data format declares, in this order.
+    #[must_use]
+    pub fn in_order(mut self, declared: &[String]) -> Self {
+        self.columns = declared.to_vec();
+        self
     }
 
     /// Takes the rows from the next tables of the run with the id `run`.
@@ -150,13 +161,15 @@ struct ServerCsv {
 }
 
 impl ServerCsv {
-    /// Returns the CSV in `dialect` if the database can write it, or else in the default dialect.
-    fn new(dialect: &Dialect) -> Self {
+    /// Returns the CSV in `dialect` if the database can write it, and writes all columns in its own order; or else in the
+    /// default dialect.
+    fn new(dialect: &Dialect, has_order: bool) -> Self {
         let separator = match dialect.separator[..] {
             [byte] if byte.is_ascii() && !matches!(byte, 0 | b'\n' | b'\r') => Some(byte),
             _ => None,
         };
-        let is_same = dialect.escape.is_none()
+        let is_same = !has_order
+            && dialect.escape.is_none()
             && dialect.encoding.is_none_or(|encoding| encoding == encoding_rs::UTF_8)
             && dialect.record_end.bytes() == b"\n"
             && dialect.null.is_empty()
@@ -295,7 +308,7 @@ async fn stream(
     let next_tables = unload.next_tables(tx).await?;
     let query = unload.query(tx, &next_tables).await?;
     next_tables.set_search_path(tx).await?;
-    let csv = ServerCsv::new(&unload.dialect);
+    let csv = ServerCsv::new(&unload.dialect, !unload.columns.is_empty());
     let sql = format!("COPY ({query}\n) TO STDOUT ({})", csv.options());
     let rows = tx.client().copy_out(sql.as_str()).await.map_err(|error| unload.refused(&error))?;
     let is_object = matches!(sink, Sink::Object(_));
@@ -341,6 +354,13 @@ impl Rows<'_> {
         self.csv.fields(&header, |name| names.push(name.map(<[u8]>::to_vec)));
         if names.iter().all(Option::is_none) {
             return Err(self.unload.no_columns());
+        }
+        if !self.unload.columns.is_empty() {
+            let texts =
+                names.iter().map(|name| name.as_deref().map(String::from_utf8_lossy).unwrap_or_default());
+            let texts: Vec<String> = texts.map(std::borrow::Cow::into_owned).collect();
+            let wrong = |wrong| wrong_columns(&self.unload.name(), &wrong);
+            self.preview.order = header::order(&self.unload.columns, &texts, &[]).map_err(wrong)?;
         }
         names.sort();
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1])
@@ -392,7 +412,7 @@ impl Rows<'_> {
         let separator = self.csv.dialect.separator[0];
         let is_blank = |byte: &u8| *byte == separator || matches!(byte, b' ' | b'\t' | b'\n');
         let is_blank = row.first().is_none_or(is_blank) && row.iter().all(is_blank);
-        if !(is_blank || writer.is_first() && misleads(row)) {
+        if !(is_blank || row.starts_with(MARK) || writer.is_first() && misleads(row)) {
             writer.pass();
             piece.extend_from_slice(row);
             return Ok(());
@@ -423,6 +443,7 @@ impl Rows<'_> {
             read: self.csv.dialect.clone(),
             written: self.unload.dialect.clone(),
             columns: Vec::new(),
+            wanted: self.unload.columns.clone(),
             output: output.clone(),
             scratch: std::env::temp_dir(),
         };

@@ -14,9 +14,9 @@ fn upsert(world: &World, text: &str) -> Load {
 }
 
 fn note(count: u64, rows: u64) -> String {
-    let have = if count == 1 { "row has" } else { "rows have" };
+    let have = if count == 1 { "has" } else { "have" };
     format!(
-        "note={count} of the {rows} loaded {have} the key of a later row of the same load; the last row with a key stays"
+        "note={count} of the {rows} loaded rows {have} the key of a later row of the same load; the last row with a key stays"
     )
 }
 

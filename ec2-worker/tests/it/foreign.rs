@@ -6,6 +6,7 @@ use ec2_worker::etl::header::ROW_NAMES;
 
 use super::World;
 use super::dialects::written;
+use super::gzip::piped;
 
 async fn refusal(world: &World, bytes: &[u8], dialect: Dialect) -> String {
     let mut load = world.load("t", &world.file(bytes));
@@ -41,9 +42,19 @@ async fn files_of_other_programs_are_named_whatever_the_format_says() {
             );
         }
     }
-    for (bytes, says) in
-        [(&b"PAR1\x15\x04"[..], "Parquet"), (b"ORC\x1d", "ORC"), (b"Obj\x01", "Avro"), (b"%PDF-1.7\n", "PDF")]
-    {
+    let twice = piped("gzip", &["-c"], &piped("gzip", &["-c"], b"id,note\n1,a\n"));
+    for (bytes, says) in [
+        (&b"PAR1\x15\x04"[..], "Parquet"),
+        (b"ORC\x1d", "ORC"),
+        (b"Obj\x01", "Avro"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"\x5d\0\0\x80\0\xff\xff", "this is packed by LZMA (.lzma)"),
+        (
+            b"\xc9\xc4\x6b\xd5\xc1\xd4\xc5\x15\xf1\x6b\xc1\xd5\xd5\xc1\x15\xf2\x6b\xc2\xd6\xc2\x15",
+            "this is text in EBCDIC",
+        ),
+        (&twice, "the file is packed twice: it is gzip inside gzip; unpack it once"),
+    ] {
         let message = refusal(&world, bytes, form(Form::Text)).await;
         assert!(message.contains(says), "{message}");
     }

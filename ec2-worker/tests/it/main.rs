@@ -1,6 +1,7 @@
 //! The worker with a real PostgreSQL, with S3, and with pipeline services.
 
 mod corpus;
+mod declared_columns;
 mod dialects;
 mod doubles;
 mod dry_runs;
@@ -10,6 +11,8 @@ mod foreign_programs;
 mod foreign_tables;
 mod fuzzed;
 mod gzip;
+mod insert_queries;
+mod joined_files;
 mod killed;
 mod killed_loads;
 mod late_keys;
@@ -37,6 +40,7 @@ mod types;
 mod value_rules;
 mod values;
 mod way_out;
+mod workbooks;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

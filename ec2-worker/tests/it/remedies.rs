@@ -39,6 +39,11 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("date", "45943", "give its cells a date format there"),
     ("timestamp", "45943.5", "give its cells a date format there"),
     ("date", "2025-02-30", "there is no such day or time: correct the value"),
+    ("timestamptz", "2024-03-31 02:30 Europe/Berlin", "the clocks of the zone skip or repeat this time"),
+    ("timestamptz", "2024-10-27 02:30 Europe/Berlin", "write the offset from UTC, such as +01:00"),
+    ("timestamptz", "2025-12-31 10:00:00 EST", "the short name of a time zone has several meanings"),
+    ("date", "2025-W05", "it is a week, and no day"),
+    ("date", "31.12.\u{a0}2025", "it has a no-break space (U+00A0)"),
     ("date", "20251301", "correct the value, or declare its form by `myDateFormat`"),
     ("date", "soon", "or give the text to `myNullValues`"),
     ("date", "2025-12-31 10:00", "leave it out, or give the column the type timestamp or timestamptz"),
@@ -119,7 +124,18 @@ async fn every_refusal_of_a_record_says_what_to_change() {
     let json = Dialect { form: Form::Json, ..plain.clone() };
     let ascii = Dialect { encoding: Some(encoding_rs::UTF_8), ..plain.clone() };
     let world = World::new("CREATE TABLE t (a text, b text)").await;
-    let cases: [(&[u8], &Dialect, &str); 13] = [
+    let cases: [(&[u8], &Dialect, &str); 16] = [
+        (
+            b"a,b\n1,2,\n",
+            &plain,
+            "3 columns instead of 2: the line ends with a separator, and the header does not",
+        ),
+        (b"a,b\n1\0,\0x\0\n", &plain, "as in UTF-16 without a byte order mark; set `myEncoding` to utf-16le"),
+        (
+            "bu\u{308}ro,b\n1,2\n".as_bytes(),
+            &plain,
+            "two characters each (NFD), as macOS writes them; compose them (NFC)",
+        ),
         (b"a,b\n1,2,3\n", &plain, "3 columns instead of 2; a value with a separator in it needs quotes"),
         (b"a,b\n1\n", &plain, "1 column instead of 2; the file may have another separator"),
         (b"a,b,\n1,2,3\n", &plain, "remove the value, or name its column in the header"),

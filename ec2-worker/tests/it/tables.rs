@@ -311,6 +311,7 @@ async fn a_load_that_breaks_an_expectation_is_undone_or_tells_it() {
         ("SELECT true FROM t WHERE false", "`myExpect` gave no row"),
         ("SELECT id < 3 FROM t ORDER BY id", "`myExpect` gave false"),
         ("SELECT count(*) FROM t", "`myExpect` gave 2 instead of true"),
+        ("SELECT true, false", "the query gives 2 columns; give one, which is true or false"),
         ("SELECT nothing FROM t", "column \"nothing\" does not exist"),
         ("COMMIT", "syntax error"),
     ] {

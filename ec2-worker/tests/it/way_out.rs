@@ -21,20 +21,41 @@ pub(crate) async fn exported(
     select: Option<&str>,
     dialect: &Dialect,
 ) -> Result<(Vec<u8>, String), Failure> {
+    exported_as(world, select, dialect, &[]).await
+}
+
+/// Exports as [`exported`] does, with the columns that a data format declares.
+pub(crate) async fn exported_as(
+    world: &World,
+    select: Option<&str>,
+    dialect: &Dialect,
+    declared: &[String],
+) -> Result<(Vec<u8>, String), Failure> {
     let target = world.load("t", world.folder.path()).target;
     let node = SqlNode { select: select.map(str::to_owned), ..world.node("t", target) };
     let (path, progress) = (world.file(""), Progress::default());
-    let out = Unload::new(&node, dialect);
+    let out = Unload::new(&node, dialect).in_order(declared);
     unload::to_file(&world.pool, &out, &path, std::time::Duration::ZERO, &progress).await?;
     Ok((std::fs::read(path).expect("it is there"), told(&progress)))
 }
 
 /// Loads a file into the table `back` with a dialect.
 pub(crate) async fn load_back(world: &World, file: &[u8], dialect: &Dialect) -> Result<String, Failure> {
+    load_back_as(world, file, dialect, &[]).await
+}
+
+/// Loads as [`load_back`] does, with the columns that a data format declares.
+pub(crate) async fn load_back_as(
+    world: &World,
+    file: &[u8],
+    dialect: &Dialect,
+    declared: &[String],
+) -> Result<String, Failure> {
     let path = world.file(file);
     let mut load = world.load("back", &path);
     load.sources = vec![Source { origin: Origin::File(path), gzip: false }];
     load.dialect = dialect.clone();
+    load.declared = declared.to_vec();
     world.run(&load).await
 }
 

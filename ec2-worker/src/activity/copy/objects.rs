@@ -113,16 +113,21 @@ async fn duplicate_text(
     target: &S3Uri,
 ) -> Result<(), Failure> {
     let storage = &context.tools.storage;
-    let is_packed = (from.gzip || to.gzip) && is_gzip(storage, object).await?;
+    let is_data = from.gzip || to.gzip || from.format.is_some() || to.format.is_some();
+    let is_packed = is_data && is_gzip(storage, object).await?;
     if from.gzip && !is_packed {
         let message = format!("{}: declared as gzip (`compression`), but it is not packed", object.uri());
         return Err(Failure::bad_input("NotGzip", message));
     }
+    let source = Source { origin: Origin::Object(storage.clone(), object.clone()), gzip: false };
     // An object that is packed already is not packed once more.
     if from.gzip == to.gzip || is_packed && to.gzip {
+        if is_packed {
+            // S3 copies the bytes without reading them, and nobody else would notice that the file is cut off.
+            repack::check(source.open().await?, object.uri()).await?;
+        }
         duplicate(storage, object, target).await?;
     } else {
-        let source = Source { origin: Origin::Object(storage.clone(), object.clone()), gzip: false };
         let pieces = repack::start(source.open().await?, object.uri(), from.gzip);
         let mut sink = ObjectWriter::new(storage, target, to.gzip);
         write(pieces, &mut sink).await?;
@@ -192,6 +197,7 @@ struct Conversion<'a> {
     read: Dialect,
     written: Dialect,
     columns: Vec<String>,
+    wanted: Vec<String>,
     output: Arc<Output>,
 }
 
@@ -220,14 +226,18 @@ impl<'a> Conversion<'a> {
                 }
             };
         }
-        let columns = [from, to].into_iter().filter_map(|node| node.format.as_ref());
-        let columns = columns.map(|format| format.columns.clone()).find(|columns| !columns.is_empty());
-        let columns = columns.unwrap_or_default();
+        let declared =
+            |node: &S3Node| node.format.as_ref().map(|format| format.columns.clone()).unwrap_or_default();
+        let (mut columns, mut wanted) = (declared(from), declared(to));
+        if columns.is_empty() && !read.header && read.form != Form::Json {
+            // The input does not say what its fields are, so the names of the output are theirs, in order.
+            columns = std::mem::take(&mut wanted);
+        }
         if written.header && !read.header && read.form != Form::Json && columns.is_empty() {
             let what = "is true, but the input has no header; declare its `column`s, or leave the header out";
             return problem(to.format.as_ref(), "myHeader", what);
         }
-        Ok(Self { context, gzip: from.gzip, read, written, columns, output: Arc::default() })
+        Ok(Self { context, gzip: from.gzip, read, written, columns, wanted, output: Arc::default() })
     }
 
     /// Appends the records of an object.
@@ -240,6 +250,7 @@ impl<'a> Conversion<'a> {
             read: self.read.clone(),
             written: self.written.clone(),
             columns: self.columns.clone(),
+            wanted: self.wanted.clone(),
             output: self.output.clone(),
             scratch: self.context.folder.clone(),
         };

@@ -11,7 +11,7 @@ const fn kind(start: &'static [u8], what: &'static str) -> Kind {
 }
 
 /// The kinds whose first bytes stand at the start of no text.
-const KINDS: [Kind; 26] = [
+const KINDS: [Kind; 27] = [
     kind(
         b"\xd0\xcf\x11\xe0",
         "this is an old Excel workbook (.xls), or one with a password; save it as .xlsx without a password, or as CSV",
@@ -34,6 +34,7 @@ const KINDS: [Kind; 26] = [
         b"\xff\x06\0\0sNaPpY",
         "this is packed by Snappy; pack the file by gzip, Zstandard, bzip2, xz or zip",
     ),
+    kind(b"\x5d\0\0", "this is packed by LZMA (.lzma); pack the file by gzip, Zstandard, bzip2, xz or zip"),
     kind(b"\x1f\x9d", "this is packed by compress (.Z); pack the file by gzip, Zstandard, bzip2, xz or zip"),
     kind(b"ARROW1\0\0", "this is Arrow or Feather; write it as CSV or JSON lines"),
     kind(b"\x89HDF\r\n", "this is HDF5; write its table as CSV or JSON lines"),
@@ -72,11 +73,38 @@ pub fn of_head(head: &[u8]) -> Option<&'static str> {
     if head.get(TAR..).is_some_and(|rest| rest.starts_with(b"ustar")) {
         return Some("this is a tar archive; drop its files one by one");
     }
+    if is_ebcdic(head) {
+        return Some(
+            "this is text in EBCDIC, as mainframes write it; convert it to UTF-8, for example by `iconv -f IBM037 -t UTF-8`",
+        );
+    }
     of_markup(head)
 }
 
 fn is_no_letter(byte: u8) -> bool {
     byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r') || byte >= 0x80
+}
+
+/// Returns whether bytes are the letters, digits and signs of EBCDIC, without the blank and the line feed of ASCII.
+fn is_ebcdic(head: &[u8]) -> bool {
+    let is_letter = |byte: u8| {
+        let (high, low) = (byte >> 4, byte & 15);
+        match high {
+            0x8 | 0x9 | 0xc | 0xd => (1..=9).contains(&low),
+            0xa | 0xe => (2..=9).contains(&low),
+            0xf => low <= 9,
+            _ => false,
+        }
+    };
+    let is_sign = |byte: u8| b"\x15\x25\x0d\x40\x4b\x4d\x5d\x5e\x60\x61\x6b\x6d\x7a\x7d\x7f".contains(&byte);
+    let letters = head.iter().filter(|byte| is_letter(**byte)).count();
+    let known = head.iter().filter(|byte| is_letter(**byte) || is_sign(**byte)).count();
+    let is_ascii = head.iter().any(|byte| matches!(byte, b' ' | b'\n' | b','));
+    head.len() >= 16
+        && !is_ascii
+        && known * 20 >= head.len() * 19
+        && letters * 2 > head.len()
+        && known > letters
 }
 
 fn of_markup(head: &[u8]) -> Option<&'static str> {

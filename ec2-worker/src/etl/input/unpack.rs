@@ -64,6 +64,12 @@ impl Packing {
 
     /// Says what to do if a file asks for more memory than the worker gives.
     fn explained(self, error: io::Error) -> io::Error {
+        let is_of_dictionary = error.to_string().to_ascii_lowercase().contains("dictionary");
+        if self == Self::Zstd && is_of_dictionary {
+            return io::Error::other(
+                "the Zstandard file was packed with a dictionary, which the worker does not have; pack it without a dictionary",
+            );
+        }
         let is_of_memory = error.to_string().to_ascii_lowercase().contains("memory");
         let remedy = match self {
             Self::Zstd => "a window of at most 128 MB (without `--long` or `--ultra`)",
@@ -107,6 +113,11 @@ pub(super) fn reader(
         Packing::Zip => zipped(packed, scratch)?,
     };
     Ok(Box::new(Guarded { packing, inner, count, unpacked: 0 }))
+}
+
+/// Returns the unpacked bytes of gzip, without a limit for their number.
+pub(crate) fn gzip(packed: Box<dyn BufRead + Send>) -> impl Read {
+    Gzip::Between(packed)
 }
 
 /// Fails if a file grows too much when it is unpacked, as a file does that was made to exhaust its reader.
@@ -296,5 +307,26 @@ impl Read for Checked {
             ));
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_needs_a_dictionary_is_told() {
+        let samples: Vec<String> =
+            (0..500).map(|id| format!("{id},Kettle {id},Rome,2025-10-{:02}\n", id % 28 + 1)).collect();
+        let dictionary = zstd::dict::from_samples(&samples, 4_000).expect("a dictionary");
+        let mut compressor = zstd::bulk::Compressor::with_dictionary(3, &dictionary).expect("a compressor");
+        let packed = compressor.compress(samples.concat().as_bytes()).expect("packed");
+        let count = Arc::new(AtomicU64::new(packed.len() as u64));
+        let bytes = Box::new(io::Cursor::new(packed));
+        let reader = reader(Packing::Zstd, bytes, count, &std::env::temp_dir());
+        let error = reader
+            .and_then(|mut reader| reader.read_to_end(&mut Vec::new()))
+            .expect_err("it lacks its dictionary");
+        assert!(error.to_string().contains("was packed with a dictionary"), "{error}");
     }
 }

@@ -10,10 +10,11 @@ use std::io::{self, BufRead, BufReader, BufWriter, Seek as _, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use calamine::{DataRef, ExcelDateTime, Reader as _, Style, Xlsx};
+use calamine::{DataRef, Reader as _, SheetVisible, Style, Xlsx};
 
 use super::csv_text::push_record;
 use super::number_format::NumberFormat;
+use super::serial::{self, Days};
 use super::unpack::{check_growth, foreign_archive, spooled};
 use super::{Opened, bad_bytes};
 use crate::etl::cell;
@@ -64,12 +65,19 @@ fn sheet(
     let spool = BufReader::new(spool);
     let mut workbook = Xlsx::new(spool).map_err(|error| not_a_workbook(&error))?;
     let sheet = chosen(&workbook.sheet_names(), dialect.sheet.as_deref(), &mut opened.notes)?;
+    let is_hidden = |known: &calamine::Sheet| known.name == sheet && known.visible != SheetVisible::Visible;
+    if dialect.sheet.is_none() && workbook.sheets_metadata().iter().any(is_hidden) {
+        opened.notes.push(format!("the sheet `{sheet}` is hidden in the workbook; `mySheet` names another"));
+    }
+    let from_1904 = workbook.has_1904_epoch();
     let unsaved = unsaved_formulas(&mut workbook, &sheet)?;
     let mut out = BufWriter::new(tempfile::tempfile_in(scratch)?);
     let mut rows = Rows { skip: dialect.skip_lines, ..Rows::default() };
     let problem = |error| io::Error::other(format!("the sheet `{sheet}` cannot be read: {error}"));
     let mut cells = workbook.worksheet_cells_reader(&sheet).map_err(problem)?;
-    let formats: Vec<NumberFormat> = cells.styles().iter().map(number_format).collect();
+    let formats: Vec<(NumberFormat, Days)> =
+        cells.styles().iter().map(|style| formats(style, from_1904)).collect();
+    let mut last = None;
     while let Some((cell, style)) = cells.next_cell_with_style_id().map_err(problem)? {
         let (row, column) = cell.get_position();
         // Every row before a cell becomes a line, so a cell with a very large row number would make gigabytes of lines.
@@ -79,6 +87,16 @@ fn sheet(
             );
             return Err(io::Error::other(what));
         }
+        // A row that is written already could not take the cell.
+        if last.is_some_and(|last| (row, column) <= last) {
+            let what = format!(
+                "the workbook is damaged: the cell {}{} of the sheet `{sheet}` stands after a later cell; save it again with Excel",
+                letters(column as usize),
+                row + 1
+            );
+            return Err(io::Error::other(what));
+        }
+        last = Some((row, column));
         rows.begin(u64::from(row), &mut out)?;
         rows.put((row, column), cell.get_value(), formats.get(style), unsaved.contains(&(row, column)));
     }
@@ -130,8 +148,11 @@ fn unsaved_formulas(workbook: &mut Xlsx<BufReader<File>>, sheet: &str) -> io::Re
     Ok(unsaved)
 }
 
-fn number_format(style: &Style) -> NumberFormat {
-    style.number_format.as_ref().map_or(NumberFormat::Plain, |format| NumberFormat::of(&format.format_code))
+/// Returns how a style shows numbers and dates.
+fn formats(style: &Style, from_1904: bool) -> (NumberFormat, Days) {
+    let code = style.number_format.as_ref().map(|format| format.format_code.as_str());
+    let shows_date = code.is_some_and(serial::shows_date);
+    (code.map_or(NumberFormat::Plain, NumberFormat::of), Days { from_1904, shows_date })
 }
 
 /// Writes the cells of a sheet as records.
@@ -165,13 +186,22 @@ impl Rows {
         &mut self,
         (row, column): (u32, u32),
         value: &DataRef<'_>,
-        format: Option<&NumberFormat>,
+        format: Option<&(NumberFormat, Days)>,
         is_unsaved: bool,
     ) {
         let index = column as usize;
-        let mut text = shown(value);
         let place = || format!("{}{}", letters(index), row + 1);
+        let (mut text, no_date) = match value {
+            DataRef::DateTime(at) => {
+                match serial::text(*at, format.map(|(_, days)| *days).unwrap_or_default()) {
+                    Ok(text) => (Some((text, false)), None),
+                    Err(what) => (None, Some(what)),
+                }
+            }
+            _ => (shown(value), None),
+        };
         let problem = match &text {
+            _ if no_date.is_some() => no_date.map(|what| format!("cell {} {what}", place())),
             None if is_unsaved => {
                 let end = "has no saved result; open the workbook in Excel and save it";
                 Some(format!("the formula in cell {} {end}", place()))
@@ -188,7 +218,7 @@ impl Rows {
             },
         };
         self.reason = self.reason.take().or(problem);
-        if let (DataRef::Int(_) | DataRef::Float(_), Some(format), Some((text, _))) =
+        if let (DataRef::Int(_) | DataRef::Float(_), Some((format, _)), Some((text, _))) =
             (value, format, &mut text)
         {
             self.add_shown(index, format, text);
@@ -265,7 +295,8 @@ fn shown(value: &DataRef<'_>) -> Option<(String, bool)> {
         DataRef::Int(number) => (number.to_string(), false),
         DataRef::Float(number) => (number_text(*number), false),
         DataRef::Bool(truth) => (truth.to_string(), false),
-        DataRef::DateTime(at) => (time_text(*at), false),
+        // The number format of the cell says what its number means.
+        DataRef::DateTime(_) => return None,
         DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => (text.clone(), false),
         DataRef::Error(error) => (error.to_string(), true),
     })
@@ -296,36 +327,12 @@ fn number_text(number: f64) -> String {
     rounded.to_string()
 }
 
-fn time_text(at: ExcelDateTime) -> String {
-    let serial = at.as_f64();
-    if at.is_duration() {
-        let millis = (serial * 86_400_000.0).round() as i64;
-        let (sign, millis) = if millis < 0 { ("-", -millis) } else { ("", millis) };
-        let (hours, minutes, seconds) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
-        return format!("{sign}{hours:02}:{minutes:02}:{seconds:02}{}", fraction(millis % 1000));
-    }
-    let (year, month, day, hour, minute, second, milli) = at.to_ymd_hms_milli();
-    let time = format!("{hour:02}:{minute:02}:{second:02}{}", fraction(i64::from(milli)));
-    // A serial number below 1 is a time of day.
-    if (0.0..1.0).contains(&serial) {
-        return time;
-    }
-    let date = format!("{year:04}-{month:02}-{day:02}");
-    if (hour, minute, second, milli) == (0, 0, 0, 0) { date } else { format!("{date}T{time}") }
-}
-
-fn fraction(millis: i64) -> String {
-    if millis == 0 { String::new() } else { format!(".{millis:03}") }
-}
-
 #[cfg(test)]
 mod tests {
-    use calamine::ExcelDateTimeType;
-
     use super::*;
 
     #[test]
-    fn numbers_and_times_are_shown_as_excel_shows_them() {
+    fn numbers_are_shown_as_excel_shows_them() {
         assert_eq!(number_text(0.1 + 0.2), "0.3");
         assert_eq!(number_text(12345.0), "12345");
         assert_eq!(number_text(-1e21), "-1000000000000000000000");
@@ -333,11 +340,6 @@ mod tests {
         assert!(
             is_inexact(12_345_678_901_234_567.0) && !is_inexact(1e21) && !is_inexact(9_007_199_254_740_991.0)
         );
-        let at = |serial, kind| time_text(ExcelDateTime::new(serial, kind, false));
-        assert_eq!(at(45943.0, ExcelDateTimeType::DateTime), "2025-10-13");
-        assert_eq!(at(45943.541, ExcelDateTimeType::DateTime), "2025-10-13T12:59:02.400");
-        assert_eq!(at(0.75, ExcelDateTimeType::DateTime), "18:00:00");
-        assert_eq!(at(1.25, ExcelDateTimeType::TimeDelta), "30:00:00");
         assert_eq!(
             (letters(0), letters(25), letters(26), letters(701)),
             ("A".into(), "Z".into(), "AA".into(), "ZZ".into())

@@ -107,6 +107,7 @@ pub fn read(mut records: Records, progress: &dyn Fn(u64)) -> Result<Rows, Failur
     (rows.broken, rows.broken_count) = (broken.places, broken.count);
     rows.skipped = records.skipped();
     rows.notes.extend(records.opened().notes.iter().cloned());
+    rows.notes.extend(rows.skipped.odd.notes());
     if width == 1 && records.dialect().form == Form::Text {
         // In a table of one column, an empty line is a row.
         let blank = std::mem::take(&mut rows.skipped.blank);

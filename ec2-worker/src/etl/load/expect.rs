@@ -51,8 +51,7 @@ impl Expectations {
     }
 }
 
-/// Returns why an expectation does not hold; `None` if it holds: the query gives rows, and true in the first column of
-/// each.
+/// Returns why an expectation does not hold; `None` if it holds: the query gives rows of one column, and true in each.
 async fn problem(
     tx: &Transaction,
     next_tables: &NextTables,
@@ -66,9 +65,17 @@ async fn problem(
     let query = format!("SELECT * FROM (\n{}\n) AS expectation", next_tables.redirect(sql).text);
     let answer = tx.client().simple_query(&query).await.map_err(|error| Failure::database(&doing, &error))?;
     let rows = answer.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row.try_get(0).ok().flatten().unwrap_or("NULL")),
+        SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     });
+    let rows: Vec<_> = rows.collect();
+    // Nobody would see what the other columns say.
+    if let Some(row) = rows.iter().find(|row| row.len() != 1) {
+        let message =
+            format!("{doing}: the query gives {} columns; give one, which is true or false", row.len());
+        return Err(Failure::bad_input("Definition", message));
+    }
+    let rows = rows.iter().map(|row| row.try_get(0).ok().flatten().unwrap_or("NULL"));
     let values: Vec<&str> = rows.collect();
     let found = match values.iter().find(|value| **value != "t") {
         None if values.is_empty() => "no row",

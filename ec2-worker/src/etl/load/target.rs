@@ -7,6 +7,7 @@ use super::super::header::Fit;
 use super::super::loaded_files;
 use super::super::next_tables::{self, Base, Before, NextTables};
 use super::super::source::{Origin, Source};
+use super::super::statement::Statement;
 use super::super::table::{Relation, Table};
 use super::super::transform::Layout;
 use super::batch::Way;
@@ -153,8 +154,9 @@ impl LoadTry<'_> {
         source: &Source,
     ) -> Result<bool, Failure> {
         let Origin::Object(_, object) = &source.origin else { return Ok(true) };
-        if loaded_files::note(tx, &self.load.key, table, object).await? || self.load.mode != LoadMode::Append
-        {
+        let Load { key, insert, declared, dialect, mode, .. } = self.load;
+        let shape = loaded_files::shape(insert.as_deref(), declared, dialect.sheet.as_deref());
+        if loaded_files::note(tx, key, table, object, &shape).await? || *mode != LoadMode::Append {
             return Ok(true);
         }
         let rows =
@@ -162,7 +164,7 @@ impl LoadTry<'_> {
         if rows.is_empty() {
             // Somebody emptied the table, so its old files may be loaded again.
             loaded_files::forget(tx, table).await?;
-            return loaded_files::note(tx, &self.load.key, table, object).await;
+            return loaded_files::note(tx, key, table, object, &shape).await;
         }
         self.progress
             .note(format!("{object} is in {table} already; not appended again", object = source.name()));
@@ -209,6 +211,28 @@ impl LoadTry<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Reads an `insertQuery`, and asks the database for the types of its placeholders.
+    ///
+    /// # Errors
+    ///
+    /// If the rules of the file would not count for its values, or the connection breaks.
+    pub(super) async fn statement(&self, tx: &Transaction, insert: &str) -> Result<Statement, Failure> {
+        let (statement, why) = Statement::describe(tx, insert).await?;
+        if let Some(note) = statement.check_texts(&self.load.rules, insert)? {
+            self.progress.note(note);
+        }
+        let Some(why) = why else { return Ok(statement) };
+        if let Some(field) = self.load.rules.needs_types() {
+            let message = format!(
+                "`{field}` needs the types of the placeholders of `insertQuery`, which the database does not tell: {why}"
+            );
+            return Err(Failure::bad_input("Definition", message));
+        }
+        self.progress
+            .note(format!("the values of `insertQuery` are sent as the file has them, because {why}"));
+        Ok(statement)
     }
 
     fn compare_headers(&mut self, source: &Source, fit: &Fit) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! Recognises texts that, at the start of a file, look like a mark of the kind of the file.
 
-/// The byte order mark.
-const MARK: &[u8] = b"\xef\xbb\xbf";
+/// The byte order mark. A reader leaves it out at the start of every record.
+pub const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Returns whether a file that begins with `text` is not read as text that begins so: it looks packed, it has a byte
 /// order mark, or its first line names the separator for Excel.

@@ -3,11 +3,22 @@
 use memchr::memchr_iter;
 
 use super::{KEPT, Record, Records};
+use crate::etl::dialect::Form;
 use crate::etl::position::Position;
 use crate::etl::splitter::Step;
 use crate::failure::Failure;
 
 impl Records {
+    /// Returns whether the next record, which is in the window with `len` bytes, is longer than the dialect allows without its
+    /// end. The texts that are made of workbooks and of JSON have more bytes than the files.
+    #[cold]
+    pub(super) fn is_longer_than_allowed(&self, len: usize) -> bool {
+        let record = &self.window[self.next..self.next + len];
+        let text = record.strip_suffix(self.dialect.record_end.bytes()).unwrap_or(record);
+        let text = if self.dialect.ends_by_line() { text.strip_suffix(b"\r").unwrap_or(text) } else { text };
+        self.dialect.form == Form::Text && text.len() > self.dialect.longest_record
+    }
+
     /// Passes over a record that is too long, without keeping it in memory. Its end is found field by field: what is in
     /// the window is cut down to the field that has not ended.
     pub(super) fn pass_long_record(&mut self) -> Result<Record, Failure> {

@@ -46,6 +46,17 @@ impl Records {
         }
     }
 
+    /// Passes over byte order marks at the start of a record, which are there if several files were joined.
+    #[cold]
+    pub(super) fn skip_mark_inside(&mut self) -> Result<(), Failure> {
+        let (before, line) = (self.at.offset, self.at.line);
+        self.skip_marks()?;
+        if self.at.offset > before {
+            self.skipped.odd.mark(line);
+        }
+        Ok(())
+    }
+
     /// Fills the window up to the size of the sample.
     fn fill_sample(&mut self, enough: impl Fn(&[u8]) -> bool) -> Result<(), Failure> {
         while !self.is_last && self.window.len() < SAMPLE && !enough(&self.window[self.next..]) {

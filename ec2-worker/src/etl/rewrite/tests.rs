@@ -7,6 +7,7 @@ fn rewrite() -> Rewrite {
         read: Dialect::default(),
         written: Dialect { separator: b";".to_vec(), ..Dialect::default() },
         columns: Vec::new(),
+        wanted: Vec::new(),
         output: Arc::default(),
         scratch: std::env::temp_dir(),
     }

@@ -14,6 +14,7 @@ use crate::etl::encode;
 use crate::etl::header::WrongHeader;
 use crate::etl::input::{bad_bytes, push_text};
 use crate::etl::position::Position;
+use crate::etl::records::Record;
 use crate::failure::Failure;
 
 /// What to do with a file whose first record is a row in spite of `myHeader`.
@@ -21,6 +22,32 @@ const NO_HEADER: &str = "the first record looks like a row, because its texts ar
                          set `myHeader` false, and otherwise leave the header out by `mySkipLines`";
 
 impl Thread {
+    /// Returns a record as the file has it, without its end.
+    pub(super) fn raw(&self, record: &Range<usize>) -> Vec<u8> {
+        let bytes = &self.records.window()[record.clone()];
+        let bytes = bytes.strip_suffix(self.plan.dialect.record_end.bytes()).unwrap_or(bytes);
+        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        let reason = bad_bytes::reason(bytes);
+        let bytes = reason.as_ref().map_or(bytes, |(_, raw)| raw.as_slice());
+        match self.plan.dialect.form == Form::Workbook && bytes.contains(&cell::MARK) {
+            true => self.raw_cells(),
+            false => bytes.to_vec(),
+        }
+    }
+
+    /// Notes a record that is the header once more, as in files that were joined.
+    #[inline]
+    pub(super) fn note_header_again(&mut self, record: &Record) {
+        let bytes = &self.records.window()[record.bytes.clone()];
+        let is_it = !self.header.is_empty()
+            && (self.header.len()..self.header.len() + 3).contains(&bytes.len())
+            && bytes.starts_with(&self.header)
+            && bytes[self.header.len()..].iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+        if is_it {
+            self.records.note_header(record.at.line);
+        }
+    }
+
     /// Returns the last record of a workbook as CSV, with the text of each cell that its column takes. Texts stay in quotes,
     /// because the forms of numbers and dates count for texts only, also when a person has mended the row.
     pub(super) fn raw_cells(&self) -> Vec<u8> {
@@ -55,6 +82,21 @@ impl Thread {
             fields = found.saturating_sub(1).max(1);
             note = " before the separator at the end, which the header has too";
         }
+        if self.plan.dialect.form == Form::Workbook {
+            let remedy = if fields > expected {
+                "clear the cells beyond the last column, or name their columns in the first row"
+            } else {
+                "fill the missing cells, or leave out a row that is none (`mySkipLines`, `mySkipFooter`)"
+            };
+            return format!("{} instead of {expected}; {remedy}", counted(fields, "cell"));
+        }
+        let last = self.records.splitter().fields().last();
+        if found == expected + 1 && last.is_some_and(|last| last.start == last.end && !last.quoted) {
+            return format!(
+                "{} instead of {expected}: the line ends with a separator, and the header does not; end all lines in the same way",
+                counted(found, "column")
+            );
+        }
         // A line of totals or a title often has fewer fields than the rows.
         let remedy = if fields > expected {
             "a value with a separator in it needs quotes"
@@ -86,6 +128,17 @@ impl Thread {
         let message =
             format!("{file}, line {}: the header does not fit table {table}: {problems}{hint}", at.line);
         Failure::bad_input("Header", message)
+    }
+
+    /// Says why the declared columns do not fit the table.
+    pub(super) fn wrong_columns(&self, WrongHeader(problems): &WrongHeader) -> Failure {
+        let Plan { file, table, .. } = &self.plan;
+        let message = format!(
+            "{file}: `column` of the data format does not fit table {table}: {}; without `column`, the fields fill the columns \
+             of the table in order",
+            problems.join("; ")
+        );
+        Failure::bad_input("Definition", message)
     }
 
     /// Refuses a header of a statement that is a row. The statement takes fields by their places, so the names of a header do
@@ -173,7 +226,13 @@ impl Thread {
             let encoding = self.encoding();
             (index, format!("byte {byte:#04x} is not {encoding}; {}", hint(&self.plan.dialect, encoding)))
         } else if let Some(index) = memchr(0, bytes) {
-            (index, "a NUL byte, which PostgreSQL cannot store; remove it".to_owned())
+            let zeros = bytes.iter().filter(|byte| **byte == 0).count();
+            let what = if zeros * 3 > bytes.len() {
+                "a NUL byte, as in UTF-16 without a byte order mark; set `myEncoding` to utf-16le or utf-16be, or save the file as UTF-8"
+            } else {
+                "a NUL byte, which PostgreSQL cannot store; remove it"
+            };
+            (index, what.to_owned())
         } else if let Some(index) = self.lone_return(record) {
             let what = "a carriage return (CR) without a line feed, outside quotes; quote the text, or end every line \
                         in the same way";

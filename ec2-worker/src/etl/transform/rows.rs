@@ -12,6 +12,10 @@ use crate::sql::SqlTemplate;
 /// Why a record without a value for a column is refused.
 const NOT_NULL: &str = "is empty, but the column is NOT NULL; fill the value, or allow NULL in the table";
 
+/// Why a number of a workbook is no interval. PostgreSQL would count seconds, but a workbook counts days.
+const NO_DURATION: &str = "is a number in a cell without the format of a duration; give its cells the format [h]:mm:ss in the workbook, \
+                           and save the file again, or load the number into a column of numbers";
+
 /// Why a record is refused: the name of the column at fault, and the reason.
 pub(super) type Refusal = (Option<String>, String);
 
@@ -64,6 +68,15 @@ impl Values<'_> {
         if is_typed && (rules.numbers.is_some() || is_moment()) { &OF_TYPED } else { rules }
     }
 
+    /// Returns whether a field is the number of a cell of a workbook that has no format of a duration or a time.
+    fn is_number_of_workbook(&self, span: Span) -> bool {
+        let raw = &self.window[span.start..span.end];
+        self.dialect.source_form() == Form::Workbook
+            && (!span.quoted || raw.contains(&cell::MARK))
+            && !raw.is_empty()
+            && !cell::plain(raw).iter().any(|byte| matches!(byte, b':' | b'P'))
+    }
+
     /// Returns the text of a field for `column`, or `None` for NULL. A quoted empty field is also NULL if the type of
     /// the column has no empty value.
     ///
@@ -72,6 +85,9 @@ impl Values<'_> {
     /// If the field is NULL and the column is NOT NULL.
     #[inline]
     fn of(&mut self, column: &Column, span: Span) -> Result<Option<&[u8]>, Refusal> {
+        if column.kind == ColumnType::Interval && self.is_number_of_workbook(span) {
+            return Err((Some(column.name.clone()), NO_DURATION.to_owned()));
+        }
         let value =
             self.text(column.kind, span).filter(|text| !text.is_empty() || column.kind.has_empty_value());
         if value.is_none() && column.not_null {

@@ -255,7 +255,7 @@ fn moment(random: &mut StdRng, of: &str) -> String {
             pick(&["infinity", "0001-01-01 00:00 BC", "294276-12-31 23:59:59.999999"], random).to_owned()
         }
         "timestamp" => format!("{date}{}{time}", pick(&[" ", "T"], random)),
-        "timestamptz" if odd => pick(&["-infinity", "2024-10-27 02:30 Europe/Berlin"], random).to_owned(),
+        "timestamptz" if odd => pick(&["-infinity", "2024-10-27 03:30 Europe/Berlin"], random).to_owned(),
         "timestamptz" => format!("{date} {time}{offset}"),
         "interval" => {
             pick(&["1 year -2 days 03:04:05.6", "-00:00:01", "P1Y2M3DT4H", "90 min", "0"], random).to_owned()

@@ -1,0 +1,164 @@
+//! Files that were joined from several files, and quotes that stand astray.
+
+use ec2_worker::etl::dialect::Dialect;
+use ec2_worker::etl::load::Load;
+use ec2_worker::etl::source::{Origin, Source};
+use ec2_worker::failure::Failure;
+
+use super::World;
+use super::gzip::piped;
+use super::objects::{copy, file_of, format};
+use super::stack::{Stack, object, refers, string, value};
+use super::way_out::{exported, load_back};
+
+const MARK: &str = "\u{feff}";
+
+async fn rows(world: &World, load: &Load) -> Result<(String, String), Failure> {
+    world.client.batch_execute("TRUNCATE t").await.expect("emptied");
+    let told = world.run(load).await?;
+    Ok((world.rows("SELECT id, octet_length(id), v FROM t").await, told))
+}
+
+fn plain(world: &World, bytes: impl AsRef<[u8]>, header: bool) -> Load {
+    let path = world.file(bytes);
+    let mut load = world.load("t", &path);
+    load.sources = vec![Source { origin: Origin::File(path), gzip: false }];
+    load.dialect = Dialect { header, ..Dialect::default() };
+    load
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_at_the_start_of_a_record_is_left_out_and_noted() {
+    let world = World::new("CREATE TABLE t (id text, v text)").await;
+    let wanted = "1|1|a 2|1|b";
+    let text = format!("{MARK}id,v\n1,a\n{MARK}{MARK}2,b\n");
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let packed = [
+        piped("gzip", &["-c"], format!("{MARK}id,v\n1,a\n").as_bytes()),
+        piped("gzip", &["-c"], format!("{MARK}2,b\n").as_bytes()),
+    ];
+    for bytes in [
+        text.clone().into_bytes(),
+        format!("{MARK}id,v\n1,a\n{MARK}\"2\",\"b\"\n").into_bytes(),
+        format!("id,v\r\n1,a\r\n{MARK}2,b").into_bytes(),
+        format!("id,v\n1,a\n{MARK}\n2,b\n{MARK}").into_bytes(),
+        utf16,
+        packed.concat(),
+    ] {
+        let (found, told) = rows(&world, &plain(&world, &bytes, true)).await.expect("loaded");
+        assert_eq!(found, wanted, "{}", String::from_utf8_lossy(&bytes));
+        assert!(told.contains("byte order mark"), "{told}");
+        assert!(told.contains("inside the file, the first in line 3; it may have been joined"), "{told}");
+    }
+    let (found, told) =
+        rows(&world, &plain(&world, format!("{MARK}1,a\n2,{MARK}b\n"), false)).await.expect("loaded");
+    assert_eq!(
+        (found.as_str(), told.as_str()),
+        (&*format!("1|1|a 2|1|{MARK}b"), "rowsLoaded=2, rowsRejected=0")
+    );
+    let mut refused = plain(&world, format!("id,v\n1,a\n{MARK}2,b,c\n{MARK}3,d\n"), true);
+    refused.limit = definition::kind::field::Limit::Count(1);
+    let (found, told) = rows(&world, &refused).await.expect("one row is refused");
+    assert_eq!(found, "1|1|a 3|1|d");
+    assert!(told.contains("left out 2 byte order marks"), "{told}");
+}
+
+#[tokio::test]
+async fn a_text_that_begins_with_a_mark_is_read_back() {
+    let world = World::new(
+        "CREATE TABLE t (v text, n int); CREATE TABLE back (LIKE t);
+         INSERT INTO t VALUES ('x', 0), (E'\\ufeffx', 1), (E'\\ufeff', 2), (E'\\ufeff\\ufeff,\"', 3)",
+    )
+    .await;
+    let plain = Dialect::default();
+    for dialect in [
+        plain.clone(),
+        Dialect { header: true, ..plain.clone() },
+        Dialect { separator: b"||".to_vec(), ..plain.clone() },
+        Dialect { escape: Some(b'\\'), ..plain.clone() },
+        Dialect { separator: b"\t".to_vec(), quote: None, escape: Some(b'\\'), ..plain.clone() },
+        Dialect { encoding: Some(encoding_rs::UTF_16LE), ..plain.clone() },
+    ] {
+        world.client.batch_execute("TRUNCATE back").await.expect("emptied");
+        let (file, _) = exported(&world, None, &dialect).await.expect("exported");
+        load_back(&world, &file, &dialect).await.expect("read back");
+        let rows = |table: &str| format!("SELECT * FROM {table} ORDER BY n");
+        assert_eq!(world.rows(&rows("back")).await, world.rows(&rows("t")).await, "{dialect:?}");
+    }
+    let bare = Dialect { quote: None, ..plain };
+    let refused = exported(&world, None, &bare).await.expect_err("it cannot be told from a mark").message;
+    assert!(refused.contains("begins with a byte order mark, which would be left out"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_into_another_format_leaves_out_marks_inside_the_file() {
+    let stack = Stack::start().await;
+    stack.put("in.txt", format!("id;v\n1;a\n{MARK}\"2\";b\n")).await;
+    let input = vec![
+        string("type", "S3DataNode"),
+        string("filePath", "s3://files/in.txt"),
+        refers("dataFormat", "From"),
+    ];
+    let objects = vec![
+        copy(&[]),
+        object("In", input),
+        file_of("Out", "out.txt"),
+        format("From", "Custom", &[("columnSeparator", ";"), ("myHeader", "true")]),
+        format("Form", "CSV", &[("myHeader", "true")]),
+    ];
+    let attempt = stack.run(objects).await;
+    assert_eq!(value(&attempt, "@status"), "FINISHED", "{attempt:?}");
+    assert_eq!(stack.get("out.txt").await, b"id,v\n1,a\n2,b\n");
+    let notes: Vec<&str> =
+        attempt.iter().filter(|(key, _)| key == "note").map(|(_, note)| note.as_str()).collect();
+    assert!(
+        notes.iter().any(|note| note.contains("left out 1 byte order mark inside the file")),
+        "{notes:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_record_that_is_the_header_again_and_a_record_of_many_lines_are_noted() {
+    let world = World::new("CREATE TABLE t (id text, v text)").await;
+    let (found, told) =
+        rows(&world, &plain(&world, "id,v\n1,a\nid,v\n2,b\r\nid,v", true)).await.expect("loaded");
+    assert_eq!(found, "1|1|a id|2|v 2|1|b id|2|v");
+    assert!(
+        told.contains("2 records are equal to the header, the first in line 3; they were read as a row"),
+        "{told}"
+    );
+    let mut text = "id,v\n0,\"a\nb\"\n".to_owned();
+    for line in 0..200 {
+        let value = match line {
+            20 => "\"open",
+            120 => "end\"",
+            _ => "x",
+        };
+        text.push_str(&format!("{line},{value}\n"));
+    }
+    let (_, told) = rows(&world, &plain(&world, &text, true)).await.expect("loaded");
+    assert!(told.contains("1 record has 100 line breaks inside quotes, the first from line 24 on"), "{told}");
+    let (_, told) = rows(&world, &plain(&world, "id,v\n1,\"a\nb\"\n", true)).await.expect("loaded");
+    assert_eq!(told, "rowsLoaded=1, rowsRejected=0");
+}
+
+#[tokio::test]
+async fn a_record_is_refused_exactly_above_the_longest_length() {
+    let world = World::new("CREATE TABLE t (id text, v text)").await;
+    for (most, count) in [(12, 3), (11, 2), (10, 1), (9, 0)] {
+        for end in ["\n", "\r\n"] {
+            let text =
+                ["1,12345678", "2,123456789", "3,\"12345678\""].map(|row| format!("{row}{end}")).concat();
+            let mut load = plain(&world, text, false);
+            load.dialect.longest_record = most;
+            load.limit = definition::kind::field::Limit::Count(3);
+            let stored = match rows(&world, &load).await {
+                Ok((_, told)) => told,
+                Err(failure) => failure.message,
+            };
+            let wanted = format!("rowsLoaded={count}, rowsRejected={}", 3 - count);
+            let is_refused = count == 0 && stored.contains("the record is longer than 9 bytes");
+            assert!(stored.starts_with(&wanted) || is_refused, "{most}: {stored}");
+        }
+    }
+}
