@@ -119,8 +119,8 @@ impl Statement {
         }
         let Some(field) = rules.needs_types().filter(|_| !texts.is_empty()) else { return Ok(None) };
         Ok(Some(format!(
-            "`{field}` does not count for the placeholders {} of `insertQuery`, which stand in an expression as texts; `?::numeric` and \
-             the like give them a type",
+            "`{field}` does not count for texts in an expression of `insertQuery` (placeholder {}); `?::numeric` and the like give \
+             them a type",
             texts.join(", ")
         )))
     }

@@ -8,11 +8,18 @@ use super::objects::{copy, file_of, format, table};
 use super::stack::{Stack, object, refers, string, value};
 use super::value_rules::patterns;
 
+const TABLE: &str = "CREATE TABLE t (n numeric, d date, note text, b boolean)";
+
 fn german() -> ValueRules {
     ValueRules {
         numbers: Some(NumberForm { decimal: ',', grouping: Some('.'), ..NumberForm::default() }),
         ..ValueRules::default()
     }
+}
+
+/// A pattern in which ISO dates have another meaning.
+fn by_day() -> ValueRules {
+    ValueRules { dates: patterns(&["yyyy-dd-MM"]), ..ValueRules::default() }
 }
 
 async fn inserted(
@@ -31,8 +38,7 @@ async fn inserted(
 
 #[tokio::test]
 async fn a_text_of_which_the_statement_makes_a_value_is_refused_with_the_cast_that_keeps_the_rules() {
-    let world = World::new("CREATE TABLE t (n numeric, d date, note text, b boolean)").await;
-    let dates = || ValueRules { dates: patterns(&["yyyy-dd-MM"]), ..ValueRules::default() };
+    let world = World::new(TABLE).await;
     let words = || ValueRules { truths: vec!["oui".to_owned()], ..ValueRules::default() };
     for (insert, rules, says) in [
         (
@@ -48,7 +54,7 @@ async fn a_text_of_which_the_statement_makes_a_value_is_refused_with_the_cast_th
         ),
         (
             "INSERT INTO t (d) VALUES (nullif(?,'')::date)",
-            dates(),
+            by_day(),
             "words such as today, and 05/06/2026 as May 6; write `?::date`",
         ),
         ("INSERT INTO t (d) VALUES (nullif(?,'')::date)", ValueRules::default(), "write `?::date`"),
@@ -71,6 +77,14 @@ async fn a_text_of_which_the_statement_makes_a_value_is_refused_with_the_cast_th
         let refused = inserted(&world, insert, "v\n1.500\n", rules).await.expect_err(insert);
         assert!(refused.contains(says), "{insert}: {refused}");
     }
+    let word =
+        inserted(&world, "INSERT INTO t (d) VALUES (?::date)", "v\ntoday\n", ValueRules::default()).await;
+    assert!(word.expect_err("no date").contains("\"today\" is not a date"));
+}
+
+#[tokio::test]
+async fn a_value_with_a_type_follows_the_rules_and_a_text_without_them_is_noted() {
+    let world = World::new(TABLE).await;
     for (insert, text, rules, wanted, note) in [
         (
             "INSERT INTO t (n) VALUES (?::numeric)",
@@ -82,7 +96,7 @@ async fn a_text_of_which_the_statement_makes_a_value_is_refused_with_the_cast_th
         (
             "INSERT INTO t (d) VALUES (?::date)",
             "v\n2024-01-02\n\"\"\n",
-            dates(),
+            by_day(),
             "NULL|2024-02-01|NULL|NULL NULL|NULL|NULL|NULL",
             "",
         ),
@@ -105,7 +119,7 @@ async fn a_text_of_which_the_statement_makes_a_value_is_refused_with_the_cast_th
             "v\n1.500\n",
             german(),
             "NULL|NULL|1.500|NULL",
-            "`myDecimal` does not count for the placeholders 1 of `insertQuery`",
+            "`myDecimal` does not count for texts in an expression of `insertQuery` (placeholder 1)",
         ),
         (
             "INSERT INTO t (d) VALUES (to_date(?, 'DD.MM.YYYY'))",
@@ -122,9 +136,6 @@ async fn a_text_of_which_the_statement_makes_a_value_is_refused_with_the_cast_th
             "{insert}: {told}"
         );
     }
-    let word =
-        inserted(&world, "INSERT INTO t (d) VALUES (?::date)", "v\ntoday\n", ValueRules::default()).await;
-    assert!(word.expect_err("no date").contains("\"today\" is not a date"));
 }
 
 #[tokio::test]
