@@ -9,8 +9,10 @@ use super::column::{Column, ColumnType};
 use super::table::Table;
 
 mod declared;
+mod distance;
 
 pub use declared::{by_place, declared_names, order};
+use distance::distance;
 
 /// The length of the longest name in PostgreSQL, which cuts longer ones.
 const LONGEST_NAME: usize = 63;
@@ -340,22 +342,6 @@ fn other_separator(names: &[String]) -> Option<String> {
         "the header has one column that contains `{shown}`: is `{shown}` the separator? Set `columnSeparator` or \
          `myDialect` auto in the data format"
     ))
-}
-
-/// Returns the Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
