@@ -31,8 +31,7 @@ fn lines(text: &str, read: &[Row]) {
         .collect();
     let mut known = read.iter();
     let Some(header) = header(&objects, &mut known) else { return };
-    let is_row =
-        |object: &Option<Map<String, Value>>| object.as_ref().is_none_or(|it| !is_blank(&header, it));
+    let is_row = |object: &Option<Map<String, Value>>| object.as_ref().is_none_or(|it| !is_blank(it));
     let objects: Vec<_> = objects.into_iter().filter(is_row).collect();
     let rows: Vec<&Row> = known.collect();
     assert_eq!(rows.len(), objects.len(), "{text}");
@@ -74,15 +73,14 @@ fn array(text: &str, read: &[Row]) {
     let objects: Vec<_> = objects.into_iter().map(Some).collect();
     let mut known = read.iter();
     let Some(header) = header(&objects, &mut known) else { return };
-    for (row, object) in known.zip(objects.iter().flatten().filter(|object| !is_blank(&header, object))) {
+    for (row, object) in known.zip(objects.iter().flatten().filter(|object| !is_blank(object))) {
         same(&header, object, row);
     }
 }
 
-/// Returns whether the reader takes the object for a blank line. Without a table, it takes the empty line of a single NULL
-/// for one.
-fn is_blank(header: &[String], object: &Map<String, Value>) -> bool {
-    object.is_empty() || header.len() == 1 && object.values().all(Value::is_null)
+/// Returns whether the reader takes the object for a blank line: one without any value, as in every other form of files.
+fn is_blank(object: &Map<String, Value>) -> bool {
+    object.values().all(Value::is_null)
 }
 
 fn is_refused(row: &Row) -> bool {

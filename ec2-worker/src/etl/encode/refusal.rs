@@ -127,8 +127,7 @@ fn moment_hint(moments: MomentType, text: &[u8]) -> &'static str {
             "a number may count the days of a spreadsheet: give its cells a date format there, and save the file again"
         }
         () if is_iso_form(text) && has_zone(text) => {
-            "there is no such day, time or zone, or the clocks of the zone skip or repeat this time: correct the value, or write the \
-             offset from UTC, such as +01:00, in place of the zone"
+            "there is no such day, time or zone: correct the value, or write the offset from UTC, such as +01:00, in place of the zone"
         }
         () if is_iso_form(text) => "there is no such day or time: correct the value",
         () if has_date && separated && begins_with_digit => {
