@@ -102,12 +102,17 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         }
     };
     shutdown.cancel();
+    drain(&front, background).await;
+    ended
+}
+
+/// Waits until all work has ended, at most [`DRAIN_WAIT`].
+async fn drain(front: &Front, mut background: JoinSet<()>) {
     let loops_end = async { while background.join_next().await.is_some() {} };
     let all_end = async { tokio::join!(loops_end, front.accounts.finish()) };
     if tokio::time::timeout(DRAIN_WAIT, all_end).await.is_err() {
         tracing::warn!("stopped while work was under way; the work continues at the next start");
     }
-    ended
 }
 
 /// Starts the accounts that the keys name now and did not name before. A failure of one does not stop the others.

@@ -11,6 +11,9 @@ pub enum NameError {
     /// The text is empty or longer than 128 characters.
     #[error("the name of a stream has 1 to 128 characters")]
     Length,
+    /// The text is `.` or `..`, which mean other things in the path of a URL.
+    #[error("`.` and `..` are no names of streams")]
+    Dots,
     /// The text has another character than a name may have.
     #[error("the name of a stream consists of letters, digits, `_`, `.` and `-`")]
     Character,
@@ -26,6 +29,7 @@ impl StreamName {
         let text = text.into();
         let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
         match text {
+            text if matches!(&text[..], "." | "..") => Err(NameError::Dots),
             text if !text.bytes().all(is_legal) => Err(NameError::Character),
             text if text.is_empty() || text.len() > 128 => Err(NameError::Length),
             text => Ok(Self(text)),
@@ -82,6 +86,7 @@ mod tests {
         for name in ["a", "user-events", "A.b_c-9", &"x".repeat(128)] {
             assert_eq!(StreamName::new(name).unwrap().as_str(), name);
         }
+        assert_eq!(StreamName::new(".."), Err(NameError::Dots));
         assert_eq!(StreamName::new(""), Err(NameError::Length));
         assert_eq!(StreamName::new("x".repeat(129)), Err(NameError::Length));
         for name in ["a b", "a/b", "ä", "a\n"] {

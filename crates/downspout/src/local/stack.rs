@@ -146,7 +146,6 @@ impl Stack {
             servers::pipelines_config(&data_dir, &config, &endpoints, Arc::clone(&resources), tell_end);
         servers::serve_pipelines(&mut servers, listeners.datapipeline, pipelines, &servers_stop);
         let streams = servers::open_streams(&data_dir, &config, &endpoints).await?;
-        servers::serve_streams(&mut servers, streams.clone(), listeners.streams, &servers_stop);
         let mut stack = Self {
             orchestrator: Arc::new(servers::orchestrator(&config, &endpoints)?),
             streams,
@@ -172,7 +171,7 @@ impl Stack {
             admin::serve(admin, listeners.admin, limits, stop).await;
             Ok(())
         });
-        stack.start_clients(&config, store, ended).await?;
+        stack.start_clients(&config, store, ended, listeners.streams).await?;
         guard.disarm();
         Ok(stack)
     }
@@ -228,12 +227,16 @@ impl Stack {
         config: &StackConfig,
         store: S3Store,
         ended: mpsc::UnboundedReceiver<String>,
+        streams: TcpListener,
     ) -> anyhow::Result<()> {
         let setup = set_up(config, self.endpoints.clone(), self.streams.clone());
         let definitions = tokio::select! {
             done = setup => done?,
             error = first_end(&mut self.servers) => return Err(error),
         };
+        // Only now the streams of files are known. A request that comes earlier waits, because an answer that its stream does not
+        // exist would be final.
+        servers::serve_streams(&mut self.servers, self.streams.clone(), streams, &self.servers_stop);
         let stop = &self.clients_stop;
         if let Some(folder) = &config.watch {
             let watch =

@@ -358,10 +358,20 @@ impl Csv {
             Err((reason, raw)) => return bad_bytes::push_reason(reason, raw, &mut self.out),
         };
         let mut texts = vec![None; self.keys.names.len()];
+        let (mut left_out, mut known) = (None, 0);
         for (key, value) in fields {
             let text = match self.keys.places.get(key) {
-                Some(place) => text(key, value.get()).map(|text| texts[*place] = text),
-                None if self.ignores_others => Ok(()),
+                Some(place) => {
+                    known += 1;
+                    text(key, value.get()).map(|text| texts[*place] = text)
+                }
+                None if header::has_alike(&self.keys.names, key) => Err(format!(
+                    "the key `{key}` is written in another way in the first {LEADING} objects of the file; write it alike everywhere"
+                )),
+                None if self.ignores_others => {
+                    left_out = Some(key);
+                    Ok(())
+                }
                 None => Err(format!(
                     "the key `{key}` does not stand in the first {LEADING} objects of the file; add it to the first \
                          object, with the value null"
@@ -370,6 +380,13 @@ impl Csv {
             if let Err(reason) = text {
                 return bad_bytes::push_reason(&reason, &written(fields), &mut self.out);
             }
+        }
+        // Without this check, the object would be taken for a line without any value.
+        if let (Some(key), 0) = (left_out, known) {
+            let reason = format!(
+                "none of its keys is a column of the table, as `{key}`; write them as the table has them"
+            );
+            return bad_bytes::push_reason(&reason, &written(fields), &mut self.out);
         }
         let texts = texts.iter().map(|text| text.as_ref().map(|(text, is_text)| (text.as_str(), *is_text)));
         push_record(texts, &mut self.out);

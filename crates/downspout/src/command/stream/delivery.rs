@@ -57,15 +57,28 @@ pub(super) async fn flush(endpoints: &Endpoints, args: &FlushArgs) -> anyhow::Re
             streams.into_iter().map(|stream| stream.name).collect()
         }
     };
-    for name in names {
-        let path = format!("/streams/{}/flush", utf8_percent_encode(&name, sigv4::PATH));
-        let flushed: Flushed = running_stack::ask(endpoints, Method::POST, &path).await?;
-        output::line(&format!("{name}: {} delivered", counted(flushed.records, "record")))?;
-        for object in &flushed.objects {
-            output::line(&format!("  {object}"))?;
+    // A stream that cannot deliver must not keep the others waiting.
+    let flushes = names.iter().map(|name| async move {
+        let path = format!("/streams/{}/flush", utf8_percent_encode(name, sigv4::PATH));
+        (name, running_stack::ask::<Flushed>(endpoints, Method::POST, &path).await)
+    });
+    let mut exit = Exit::Done;
+    for (name, flushed) in futures::future::join_all(flushes).await {
+        match flushed {
+            Ok(flushed) => {
+                output::line(&format!(
+                    "{name}: {} delivered, refused or left out",
+                    counted(flushed.records, "record")
+                ))?;
+                flushed.objects.iter().try_for_each(|object| output::line(&format!("  {object}")))?;
+            }
+            Err(error) => {
+                output::complain!("downspout: {name}: {error:#}");
+                exit = Exit::Failed;
+            }
         }
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 pub(super) async fn replay(endpoints: &Endpoints, args: &ReplayArgs) -> anyhow::Result<Exit> {
@@ -91,14 +104,15 @@ fn counted(number: u64, what: &str) -> String {
 
 fn described(replayed: &Replayed) -> String {
     let mut text = format!(
-        "{} of {} read: {} delivered, {} refused again",
+        "{} of {} read: {} made, {} refused again",
         counted(replayed.records, "record"),
         counted(replayed.objects_read, "object"),
         counted(replayed.lines, "line"),
         counted(replayed.refused, "record"),
     );
     if replayed.already_there > 0 {
-        text.push_str(&format!("; {} were there already", counted(replayed.already_there, "file")));
+        let verb = if replayed.already_there == 1 { "was" } else { "were" };
+        text.push_str(&format!("; {} {verb} there already", counted(replayed.already_there, "file")));
     }
     text.push('\n');
     text.extend(replayed.objects.iter().map(|object| format!("  {object}\n")));

@@ -16,8 +16,8 @@ Examples:
   downspout stream put user-events pipeline-definitions/tracking/samples/events.jsonl
   downspout stream generate user-events --count 1000 --print | downspout stream put user-events
 
-Each line is one record. The records of a request are all taken or all refused; a refusal names the line. What was sent before \
-it stays in the stream.
+Each line is one record. The records of a request are all taken or all refused; a refusal names the first line of the request, and \
+the record in it. What was sent before it stays in the stream.
 
 Exit codes: 0 every record is on the disk; 1 a record was refused, or the stack did not take it.";
 
@@ -60,7 +60,8 @@ pub(super) async fn run(endpoints: &Endpoints, args: &PutArgs) -> anyhow::Result
             return Ok(Exit::Failed);
         }
     }
-    output::line(&format!("{} records sent", output::count(sent)))?;
+    let records = if sent == 1 { "record" } else { "records" };
+    output::line(&format!("{} {records} sent", output::count(sent)))?;
     Ok(Exit::Done)
 }
 

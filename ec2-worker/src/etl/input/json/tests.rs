@@ -107,6 +107,24 @@ fn a_key_that_comes_late_counts_if_the_table_has_it() {
 }
 
 #[test]
+fn a_late_key_that_is_written_in_another_way_is_refused_and_not_lost() {
+    let objects = format!(
+        "{}{{\"a\": 1, \"B\": 2}}\n{{\"A\": 3}}\n{{\"other\": 4}}\n{{\"a\": 5, \"other\": 6}}\n",
+        "{\"a\": 1}\n".repeat(LEADING)
+    );
+    let late_keys = LateKeys { known: vec!["b".to_owned()], ignores_others: true };
+    let dialect = Dialect { late_keys, ..Dialect::default() };
+    let mut out = String::new();
+    let text = Box::new(io::Cursor::new(objects.into_bytes()));
+    csv(text, &dialect, "UTF-8").and_then(|mut made| made.read_to_string(&mut out)).expect("legal");
+    let lines: Vec<&str> = out.lines().skip(LEADING + 1).collect();
+    assert!(lines[0].contains("the key `B` is written in another way"), "{lines:?}");
+    assert!(lines[1].contains("the key `A` is written in another way"), "{lines:?}");
+    assert!(lines[2].contains("none of its keys is a column of the table"), "{lines:?}");
+    assert_eq!(lines[3], "5,");
+}
+
+#[test]
 fn half_a_surrogate_pair_is_refused_and_not_an_empty_text() {
     let text = made("{\"a\": 1, \"b\": \"Hi \\ud83d\"}\n{\"a\": 2, \"b\": \"\\ud83d\\ude00\"}\n")
         .expect("the other");
