@@ -136,7 +136,7 @@ pub enum Command {
     /// Fetch an object from a bucket
     Get(bucket::GetArgs),
     /// Serve the Data Pipeline API alone, for hosting
-    Server(server::ServerArgs),
+    Server(Box<server::ServerArgs>),
     /// Add, list and revoke the access keys of a hosted server
     Keys(keys::KeysArgs),
     /// See everything once: start a stack, drop the sample files, show the tables and the mail
@@ -181,7 +181,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Schema(args) => help_object::print_schema(&args),
         Command::Ls(args) => bucket::ls(data_dir, &args).await,
         Command::Get(args) => bucket::get(data_dir, &args).await,
-        Command::Server(args) => server::run(args).await,
+        Command::Server(args) => server::run(*args).await,
         Command::Keys(args) => keys::run(args),
         Command::Demo(args) => demo::run(given, args).await,
         Command::ResourceWorker(args) => resource_worker::run(args).await,

@@ -283,9 +283,10 @@ impl Thread {
         }
         let names = texts(&self.names);
         self.order = header::order(wanted, &names, columns).map_err(|wrong| wrong_columns(file, &wrong))?;
-        let left_out = names.iter().enumerate().filter(|(index, name)| {
-            !self.order.contains(index) && !(name.trim().is_empty() && index + 1 == names.len())
-        });
+        // A separator at the end of the header makes a last name without a letter.
+        let is_end = |index: usize, name: &str| name.trim().is_empty() && index + 1 == names.len();
+        let is_left_out = |index: usize, name: &str| !self.order.contains(&index) && !is_end(index, name);
+        let left_out = names.iter().enumerate().filter(|(index, name)| is_left_out(*index, name));
         let left_out: Vec<String> = left_out.map(|(_, name)| format!("`{name}`")).collect();
         if !left_out.is_empty() {
             let note = format!(

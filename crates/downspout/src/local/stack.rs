@@ -93,6 +93,18 @@ struct Listeners {
     admin: TcpListener,
 }
 
+impl Listeners {
+    async fn of(ports: &mut ports::Ports<'_>) -> Result<Self, PortError> {
+        Ok(Self {
+            s3: ports.listen("s3").await?,
+            datapipeline: ports.listen("datapipeline").await?,
+            sns: ports.listen("sns").await?,
+            streams: ports.listen("streams").await?,
+            admin: ports.listen("admin").await?,
+        })
+    }
+}
+
 impl Stack {
     /// Starts the whole stack on the data directory, and returns when every part answers.
     ///
@@ -104,13 +116,7 @@ impl Stack {
         let data_dir = DataDir::open(&config.data_dir)?;
         let keys = keys::Keys::of(&data_dir)?;
         let mut ports = ports::Ports::of(&data_dir)?;
-        let listeners = Listeners {
-            s3: ports.listen("s3").await?,
-            datapipeline: ports.listen("datapipeline").await?,
-            sns: ports.listen("sns").await?,
-            streams: ports.listen("streams").await?,
-            admin: ports.listen("admin").await?,
-        };
+        let listeners = Listeners::of(&mut ports).await?;
         let servers_stop = CancellationToken::new();
         // If a later step fails, the guard stops the servers that were started.
         let guard = servers_stop.clone().drop_guard();

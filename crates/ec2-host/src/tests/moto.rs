@@ -212,7 +212,7 @@ async fn two_servers_that_ask_at_once_get_the_same_machine() {
     let (first, second) = tokio::join!(running(&one, &wanted), running(&other, &wanted));
     assert_eq!(first, second);
     assert_eq!(machines("two").await.len(), 1);
-    assert_eq!(one.existing().await.expect("EC2 answers"), [wanted.id.clone()]);
+    assert_eq!(one.existing().await.expect("EC2 answers"), std::slice::from_ref(&wanted.id));
     let next = resource("Box", 2, &[]);
     assert_ne!(running(&one, &next).await, first, "another attempt has another machine");
 }
