@@ -231,26 +231,10 @@ async fn a_person_sees_why_work_waits_which_files_are_missing_and_when_the_mail_
         std::fs::read_to_string(&list).map(drop_text).map_err(|error| error.to_string())
     })
     .await;
-    // Files that the stack makes are the user's alone, and those of a command have the usual mode.
-    let mode = |path: &std::path::Path| {
-        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).expect("it is there").permissions())
-            & 0o777
-    };
     let umask = Command::new("sh").args(["-c", "umask"]).output().expect("a shell");
     let umask = u32::from_str_radix(String::from_utf8_lossy(&umask.stdout).trim(), 8).expect("a mode");
-    assert_eq!(mode(std::path::Path::new(&list)), 0o666 & !umask);
-    let mut folders = vec![std::path::PathBuf::from(up.data_dir())];
-    while let Some(folder) = folders.pop() {
-        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
-        for entry in std::fs::read_dir(&folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false if path.is_file() => assert_eq!(mode(&path) & 0o077, 0, "{}", path.display()),
-                false => {}
-            }
-        }
-    }
+    assert_eq!(mode(std::path::Path::new(&list)), 0o666 & !umask, "a file of a command has the usual mode");
+    belongs_to_the_user_alone(up.data_dir());
 
     drop("pairs/2026-01-02/note.txt").await;
     let busy = "the task runners of `downspout` are busy with Note of notes/day=2026-01-09 since ";
@@ -272,6 +256,27 @@ async fn a_person_sees_why_work_waits_which_files_are_missing_and_when_the_mail_
     let said = says(&["show", id]);
     assert!(said.contains("mail to you@localhost: sent at 20"), "{said}");
     assert!(says(&["runs"]).contains("mail sent"));
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    let permissions = std::fs::metadata(path).expect("it is there").permissions();
+    std::os::unix::fs::PermissionsExt::mode(&permissions) & 0o777
+}
+
+/// Checks that nobody but the user may read or write what is in a folder.
+fn belongs_to_the_user_alone(folder: std::path::PathBuf) {
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.is_file() => assert_eq!(mode(&path) & 0o077, 0, "{}", path.display()),
+                false => {}
+            }
+        }
+    }
 }
 
 fn drop_text(_: String) {}

@@ -62,7 +62,7 @@ impl Runners {
 
     /// Returns whether no run is at work, and none is about to start after another one.
     pub(super) fn are_idle(&self) -> bool {
-        assert!(self.tasks.len() > 0, "the task runners go on");
+        assert!(!self.tasks.is_empty(), "the task runners go on");
         let seen = self.seen();
         seen.at_work.is_empty() && seen.starting == 0
     }
