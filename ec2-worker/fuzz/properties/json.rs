@@ -1,7 +1,10 @@
 //! The reader of JSON: it gives the values that serde_json gives, or refuses the line.
 
+use std::collections::HashSet;
+
 use ec2_worker::etl::dialect::{Dialect, Form};
 use ec2_worker::etl::input::bad_bytes;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{Row, open, rows};
@@ -24,15 +27,20 @@ pub(crate) fn check(bytes: &[u8]) {
 
 /// Compares lines with what serde_json reads. A line that it refuses must be refused.
 fn lines(text: &str, read: &[Row]) {
-    let objects: Vec<Option<Map<String, Value>>> = text
-        .split('\n')
-        .filter(|line| !line.trim_ascii().is_empty())
-        .map(|line| serde_json::from_str(line).ok())
-        .collect();
+    let lines = text.split('\n').filter(|line| !line.trim_ascii().is_empty());
+    let objects: Vec<Option<Map<String, Value>>> =
+        lines.clone().map(|line| serde_json::from_str(line).ok()).collect();
+    // An object that has a key twice is refused, also if no value is left of it.
+    let are_unique: Vec<bool> =
+        lines.map(|line| serde_json::from_str::<Keys>(line).is_ok_and(|keys| keys.are_unique)).collect();
     let mut known = read.iter();
     let Some(header) = header(&objects, &mut known) else { return };
-    let is_row = |object: &Option<Map<String, Value>>| object.as_ref().is_none_or(|it| !is_blank(it));
-    let objects: Vec<_> = objects.into_iter().filter(is_row).collect();
+    let is_row = |object: &Option<Map<String, Value>>, is_unique: bool| {
+        object.as_ref().is_none_or(|it| !is_blank(it) || !is_unique)
+    };
+    let objects =
+        objects.into_iter().zip(are_unique).filter(|(object, is_unique)| is_row(object, *is_unique));
+    let objects: Vec<_> = objects.map(|(object, _)| object).collect();
     let rows: Vec<&Row> = known.collect();
     assert_eq!(rows.len(), objects.len(), "{text}");
     for (row, object) in rows.iter().zip(&objects) {
@@ -75,6 +83,34 @@ fn array(text: &str, read: &[Row]) {
     let Some(header) = header(&objects, &mut known) else { return };
     for (row, object) in known.zip(objects.iter().flatten().filter(|object| !is_blank(object))) {
         same(&header, object, row);
+    }
+}
+
+/// The keys of an object.
+struct Keys {
+    are_unique: bool,
+}
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Keys;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+                let mut keys = HashSet::new();
+                let mut are_unique = true;
+                while let Some((key, _)) = map.next_entry::<String, IgnoredAny>()? {
+                    are_unique &= keys.insert(key);
+                }
+                Ok(Keys { are_unique })
+            }
+        }
+        deserializer.deserialize_map(Reader)
     }
 }
 
