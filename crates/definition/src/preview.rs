@@ -44,7 +44,7 @@ pub(crate) struct ParsedText<'a> {
     alike: OnceCell<Evaluated>,
 }
 
-/// A field: the index of its object, and the number of its key in that object.
+/// A field: the index of its object, and the index of its key in that object.
 type FieldAt = (usize, usize);
 
 /// The state of the evaluation of a field.
@@ -154,7 +154,7 @@ impl<'a> Preview<'a> {
 
     /// Returns the field `name` of an object, if the object has it.
     fn field_at(&self, index: usize, name: &str) -> Option<FieldAt> {
-        Some((index, self.objects[index].number(name)?))
+        Some((index, self.objects[index].index(name)?))
     }
 
     /// Returns the index of the object that the field `name` refers to.

@@ -56,7 +56,7 @@ fn data_runs_from_its_node_through_the_activity_to_the_next() {
 }
 
 #[test]
-fn a_needed_object_comes_before_the_waiting_one() {
+fn depends_on_and_preconditions_are_drawn_from_the_object_that_must_end_first() {
     let order = of_objects(
         r#"[{"id": "B", "type": "SqlActivity", "dependsOn": [{"ref": "A"}, {"ref": "A"}, {"ref": "Gone"}]},
             {"id": "A", "type": "SqlActivity", "precondition": {"ref": "P"}},
@@ -91,7 +91,7 @@ fn a_reference_in_default_is_shown_once() {
 }
 
 #[test]
-fn a_schedule_is_drawn_to_what_it_starts_first() {
+fn a_schedule_is_drawn_only_to_the_first_objects_of_its_order() {
     let objects = |schedule: &str| {
         format!(
             r#"[{{"id": "S", "type": "Schedule", "period": "1 day"}},

@@ -60,7 +60,7 @@ pub(crate) struct Key<'a> {
 pub(crate) struct Text<'a> {
     pub(crate) key: &'a str,
     /// The index of the text among the values of the key.
-    pub(crate) number: usize,
+    pub(crate) index: usize,
     pub(crate) text: &'a str,
     pub(crate) owner: &'a PipelineObject,
 }
@@ -80,9 +80,9 @@ impl<'a> Key<'a> {
     pub(crate) fn texts(&self) -> impl Iterator<Item = Text<'a>> {
         let Self { name, owner, has_expression, .. } = *self;
         let values = self.values().enumerate().filter(move |_| has_expression);
-        values.filter_map(move |(number, value)| {
+        values.filter_map(move |(index, value)| {
             let text = value.as_string().filter(|text| expression::is_in(text))?;
-            Some(Text { key: name.as_str(), number, text, owner })
+            Some(Text { key: name.as_str(), index, text, owner })
         })
     }
 
@@ -153,7 +153,7 @@ pub(crate) fn merged<'r, 'a: 'r>(
 }
 
 /// Returns the index of a key in `keys`, which are sorted by name.
-fn number_of(keys: &[Key<'_>], name: &str) -> Option<usize> {
+fn index_of(keys: &[Key<'_>], name: &str) -> Option<usize> {
     if keys.len() <= FEW_KEYS {
         return keys.iter().position(|key| *key.name == *name);
     }
@@ -231,26 +231,26 @@ impl<'a> Resolved<'a> {
 
     /// Returns whether the object or a parent has the key. In that case the key of Default is ignored.
     pub(crate) fn overrides(&self, key: &str) -> bool {
-        number_of(&self.keys, key).is_some()
+        index_of(&self.keys, key).is_some()
     }
 
     /// Returns the index of a key, for [`key_at`](Self::key_at), or `None` if the object has no such key.
-    pub(crate) fn number(&self, key: &str) -> Option<usize> {
-        let implied = || Some(self.keys.len() + number_of(self.implied_keys(), key)?);
-        number_of(&self.keys, key).or_else(implied)
+    pub(crate) fn index(&self, key: &str) -> Option<usize> {
+        let implied = || Some(self.keys.len() + index_of(self.implied_keys(), key)?);
+        index_of(&self.keys, key).or_else(implied)
     }
 
-    pub(crate) fn key_at(&self, number: usize) -> &Key<'a> {
-        let implied = || &self.implied_keys()[number - self.keys.len()];
-        self.keys.get(number).unwrap_or_else(implied)
+    pub(crate) fn key_at(&self, index: usize) -> &Key<'a> {
+        let implied = || &self.implied_keys()[index - self.keys.len()];
+        self.keys.get(index).unwrap_or_else(implied)
     }
 
     pub(crate) fn key(&self, name: &str) -> Option<&Key<'a>> {
-        self.number(name).map(|number| self.key_at(number))
+        self.index(name).map(|index| self.key_at(index))
     }
 
     pub(crate) fn has(&self, key: &str) -> bool {
-        self.number(key).is_some()
+        self.index(key).is_some()
     }
 
     /// Returns the object that states the field `key`, or the object itself if it has no such field.

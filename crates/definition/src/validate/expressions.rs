@@ -26,8 +26,8 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
             match &subject.read(text.text).template {
                 Ok(template) => calls(text, template, problems),
                 Err(error) => {
-                    let Text { key, number, .. } = text;
-                    problems.set_position(number, Some(error.offset));
+                    let Text { key, index, .. } = text;
+                    problems.set_position(index, Some(error.offset));
                     let message = format!("'{key}' contains an expression that cannot be parsed, {error}");
                     problems.error(object.id(), Some(key), INVALID, message);
                 }
@@ -36,14 +36,14 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     }
     for (object, kind) in subject.typed() {
         let mut uses = Vec::new();
-        for Text { key, number, text, owner } in object.texts() {
+        for Text { key, index, text, owner } in object.texts() {
             let read = subject.read(text);
             let Ok(template) = &read.template else { continue };
             let is_checked = owner.id == *object.id() || kind.field(key).is_some();
             template.each_path(&mut |path, offset| {
                 uses.extend(used(path, object).map(|used| (key, used)));
                 if is_checked {
-                    problems.set_position(number, Some(offset));
+                    problems.set_position(index, Some(offset));
                     name(&Mention { subject, object, kind, owner: &owner.id, key }, path, problems);
                 }
             });
@@ -84,9 +84,9 @@ fn circular(object: &Resolved<'_>, uses: &[(&str, &str)], problems: &mut Problem
     }
 }
 
-fn calls(Text { key, number, owner, .. }: Text<'_>, template: &Template<'_>, problems: &mut Problems) {
+fn calls(Text { key, index, owner, .. }: Text<'_>, template: &Template<'_>, problems: &mut Problems) {
     for (message, offset) in wrong_calls(template, &format!("'{key}'"), &mut problems.hints) {
-        problems.set_position(number, Some(offset));
+        problems.set_position(index, Some(offset));
         problems.error(&owner.id, Some(key), INVALID, message);
     }
 }
