@@ -91,6 +91,12 @@ impl Up {
         .await
     }
 
+    /// Returns the process of `up`, whose memory can be read.
+    #[must_use]
+    pub fn process(&self) -> &Child {
+        &self.stack.child
+    }
+
     /// Returns the data directory.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {

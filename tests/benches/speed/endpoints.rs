@@ -1,5 +1,5 @@
-//! The endpoints beside others that speak the same protocol: Data Pipeline and S3 beside the servers of moto, and `pgbench`
-//! through the front beside a session without it.
+//! The endpoints beside others that speak the same protocol: Data Pipeline and S3 beside the servers of moto, S3 also beside
+//! s3s-fs, and `pgbench` through the front beside a session without it.
 
 use std::fs;
 use std::net::TcpListener;
@@ -73,10 +73,26 @@ pub(crate) fn figures(target: &Path, runtime: &Runtime) -> Result<Vec<Figure>> {
     let up = runtime.block_on(Up::start(PROGRAM, &[]));
     let mut figures = vec![describe(&up, &moto, runtime)?];
     let own = up.s3();
-    let theirs = aws_sdk_s3::Client::from_conf(own.config().to_builder().endpoint_url(&moto.url).build());
-    for client in [&own, &theirs] {
+    let of = |url: &str| aws_sdk_s3::Client::from_conf(own.config().to_builder().endpoint_url(url).build());
+    let (s3s_url, _s3s) = s3s_fs(target, &up)?;
+    let rivals = [("moto", of(&moto.url)), ("s3s-fs", of(&s3s_url))];
+    for client in [&own, &rivals[0].1, &rivals[1].1] {
         runtime.block_on(client.create_bucket().bucket(BUCKET).send())?;
     }
+    for (rival, theirs) in &rivals {
+        figures.extend(objects(&own, theirs, rival, runtime)?);
+    }
+    Ok(figures)
+}
+
+/// Measures PutObject and GetObject in turns with another S3.
+fn objects(
+    own: &aws_sdk_s3::Client,
+    theirs: &aws_sdk_s3::Client,
+    rival: &'static str,
+    runtime: &Runtime,
+) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
     for (name, size, calls) in [
         ("s3_put_4k", SMALL, CALLS),
         ("s3_get_4k", SMALL, CALLS),
@@ -94,11 +110,28 @@ pub(crate) fn figures(target: &Path, runtime: &Runtime) -> Result<Vec<Figure>> {
             })?;
             Ok(start.elapsed().as_secs_f64())
         };
-        let turns = Turns::of(3, name, || work(&own), || work(&theirs))?;
+        let turns = Turns::of(3, name, || work(own), || work(theirs))?;
         let value = turns.own * 1_000.0 / calls as f64;
-        figures.push(Figure { name, value, unit: "ms", rival: Some("moto"), ratio: Some(turns.ratio) });
+        figures.push(Figure { name, value, unit: "ms", rival: Some(rival), ratio: Some(turns.ratio) });
     }
     Ok(figures)
+}
+
+/// Starts s3s-fs on a folder of its own, which takes the keys of the stack, and returns its URL.
+fn s3s_fs(target: &Path, up: &Up) -> Result<(String, (Server, tempfile::TempDir))> {
+    let folder = tempfile::tempdir()?;
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let program = target.join("rivals-of-s3/bin/s3s-fs");
+    let command = Command::new(&program)
+        .args(["--host", "127.0.0.1", "--port", &port.to_string()])
+        .args(["--access-key", &up.endpoints.access_key_id, "--secret-key", &up.endpoints.secret_access_key])
+        .arg(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let server = Server(command.with_context(|| format!("{}: run tests/setup rivals", program.display()))?);
+    listens("s3s-fs", port)?;
+    Ok((format!("http://127.0.0.1:{port}"), (server, folder)))
 }
 
 async fn put(client: &aws_sdk_s3::Client, number: usize, size: usize) -> Result<()> {

@@ -5,17 +5,15 @@
 //! the number of rows, and sums of their columns. `DOWNSPOUT_BENCH_MB` sets the size of the loaded file in megabytes (1024 by
 //! default); the other parts use fractions of it.
 //!
-//! `cargo bench --bench speed -- attempts scale` measures only these parts. The parts are `drops`, `queue`
-//! (many sets of one file that wait for each other; `DOWNSPOUT_BENCH_SETS` sets their number), `attempts`, `scale`,
-//! `definitions`, `load`, `rivals` (other programs that load), `refused` (loads with bad rows), `reading` (cutting and
-//! checking, without a database), `dialects`, `export`, `small` (a thousand small files), `embedded` (the PostgreSQL of the
-//! stack), `endpoints` (Data Pipeline and S3 beside moto), `pgbench` (through the front) and `streams` (puts beside kinesalite and moto, delivery beside Python). The part `memory`, a load of 10 GB, runs only if it is named.
+//! `cargo bench --bench speed -- attempts scale` measures only these parts. [`PARTS`] lists them.
 
 mod attempts;
+mod backlog;
 mod caller;
 mod definitions;
 mod dialects;
 mod endpoints;
+mod events;
 mod load;
 mod native;
 mod queue;
@@ -33,6 +31,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use e2e::{definitions::Definitions, program::Up, samples::Samples};
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downspout-under-test");
 const WARM_DROPS: usize = 3;
@@ -56,9 +55,57 @@ impl Figure {
     }
 }
 
+/// A part of the benchmarks.
+struct Part {
+    name: &'static str,
+    /// Whether the part is left out unless an argument names it.
+    must_be_named: bool,
+    /// Measures. Takes the target folder.
+    measure: fn(&Path, &Runtime) -> Result<Vec<Figure>>,
+}
+
+const fn part(name: &'static str, measure: fn(&Path, &Runtime) -> Result<Vec<Figure>>) -> Part {
+    Part { name, must_be_named: false, measure }
+}
+
+const PARTS: &[Part] = &[
+    part("drops", |_, runtime| {
+        Ok(vec![runtime.block_on(drop_to_mail())?, runtime.block_on(kill_to_work())?])
+    }),
+    // Many sets of one file that wait for each other. `DOWNSPOUT_BENCH_SETS` sets their number.
+    part("queue", |_, runtime| runtime.block_on(queue::figures())),
+    // From an event to ActivatePipeline, and a burst of events.
+    part("events", |_, runtime| runtime.block_on(events::figures())),
+    part("attempts", |_, runtime| runtime.block_on(attempts::figures())),
+    part("scale", |_, runtime| runtime.block_on(scale::figures())),
+    part("definitions", |_, _| definitions::figures()),
+    part("load", |target, _| load::figures(target)),
+    // Other programs that load.
+    part("rivals", |target, _| load::rivals(target)),
+    // Loads with bad rows.
+    part("refused", |target, _| load::refused(target)),
+    // Cutting and checking, without a database.
+    part("reading", |target, _| reading::figures(target)),
+    part("dialects", dialects::figures),
+    part("export", |target, runtime| Ok(vec![stack::export(target, runtime)?])),
+    // A thousand small files.
+    part("small", |target, runtime| Ok(vec![stack::small_files(target, runtime)?])),
+    // The PostgreSQL of the stack.
+    part("embedded", |target, runtime| Ok(vec![stack::embedded(target, runtime)?])),
+    // Data Pipeline beside moto, and S3 beside moto and s3s-fs.
+    part("endpoints", endpoints::figures),
+    part("pgbench", |_, runtime| Ok(vec![endpoints::pgbench(runtime)?])),
+    // Puts beside kinesalite and moto, and delivery beside Python.
+    part("streams", streams::figures),
+    // Ten million records that wait.
+    part("backlog", |_, runtime| backlog::figures(runtime)),
+    // A load of 10 GB.
+    Part { name: "memory", must_be_named: true, measure: |target, _| load::memory(target) },
+];
+
 fn main() -> Result<()> {
     let target = Path::new(PROGRAM).parent().and_then(Path::parent).context("the target folder")?;
-    let runtime = tokio::runtime::Runtime::new()?;
+    let runtime = Runtime::new()?;
     // Cargo adds the argument `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     if let [serve, store] = &arguments[..]
@@ -66,59 +113,22 @@ fn main() -> Result<()> {
     {
         return runtime.block_on(scale::serve(Path::new(store)));
     }
-    let named = |part: &str| arguments.iter().any(|argument| argument == part);
-    let wanted = |part: &str| arguments.is_empty() || named(part);
+    let known: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
+    for argument in &arguments {
+        ensure!(
+            known.contains(&argument.as_str()),
+            "there is no part '{argument}'; the parts are {}",
+            known.join(", ")
+        );
+    }
     let mut figures = Vec::new();
-    if wanted("drops") {
-        figures.extend([runtime.block_on(drop_to_mail())?, runtime.block_on(kill_to_work())?]);
-    }
-    if wanted("queue") {
-        figures.extend(runtime.block_on(queue::figures())?);
-    }
-    if wanted("attempts") {
-        figures.extend(runtime.block_on(attempts::figures())?);
-    }
-    if wanted("scale") {
-        figures.extend(runtime.block_on(scale::figures())?);
-    }
-    if wanted("definitions") {
-        figures.extend(definitions::figures()?);
-    }
-    if wanted("load") {
-        figures.extend(load::figures(target)?);
-    }
-    if wanted("rivals") {
-        figures.extend(load::rivals(target)?);
-    }
-    if wanted("refused") {
-        figures.extend(load::refused(target)?);
-    }
-    if wanted("reading") {
-        figures.extend(reading::figures(target)?);
-    }
-    if wanted("dialects") {
-        figures.extend(dialects::figures(target, &runtime)?);
-    }
-    if wanted("export") {
-        figures.push(stack::export(target, &runtime)?);
-    }
-    if wanted("small") {
-        figures.push(stack::small_files(target, &runtime)?);
-    }
-    if wanted("embedded") {
-        figures.push(stack::embedded(target, &runtime)?);
-    }
-    if wanted("endpoints") {
-        figures.extend(endpoints::figures(target, &runtime)?);
-    }
-    if wanted("pgbench") {
-        figures.push(endpoints::pgbench(&runtime)?);
-    }
-    if wanted("streams") {
-        figures.extend(streams::figures(target, &runtime)?);
-    }
-    if named("memory") {
-        figures.extend(load::memory(target)?);
+    for part in PARTS {
+        let is_named = arguments.iter().any(|argument| argument == part.name);
+        if is_named || arguments.is_empty() && !part.must_be_named {
+            figures.extend(
+                (part.measure)(target, &runtime).with_context(|| format!("the part '{}'", part.name))?,
+            );
+        }
     }
     print(&figures);
     let json = target.join("bench.json");

@@ -23,11 +23,11 @@ use crate::caller::{Caller, Service};
 use crate::endpoints::{Moto, Server, listens};
 use crate::{Figure, PROGRAM, median};
 
-const KINESIS: Service = Service { name: "kinesis", target: "Kinesis_20131202." };
-const STREAM: &str = "bench";
+pub(crate) const KINESIS: Service = Service { name: "kinesis", target: "Kinesis_20131202." };
+pub(crate) const STREAM: &str = "bench";
 /// The records of one PutRecords, and the bytes of each.
-const RECORDS: usize = 500;
-const BYTES: usize = 512;
+pub(crate) const RECORDS: usize = 500;
+pub(crate) const BYTES: usize = 512;
 /// How long each server takes puts.
 const LONG: Duration = Duration::from_secs(5);
 /// How often the time from a put to its row is measured.
@@ -140,7 +140,7 @@ async fn puts(server: &Target<'_>, clients: usize, records: usize) -> Result<(f6
     Ok((rate, median(&mut times)))
 }
 
-fn body(client: usize, call: usize, records: usize) -> (&'static str, String) {
+pub(crate) fn body(client: usize, call: usize, records: usize) -> (&'static str, String) {
     let record = |number: usize| {
         let text = format!("{{\"client\": {client}, \"call\": {call}, \"number\": {number}, \"text\": \"");
         let data = BASE64_STANDARD.encode(format!("{text}{}\"}}", "x".repeat(BYTES - text.len() - 2)));
