@@ -250,5 +250,5 @@ async fn the_last_migration_leaves_its_version() {
         })
         .await
         .unwrap();
-    assert_eq!(version, 8);
+    assert_eq!(usize::try_from(version), Ok(migrate::MIGRATIONS.len()));
 }
