@@ -1,4 +1,4 @@
-//! The program `bootstrap`: the function as the `provided` runtimes of Lambda run it.
+//! The program `bootstrap`, which the `provided` runtimes of Lambda run as the function.
 
 mod emf;
 mod environment;
@@ -58,8 +58,8 @@ Environment variables:
         help.push_str(&format!("  {name}\n      {meaning}.\n"));
     }
     help.push_str(
-        "\nThe AWS SDK finds the credentials. SSL_CERT_FILE and SSL_CERT_DIR name root certificates beside those in the \
-         program.\n",
+        "\nThe AWS SDK finds the credentials. SSL_CERT_FILE and SSL_CERT_DIR name root certificates in \
+         addition to those in the program.\n",
     );
     help
 }
@@ -82,7 +82,7 @@ fn wrong(problems: &[Problem]) -> String {
     format!("the configuration cannot be used:{}", lines.concat())
 }
 
-/// Prints a text. A reader that has gone does not matter.
+/// Prints a text. Ignores errors: the reader of the output may have ended, and the program goes on without it.
 fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
@@ -100,11 +100,13 @@ fn run(environment: Result<Environment, Vec<Problem>>) -> ExitCode {
     };
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         eprintln!(
-            "AWS_LAMBDA_RUNTIME_API is not set: Lambda starts this program. By hand, try bootstrap --help"
+            "AWS_LAMBDA_RUNTIME_API is not set, so Lambda has not started this program: see `bootstrap --help` \
+             for its use by hand"
         );
         return ExitCode::from(WRONG_USAGE);
     }
-    // One thread: the function waits for services nearly all of the time, and the start has less to do.
+    // One thread is enough, because the function waits for services most of the time. A runtime with one thread also
+    // starts faster.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended =
         runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(serve(&environment)));
@@ -147,7 +149,7 @@ async fn invoke(
 async fn clients(environment: &Environment) -> anyhow::Result<Clients> {
     let http = tls::client().context("reading the root certificates")?;
     let config: SdkConfig = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
-    // A configured endpoint may be an IP address, and the name of a bucket cannot come before an address.
+    // A configured endpoint may be an IP address, and a host name cannot be a bucket's name in front of an IP address.
     let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(environment.has_own_s3()).build();
     let mut datapipeline = aws_sdk_datapipeline::config::Builder::from(&config);
     if let Some((id, secret)) = environment.pipeline_key() {

@@ -1,7 +1,7 @@
 //! Finds the edits that are not allowed after a pipeline has been activated.
 //!
-//! An activated pipeline has instances. After such an edit, the instances would refer to missing objects or
-//! wait for the wrong objects.
+//! An activated pipeline has instances. After a forbidden edit, the instances would refer to missing objects, wait for the
+//! wrong objects, or have intervals that the schedule no longer has.
 
 use std::collections::HashSet;
 
@@ -20,8 +20,8 @@ const TIMING: &[(&str, &str)] = &[
 /// ended.
 const ENDS: &[&str] = &["endDateTime", "occurrences"];
 
-/// Returns whether `new` differs from `active` only in its values and in the end of its schedules. Such an
-/// edit lets a FINISHED pipeline continue.
+/// Returns whether `new` differs from `active` at most in its values and in the ends of its schedules. An edit of this kind
+/// lets a FINISHED pipeline continue.
 #[must_use]
 pub fn only_move_the_end(active: &Definition, new: &Definition) -> bool {
     fn rest(object: &PipelineObject) -> impl Iterator<Item = &Field> {
@@ -37,7 +37,7 @@ pub fn only_move_the_end(active: &Definition, new: &Definition) -> bool {
         && active.objects.iter().all(is_same)
 }
 
-/// Returns the edits in `new` that are not allowed. `active` is the definition that was activated before.
+/// Returns a problem for each edit that is not allowed. `active` is the activated definition, and `new` is to replace it.
 #[must_use]
 pub fn check(active: &Definition, new: &Definition) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_may_change_and_objects_be_added() {
+    fn texts_may_change_and_objects_may_be_added() {
         let objects =
             ACTIVE.replace(r#""x""#, r#""y""#) + r#", {"id": "B", "output": {"ref": "M"}}, {"id": "M"}"#;
         assert_eq!(edited(&objects), Vec::<String>::new());
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_alone_may_be_moved_when_all_is_over() {
+    fn an_edit_of_only_the_end_of_a_schedule_is_recognised() {
         let read = |objects: &str| file::parse(&format!(r#"{{"objects": [{objects}]}}"#)).unwrap();
         let moves = |new: &str| only_move_the_end(&read(ACTIVE), &read(new));
         let later = ACTIVE.replace(r#""1 day","#, r#""1 day", "occurrences": "3","#);
@@ -147,7 +147,7 @@ mod tests {
         assert!(!moves(&later.replace(r#""x""#, r#""y""#)));
         assert!(!moves(&later.replace("1 day", "2 days")));
         assert!(!moves(&format!(r#"{later}, {{"id": "B"}}"#)));
-        // On another object the same keys have another meaning.
+        // The end of a schedule is a field of the schedule. The same key in another object is an ordinary field.
         assert!(!moves(&ACTIVE.replace(r#""x""#, r#""x", "occurrences": "3""#)));
     }
 

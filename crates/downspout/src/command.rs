@@ -17,7 +17,6 @@ mod excerpt;
 pub mod exit;
 mod follow;
 mod graph;
-mod hands;
 mod help_object;
 mod inspect;
 mod keys;
@@ -26,6 +25,7 @@ mod logs;
 mod mails;
 mod new;
 mod output;
+mod pause_and_cancel;
 mod private_files;
 mod proof;
 mod rejects;
@@ -100,11 +100,11 @@ pub enum Command {
     /// Run the sets of some days again
     Backfill(rerun::BackfillArgs),
     /// Let no run of a definition start
-    Pause(hands::PauseArgs),
+    Pause(pause_and_cancel::PauseArgs),
     /// Let the runs of a paused definition start again
-    Resume(hands::PauseArgs),
+    Resume(pause_and_cancel::PauseArgs),
     /// Cancel a run that is at work
-    Cancel(hands::CancelArgs),
+    Cancel(pause_and_cancel::CancelArgs),
     /// List, show and export the rows that loads refused, and load them after they are mended
     Rejects(rejects::RejectsArgs),
     /// Say what the loads of a definition would do with local files, and change nothing
@@ -163,9 +163,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Logs(args) => logs::run(data_dir, &args).await,
         Command::Rerun(args) => rerun::run(data_dir, &args).await,
         Command::Backfill(args) => rerun::backfill(data_dir, &args).await,
-        Command::Pause(args) => hands::pause(data_dir, &args, true).await,
-        Command::Resume(args) => hands::pause(data_dir, &args, false).await,
-        Command::Cancel(args) => hands::cancel(data_dir, &args).await,
+        Command::Pause(args) => pause_and_cancel::pause(data_dir, &args, true).await,
+        Command::Resume(args) => pause_and_cancel::pause(data_dir, &args, false).await,
+        Command::Cancel(args) => pause_and_cancel::cancel(data_dir, &args).await,
         Command::Rejects(args) => rejects::run(data_dir, &args).await,
         Command::DryRun(args) => dry_run::run(data_dir, &args).await,
         Command::Sweep(args) => sweep::run(data_dir, &args).await,

@@ -12,9 +12,9 @@ use crate::task_error::TaskError;
 /// An event that happened to a run, or a command that a user gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
-    /// A runner that polled was given the attempt.
+    /// The service handed the attempt out to a runner that polled.
     Claimed {
-        /// The attempt that was on offer.
+        /// The attempt, which was free.
         attempt: AttemptId,
         /// The runner.
         runner: RunnerId,

@@ -1,7 +1,7 @@
 //! The work on offer in each worker group, and the pollers that wait for it.
 //!
 //! An offer is a hint: only the claim that follows decides who gets the attempt (see [`crate::driver`]). So an outdated
-//! offer does no harm. An offer must not be lost, though.
+//! offer does no harm. But an offer must not be lost, because then no poller would take its attempt.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::pin;
@@ -24,10 +24,10 @@ pub(crate) struct Offer {
 pub(crate) struct WorkerGroups {
     groups: Mutex<HashMap<WorkerGroup, Arc<Group>>>,
     /// When each group was polled last.
-    polled: Mutex<HashMap<WorkerGroup, Timestamp>>,
+    last_polls: Mutex<HashMap<WorkerGroup, Timestamp>>,
 }
 
-/// The limit of groups whose last poll is remembered: names that clients make up must not fill the memory.
+/// The limit of groups whose last poll is remembered, so that clients with ever new names cannot fill the memory.
 const MOST_REMEMBERED: usize = 10_000;
 
 /// A worker group: its offers, oldest first, and its pollers, in the order in which they arrived.
@@ -38,8 +38,8 @@ struct Group {
     pollers: AtomicUsize,
 }
 
-/// The offers in the order in which they were made. Each is there once, although a pipeline that is loaded again offers
-/// all its work again.
+/// The offers of a group, oldest first. A pipeline that is loaded again offers all its work again, but no offer is in the
+/// queue twice.
 #[derive(Default)]
 struct Offers {
     queue: VecDeque<Offer>,
@@ -101,22 +101,22 @@ impl WorkerGroups {
 
     /// Notes that the group is polled at `now`.
     pub(crate) fn note_poll(&self, group: &WorkerGroup, now: Timestamp) {
-        let mut polled = lock(&self.polled);
-        if polled.len() < MOST_REMEMBERED || polled.contains_key(group) {
-            polled.insert(group.clone(), now);
+        let mut last_polls = lock(&self.last_polls);
+        if last_polls.len() < MOST_REMEMBERED || last_polls.contains_key(group) {
+            last_polls.insert(group.clone(), now);
         }
     }
 
     /// Returns when the group was polled last. Polls before the start of the service are not known.
     pub(crate) fn polled_at(&self, group: &str) -> Option<Timestamp> {
-        lock(&self.polled).get(group).copied()
+        lock(&self.last_polls).get(group).copied()
     }
 
     /// Makes the caller a poller of the group until it drops the returned value.
     pub(crate) fn poll<'a>(&'a self, name: &'a WorkerGroup) -> Poller<'a> {
         let mut groups = lock(&self.groups);
         let group = Arc::clone(groups.entry(name.clone()).or_default());
-        // The map stays locked until the poller is counted, so that nobody finds a new group without its poller.
+        // The map stays locked until the poller is counted, so that no other call finds a new group without its poller.
         group.pollers.fetch_add(1, Ordering::SeqCst);
         Poller { groups: self, name, group }
     }
@@ -154,7 +154,7 @@ impl Drop for Poller<'_> {
     fn drop(&mut self) {
         self.group.pollers.fetch_sub(1, Ordering::SeqCst);
         let mut groups = lock(&self.groups.groups);
-        // The two references are this poller's and the map's. While the map is locked, nobody can take another.
+        // The two references are this poller's and the map's. While the map is locked, no other reference can be made.
         let alone = Arc::strong_count(&self.group) == 2;
         if alone && lock(&self.group.offers).queue.is_empty() {
             groups.remove(self.name);

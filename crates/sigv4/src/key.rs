@@ -1,14 +1,14 @@
-//! The key that is derived from a secret, and the signatures that are made with it.
+//! Derives the signing key from a secret, and checks signatures that are made with the key.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::scope::{Scope, TERMINATOR};
 
-/// The algorithm that every endpoint accepts.
+/// The signing algorithm of every endpoint.
 pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// A key for one day, region and service.
+/// A signing key, which is good for one day, region and service.
 #[derive(Clone)]
 pub(crate) struct SigningKey(Vec<u8>);
 
@@ -26,7 +26,8 @@ impl SigningKey {
     /// Returns whether `signature`, in hexadecimal, is the signature of `text`. The comparison takes the same time wherever
     /// the signatures differ.
     pub(crate) fn has_signed(&self, text: &[u8], signature: &str) -> bool {
-        // AWS writes signatures in lower case, and signatures of parts of a body contain earlier ones as text.
+        // A signature in upper case is refused: AWS writes signatures in lower case, and the signature of a chunk signs
+        // the text of the signature before it.
         let is_hex = signature.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
         let Some(bytes) = hex::decode(signature).ok().filter(|_| is_hex) else { return false };
         let mut mac = keyed(&self.0);
@@ -35,7 +36,8 @@ impl SigningKey {
     }
 }
 
-/// Returns the text that is signed for a request: the date, the scope, and the digest of the canonical request.
+/// Returns the text that is signed for a request: the algorithm, the date with its time, the scope, and the digest of the
+/// canonical request.
 pub(crate) fn string_to_sign(date: &str, scope: &str, canonical_request: &[u8]) -> Vec<u8> {
     let digest = hex::encode(Sha256::digest(canonical_request));
     format!("{ALGORITHM}\n{date}\n{scope}\n{digest}").into_bytes()

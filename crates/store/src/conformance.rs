@@ -79,11 +79,11 @@ macro_rules! conformance {
             pages_hold_all_earlier_objects_while_more_are_added
             a_deletion_leaves_nothing_of_batches_saved_meanwhile
             a_save_since_an_older_revision_is_refused
-            free_attempts_are_those_that_may_be_taken
+            free_attempts_are_listed_until_they_are_claimed_withheld_or_canceled
             an_attempt_on_a_resource_is_free_while_the_resource_runs
             rows_of_expired_runs_are_removed_bit_by_bit_by_any_server
             runs_that_two_servers_let_expire_at_once_expire_once
-            servers_on_one_store_have_one_secret_of_machines
+            servers_on_one_store_share_one_secret_of_machine_keys
         }
     };
     ($site:expr; one: $($one:ident)+; two: $($two:ident)+) => {

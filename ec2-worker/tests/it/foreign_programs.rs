@@ -1,4 +1,5 @@
-//! pandas, polars, Arrow and DuckDB: a load reads what they write, and they read what an export writes.
+//! pandas, polars, Arrow and DuckDB: a load reads the files that these programs write, and these programs read the files that
+//! an export writes.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +9,7 @@ use ec2_worker::etl::dialect::Dialect;
 use serde_json::{Value, json};
 
 use super::World;
-use super::way_out::exported;
+use super::exports::exported;
 
 /// A change of a dialect.
 type Change = fn(&mut Dialect);
@@ -45,7 +46,7 @@ async fn rows(world: &World, folder: &Path, name: &str, dialect: Dialect) -> Res
 }
 
 #[tokio::test]
-async fn what_other_programs_write_is_loaded_as_declared_and_as_found() {
+async fn files_of_other_programs_are_loaded_with_a_declared_and_with_a_detected_dialect() {
     let world =
         World::new("CREATE TABLE t (id int, note text, price float8, day date, at timestamp, paid bool)")
             .await;
@@ -75,7 +76,8 @@ async fn what_other_programs_write_is_loaded_as_declared_and_as_found() {
         };
         notes.iter().enumerate().map(row).collect()
     };
-    // pandas writes an empty text like a missing value, and DuckDB writes one without quotes if NULL is a word.
+    // `true` marks the files in which a load reads an empty text as a missing value: pandas writes both in the same way, and
+    // DuckDB writes an empty text without quotes if it writes a missing value as a word.
     let cases: [(&str, bool, Change); 18] = [
         ("polars.csv", false, |_| {}),
         ("polars_lines.csv", false, |d| d.separator = b";".to_vec()),
@@ -101,8 +103,8 @@ async fn what_other_programs_write_is_loaded_as_declared_and_as_found() {
     let mut wrong = Vec::new();
     for (name, lacks_empty, change) in cases {
         let nulls = dialect(change).nulls;
-        let found = Dialect { detects: true, header: true, nulls, ..Dialect::default() };
-        for (how, dialect) in [("declared", dialect(change)), ("found", found)] {
+        let detected = Dialect { detects: true, header: true, nulls, ..Dialect::default() };
+        for (how, dialect) in [("declared", dialect(change)), ("detected", detected)] {
             let rows = rows(&world, folder.path(), name, dialect).await;
             if rows != Ok(expected(lacks_empty)) {
                 wrong.push(format!("{name}, {how}: {rows:?}"));
@@ -112,12 +114,13 @@ async fn what_other_programs_write_is_loaded_as_declared_and_as_found() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Values that every reader can keep by default. pandas takes empty texts and `NA` for missing values.
+/// Values that every program reads unchanged with its default options. Empty texts and `NA` are not among them, because pandas
+/// reads them as missing values.
 const VALUES: [&str; 10] =
     ["a", "b,c;d|e", "d\"e", "f\ng", "\\", "é😀", " h ", "it's", "x\\", "say \"x\", she\\said"];
 
 #[tokio::test]
-async fn other_programs_read_what_an_export_writes() {
+async fn other_programs_read_the_files_of_an_export() {
     let rows: Vec<_> =
         VALUES.iter().enumerate().map(|(id, text)| format!("({id}, $x${text}$x$, {id}.5)")).collect();
     let world = World::new(&format!(

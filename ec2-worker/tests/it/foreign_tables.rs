@@ -4,7 +4,7 @@ use definition::kind::field::{Limit, LoadMode};
 use ec2_worker::etl::dialect::Dialect;
 
 use super::World;
-use super::way_out::exported;
+use super::exports::exported;
 
 /// A table `far.t` on a server that is reached through `postgres_fdw`, and `t`, which stands for it.
 async fn world() -> World {

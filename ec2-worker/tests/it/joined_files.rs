@@ -6,10 +6,10 @@ use ec2_worker::etl::source::{Origin, Source};
 use ec2_worker::failure::Failure;
 
 use super::World;
+use super::exports::{exported, load_back};
 use super::gzip::piped;
 use super::objects::{copy, file_of, format};
 use super::stack::{Stack, object, refers, string, value};
-use super::way_out::{exported, load_back};
 
 const MARK: &str = "\u{feff}";
 

@@ -5,6 +5,7 @@ mod declared_columns;
 mod dialects;
 mod doubles;
 mod dry_runs;
+mod exports;
 mod faulty_s3;
 mod foreign;
 mod foreign_programs;
@@ -39,7 +40,6 @@ mod together_one_table;
 mod types;
 mod value_rules;
 mod values;
-mod way_out;
 mod workbooks;
 
 use std::path::{Path, PathBuf};

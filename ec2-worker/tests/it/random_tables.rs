@@ -1,5 +1,5 @@
 //! Random tables of every type, in random dialects, encodings and packings, that another program has written: a load
-//! stores what went in, and what an export writes of it is read back as the same table.
+//! stores their values, and the file of an export is read back as the same table.
 //!
 //! There are 60 tables, or as many as `DOWNSPOUT_SOAK_TABLES` says. A message names the seed, and
 //! `DOWNSPOUT_TABLE_SEED` tries one seed alone.
@@ -16,7 +16,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::World;
-use super::way_out::{exported_as, load_back_as};
+use super::exports::{exported_as, load_back_as};
 use plans::Plan;
 use values::{BINARY, CREATE, TYPES, pick, value};
 

@@ -24,14 +24,14 @@ use crate::{Figure, median};
 
 const GROUP: &str = "bench";
 const KEY: &str = "AKIABENCH";
-/// The instances of the large run, the live instances at a restart, and the pipelines that wait.
+/// The number of instances of the large run, of instances of open runs at a restart, and of pipelines that wait.
 const MANY: usize = 100_000;
-/// The instances of a small run, and the links of a chain.
+/// The number of instances of a small run, and of activities in a chain.
 const FEW: usize = 100;
 const ROUNDS: usize = 3;
-/// How long an idle server is watched.
+/// How long the processor time of an idle server is measured.
 const WATCHED: Duration = Duration::from_secs(10);
-/// The runs that begin while all the other pipelines wait.
+/// The number of runs that begin while all other pipelines wait.
 const PUNCTUAL: usize = 7;
 /// The first argument that makes this program a server; the second argument is then the path of its store.
 pub(crate) const SERVE: &str = "serve-the-store";
@@ -99,7 +99,7 @@ fn now() -> Timestamp {
 }
 
 /// Measures the time of an instance in a run of [`MANY`], and its ratio to the time in runs of [`FEW`]. Each instance is
-/// created, claimed, acknowledged and finished. The store is in memory, so that the disk plays no part.
+/// created, claimed, acknowledged and finished. The store is in memory, so the speed of the disk has no influence.
 async fn instance_cost_scaling() -> Result<Figure> {
     let (mut ratios, mut costs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -149,7 +149,7 @@ fn offered(step: &Step) -> Vec<AttemptId> {
     offers.collect()
 }
 
-/// Returns the time from the start of a server until a poller gets a task. The store has `runs` live runs of `instances`
+/// Returns the time from the start of a server until a poller gets a task. The store has `runs` open runs of `instances`
 /// instances each.
 async fn restart(runs: usize, instances: usize) -> Result<f64> {
     let folder = tempfile::tempdir()?;
@@ -172,13 +172,13 @@ async fn restart(runs: usize, instances: usize) -> Result<f64> {
         let server = Server::start(&path)?;
         let polled = server.client.poll_for_task().worker_group(GROUP).send().await.context("polling")?;
         times.push(begun.elapsed().as_secs_f64());
-        ensure!(polled.task_object.is_some(), "there is work");
+        ensure!(polled.task_object.is_some(), "the poll returned no task");
     }
-    println!("restart with {runs} live runs of {instances} instances, s: {times:.2?}");
+    println!("restart with {runs} open runs of {instances} instances, s: {times:.2?}");
     Ok(median(&mut times))
 }
 
-/// A server as a process.
+/// A server in a process of its own.
 struct Server {
     process: Child,
     client: Client,
@@ -206,7 +206,7 @@ impl Server {
     }
 
     /// Returns the processor time of the process, in seconds.
-    fn busy(&self) -> Result<f64> {
+    fn processor_seconds(&self) -> Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
@@ -216,7 +216,8 @@ impl Server {
     }
 }
 
-/// Measures what [`MANY`] waiting pipelines cost a server, and how late the server begins runs that are due.
+/// Measures the processor time and the memory of a server with [`MANY`] waiting pipelines, and how late the server begins
+/// runs that are due.
 async fn idle() -> Result<Vec<Figure>> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("pipelines.db");
@@ -242,9 +243,9 @@ async fn idle() -> Result<Vec<Figure>> {
     }
     let server = Server::start(&path)?;
     server.client.list_pipelines().send().await.context("listing")?;
-    let before = server.busy()?;
+    let before = server.processor_seconds()?;
     tokio::time::sleep(WATCHED).await;
-    let share = (server.busy()? - before) / WATCHED.as_secs_f64() * 100.0;
+    let share = (server.processor_seconds()? - before) / WATCHED.as_secs_f64() * 100.0;
     let mut late = Vec::new();
     for number in 0..PUNCTUAL {
         late.push(lateness(&server.client, number).await?);
@@ -294,6 +295,6 @@ async fn lateness(client: &Client, number: usize) -> Result<f64> {
     client.activate_pipeline().pipeline_id(id).send().await.context("activating")?;
     let polled = client.poll_for_task().worker_group(&name).send().await.context("polling")?;
     let late = Timestamp::now().duration_since(start).as_secs_f64() * 1_000.0;
-    ensure!(polled.task_object.is_some(), "the run begins");
+    ensure!(polled.task_object.is_some(), "the poll returned no task");
     Ok(late)
 }

@@ -1,7 +1,7 @@
 //! A JSON reader that remembers the position of every value and keeps repeated keys.
 //!
 //! Ordinary JSON readers keep only the last of two equal keys and forget positions. People write definition
-//! files by hand, so they need positions, repeated keys, and helpful messages about common mistakes.
+//! files by hand, so messages must name positions, repeated keys, and the correction of common mistakes.
 
 use std::borrow::Cow;
 
@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
         };
         let word: String =
             rest.chars().take(QUOTED).take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        let slip = match found {
+        let remedy = match found {
             '/' if rest.starts_with("//") || rest.starts_with("/*") => Some(COMMENT),
             '#' => Some(COMMENT),
             '\'' => Some("write text in double quotes, not in single quotes"),
@@ -204,8 +204,8 @@ impl<'a> Reader<'a> {
         };
         let written = if found.is_control() { found.escape_debug().to_string() } else { found.to_string() };
         let found = if word.is_empty() { written } else { word };
-        let slip = slip.map(|slip| format!(": {slip}")).unwrap_or_default();
-        self.error(format!("expected {what}, found `{found}`{slip}"))
+        let remedy = remedy.map(|remedy| format!(": {remedy}")).unwrap_or_default();
+        self.error(format!("expected {what}, found `{found}`{remedy}"))
     }
 
     fn unclosed(&self, bracket: char, start: usize) -> SyntaxError {
@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
 
     fn value(&mut self, depth: usize) -> Result<Node<'a>, SyntaxError> {
         if depth > MAX_DEPTH {
-            return Err(self.error(format!("nested deeper than {MAX_DEPTH} levels")));
+            return Err(self.error(format!("lists and objects are nested deeper than {MAX_DEPTH} levels")));
         }
         let start = self.at;
         let json = match self.peek() {
@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
             self.at += 1;
             self.skip_white();
             let value = self.value(depth + 1).map_err(|error| match key.starts_with('*') && key != "*" {
-                // A `*` marks the field of a secret. The error may quote the secret itself, so it is not shown.
+                // A `*` marks the field of a secret. The message of the error may quote the secret, so this message replaces it.
                 true => SyntaxError {
                     message: "the value of a secret must be text in double quotes".to_owned(),
                     ..error
@@ -410,7 +410,7 @@ impl<'a> Reader<'a> {
         }
         match self.text[start..self.at].parse::<f64>() {
             Ok(_) => Ok(Json::Number),
-            Err(_) => Err(SyntaxError { at: start, message: "not a number".to_owned() }),
+            Err(_) => Err(SyntaxError { at: start, message: "this is not a number".to_owned() }),
         }
     }
 
@@ -428,7 +428,7 @@ impl<'a> Reader<'a> {
 }
 
 fn no_escape(at: usize) -> SyntaxError {
-    SyntaxError { at, message: "there is no such escape; write a backslash as \\\\".to_owned() }
+    SyntaxError { at, message: "this is not an escape: write a backslash as \\\\".to_owned() }
 }
 
 const COMMENT: &str = "JSON has no comments; write remarks in a field such as \"myComment\"";

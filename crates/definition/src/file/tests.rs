@@ -14,7 +14,7 @@ fn error(text: &str) -> String {
 }
 
 #[test]
-fn keys_are_sorted_and_id_and_name_leave() {
+fn fields_are_sorted_by_key_and_id_and_name_are_not_among_them() {
     let text =
         r#"{"objects": [{"type": "CSV", "id": "A", "name": "n", "*b": "1", "@c": "2", "B": "3", "a": "4"}]}"#;
     let keys: Vec<_> = fields(text).into_iter().map(|field| field.key.to_string()).collect();
@@ -28,7 +28,7 @@ fn a_missing_name_is_the_id() {
 }
 
 #[test]
-fn a_list_is_one_field_per_item_and_an_empty_one_is_none() {
+fn a_list_gives_one_field_per_item_and_an_empty_list_gives_no_field() {
     let text = r#"{"objects": [{"id": "A", "x": ["1", {"ref": "B"}, "2"], "y": []}]}"#;
     assert_eq!(fields(text), [Field::string("x", "1"), Field::reference("x", "B"), Field::string("x", "2")]);
 }
@@ -38,9 +38,7 @@ fn a_repeated_key_is_an_error_at_its_second_place() {
     let text = "{\"objects\": [{\"id\": \"A\",\n \"step\": \"1\",\n \"step\": [\"2\", \"3\"]}]}";
     let (definition, errors) = Source::read(text).unwrap().translate();
     assert_eq!(errors.len(), 1);
-    assert!(
-        errors[0].to_string().starts_with("line 3, column 2: the key `step` appears for the second time")
-    );
+    assert!(errors[0].to_string().starts_with("line 3, column 2: the key `step` appears more than once"));
     // The AWS CLI would also keep the last value.
     assert_eq!(definition.objects[0].fields, [Field::string("step", "2"), Field::string("step", "3")]);
     assert!(error(r#"{"objects": [], "values": {"myA": "1", "myA": "2"}}"#).contains("`myA`"));
@@ -48,7 +46,7 @@ fn a_repeated_key_is_an_error_at_its_second_place() {
 }
 
 #[test]
-fn every_error_is_reported_at_once() {
+fn all_errors_are_reported_together() {
     let text = "{\"objects\": [\n  {\"name\": \"a\"},\n  {\"id\": \"B\", \"x\": 5, \"y\": [true, \"z\"]}\n], \"values\": []}";
     let (definition, errors) = Source::read(text).unwrap().translate();
     let lines: Vec<_> = errors.iter().map(|error| (error.span.at.line, error.span.length)).collect();
@@ -84,7 +82,7 @@ fn the_api_form_in_a_file_is_read_as_such() {
 }
 
 #[test]
-fn a_byte_order_mark_is_let_pass_with_a_remark() {
+fn a_byte_order_mark_is_accepted_with_a_remark() {
     let text = "\u{feff}{\"objects\": []}";
     assert_eq!(parse(text).unwrap(), Definition::default());
     let remarks = Source::read(text).unwrap().remarks();
@@ -183,7 +181,7 @@ const ERRORS: &[(&str, &str)] = &[
         "{\"a\": , \"b\": 1}",
         "line 1, column 7: not JSON: expected a value, found `,`: there is a comma too many",
     ),
-    ("{\"a\": \"\\d\"}", "line 1, column 8: not JSON: there is no such escape; write a backslash as \\\\"),
+    ("{\"a\": \"\\d\"}", "line 1, column 8: not JSON: this is not an escape: write a backslash as \\\\"),
     (
         "{\n \"a\": [\"b\"",
         "line 2, column 11: not JSON: the file ends, but the `[` at line 2, column 7 is not closed",
@@ -208,7 +206,7 @@ fn nesting_has_a_limit() {
 }
 
 #[test]
-fn values_stand_alone_or_under_values() {
+fn a_values_file_may_have_the_key_values_or_only_its_contents() {
     let flat = parse_values(r#"{"myA": "1", "myB": ["2", "3"]}"#).unwrap();
     assert_eq!(flat.len(), 3);
     assert_eq!(parse_values(r#"{"values": {"myA": "1", "myB": ["2", "3"]}}"#).unwrap(), flat);
@@ -239,7 +237,7 @@ fn a_field_an_object_and_a_parameter_are_found_in_the_text() {
 }
 
 #[test]
-fn a_character_of_a_text_is_found_behind_its_escapes() {
+fn a_character_of_a_text_is_found_after_escapes() {
     let text = "{\"objects\": [{\"id\": \"A\", \"x\": [\"1\", \"é\\n\\u00e9#{a b}\"]}]}";
     let source = Source::read(text).unwrap();
     let content = "é\né#{a b}";
@@ -249,14 +247,14 @@ fn a_character_of_a_text_is_found_behind_its_escapes() {
 }
 
 #[test]
-fn bytes_that_are_no_text_have_a_place() {
+fn the_error_for_a_byte_that_is_not_utf_8_names_its_position() {
     let error = decode(b"{\n \"a\": \"\xe9\"}").unwrap_err().to_string();
     assert_eq!(error, "line 2, column 8: this byte is not UTF-8: save the file as UTF-8");
     assert!(decode(b"\xff\xfe{\0").unwrap_err().to_string().contains("UTF-16"));
 }
 
 #[test]
-fn the_file_form_folds_repeated_keys_into_lists() {
+fn to_json_writes_fields_with_the_same_key_as_one_list() {
     let text = r#"{"objects": [{"id": "A", "name": "n", "x": ["1", {"ref": "B"}], "y": "2"}],
         "parameters": [{"id": "myA", "allowedValues": ["x", "y"]}], "values": {"myA": ["1", "2"]}}"#;
     let expected: Value = serde_json::from_str(text).unwrap();
@@ -295,7 +293,7 @@ proptest! {
 }
 
 #[test]
-fn the_id_is_no_field_of_the_api_form() {
+fn the_lists_of_the_api_form_cannot_contain_the_name_or_the_id() {
     let field = r#"{"objects": [{"id": "A", "fields": [{"key": "name", "stringValue": "B"}]}]}"#;
     assert_eq!(
         parse(field).unwrap_err().to_string(),

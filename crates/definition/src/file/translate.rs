@@ -13,8 +13,8 @@ use crate::{
     PipelineObject,
 };
 
-/// With more members than this, an object's repeated keys are found with a hash set. With fewer members,
-/// comparing all keys is faster.
+/// The largest number of members of an object whose keys are compared one by one to find repeated keys. For more members, a
+/// hash set is faster.
 const FEW_KEYS: usize = 16;
 
 /// Translates the elements of a file, and collects errors.
@@ -22,7 +22,7 @@ const FEW_KEYS: usize = 16;
 pub(super) struct Translator {
     /// The errors: the byte offset of the wrong part, the offset after its last byte, and the message.
     pub(super) errors: Vec<(usize, usize, String)>,
-    /// What the definition lacks because of the errors.
+    /// The parts of the file that are left out of the definition because of the errors.
     pub(super) unread: Unread,
     /// The keys of fields so far. Fields with the same name share one allocated key.
     keys: HashSet<FieldKey>,
@@ -73,7 +73,7 @@ impl Translator {
     /// Returns the parameter values in `node`: an object with one member for each parameter. `what` names the node in
     /// messages.
     pub(super) fn parameter_values(&mut self, node: &Node<'_>, what: &str) -> Vec<ParameterValue> {
-        // The AWS CLI takes an empty list for no values.
+        // To the AWS CLI, an empty list means that there are no values.
         if matches!(&node.json, Json::Array(items) if items.is_empty()) {
             return Vec::new();
         }
@@ -107,7 +107,7 @@ impl Translator {
         let members = self.members(node, WHAT)?;
         let id = self.id(node, members, WHAT)?;
         let name = match last(members, "name") {
-            // The id stands for a name that cannot be read.
+            // A name that is not a string is an error, and the id takes its place.
             Some(name) => self.text(name, "`name`").unwrap_or(id),
             None => id,
         };
@@ -189,7 +189,7 @@ impl Translator {
             };
             if is_again {
                 let message = format!(
-                    "the key `{}` appears for the second time, and the AWS CLI silently keeps the last one: remove \
+                    "the key `{}` appears more than once, and the AWS CLI silently keeps the last one: remove \
                      one, or write one list",
                     member.key
                 );

@@ -1,10 +1,10 @@
-//! The run order in Graphviz's language.
+//! Writes the run order in DOT, the language of Graphviz.
 
 use std::fmt::Write as _;
 
 use super::{Edge, LineStyle, Node, RunOrder, palette, text::Face};
 
-/// The font that the DOT text asks for, and the maximum width of a detail.
+/// The font of the boxes, and the maximum width of a detail in pixels.
 const DETAIL: (Face, f64) = (Face { size: 10.0, is_bold: false }, 240.0);
 
 /// Returns `order` as a DOT graph.
@@ -43,8 +43,8 @@ pub fn to_dot(order: &RunOrder) -> String {
     dot
 }
 
-/// Returns the id in quotes. Backslashes are doubled, because a single last one would escape the closing
-/// quote.
+/// Returns the id in quotes. Backslashes are doubled, because a single backslash at the end would escape
+/// the closing quote.
 fn name(id: &str) -> String {
     format!("\"{}\"", id.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -1,7 +1,7 @@
 //! Positions of boxes and lines, in layers from left to right (Sugiyama's method).
 //!
 //! Each group of connected boxes is an island. In an island, the longest path decides the layers, the order
-//! within a layer avoids crossings, and the vertical positions keep lines straight. The islands are stacked.
+//! within a layer avoids crossings, and the vertical positions keep lines straight. Islands are placed one below another.
 //! Loose boxes, which no line reaches, fill rows below. The module knows nothing of definitions, and equal
 //! input gives equal pictures.
 
@@ -16,11 +16,12 @@ use std::collections::HashMap;
 use heights::GAP;
 use layers::Layers;
 
-/// The horizontal space between two layers. Curves need room.
+/// The horizontal space between two layers, for the curves between their boxes.
 const LAYER_GAP: f64 = 72.0;
 /// The space between two islands.
 const ISLAND_GAP: f64 = 40.0;
-/// Rows of loose boxes may always be this wide. In a larger picture they may be wider.
+/// The smallest limit of the width of a row of loose boxes. A wider picture or very many boxes raise the
+/// limit.
 const ROW_WIDTH: f64 = 900.0;
 
 /// The size of a box.
@@ -96,6 +97,7 @@ struct Island {
     arrows: Vec<usize>,
 }
 
+/// Returns the islands, in the order of their first boxes.
 fn islands(boxes: usize, arrows: &[Arrow]) -> Vec<Island> {
     let mut leaders: Vec<usize> = (0..boxes).collect();
     for arrow in arrows {
@@ -117,6 +119,7 @@ fn islands(boxes: usize, arrows: &[Arrow]) -> Vec<Island> {
     islands
 }
 
+/// Returns the box that stands for all boxes that are connected with the box `at` so far.
 fn leader(leaders: &mut [usize], mut at: usize) -> usize {
     while leaders[at] != at {
         // Shortens the path for later searches.
@@ -184,16 +187,19 @@ impl Layout {
         }
     }
 
+    /// Returns the top of the next island or of the next rows.
     fn next_top(&self) -> f64 {
         if self.size.height > 0.0 { self.size.height + ISLAND_GAP } else { 0.0 }
     }
 
+    /// Enlarges the picture, so that it contains the box.
     fn cover(&mut self, positioned: Positioned) {
         self.size.width = self.size.width.max(positioned.corner.x + positioned.size.width);
         self.size.height = self.size.height.max(positioned.corner.y + positioned.size.height);
     }
 }
 
+/// Returns the points of an arrow whose boxes and bends are `path`.
 fn route(
     path: &[usize],
     layers: &Layers,

@@ -1,4 +1,4 @@
-//! The run order in Mermaid's language. GitHub and other programs show such a text in Markdown as a picture.
+//! Writes the run order in Mermaid's language. GitHub and other programs show Mermaid text in Markdown as a picture.
 
 use std::fmt::Write as _;
 

@@ -49,7 +49,7 @@ impl RunOrder {
     }
 }
 
-/// Returns the objects with a known type, except Default. Of several objects with one id, only the first counts.
+/// Returns the objects with a known type, except Default. If several objects have the same id, only the first is returned.
 fn typed(resolved: &[PipelineObject]) -> Vec<(&PipelineObject, Kind)> {
     let mut seen = HashSet::new();
     let distinct = resolved.iter().filter(|object| object.id != DEFAULT_ID && seen.insert(&object.id));
@@ -129,7 +129,7 @@ fn all_references(object: &PipelineObject) -> impl Iterator<Item = (&str, &Objec
     })
 }
 
-/// Returns the index of the node that the field of the edge names.
+/// Returns the index of the node to which the field of the edge refers.
 fn named_by(edge: &Edge) -> usize {
     if edge.link.starts_at_owner() { edge.to } else { edge.from }
 }

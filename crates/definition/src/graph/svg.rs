@@ -18,7 +18,7 @@ use super::{
 const MARGIN: f64 = 24.0;
 /// The space between the border of a box and its text.
 const PADDING: f64 = 14.0;
-/// The same space for data nodes, whose boxes have round ends and so need more of it.
+/// The same space in boxes of data nodes. Their round ends need more space.
 const PADDING_OF_DATA: f64 = 20.0;
 /// The smallest and the largest width of a box.
 const WIDTHS: std::ops::RangeInclusive<f64> = 120.0..=264.0;
@@ -45,9 +45,9 @@ pub fn to_svg(order: &RunOrder) -> String {
 
     let mut body = String::new();
     // Light lines are drawn first, so that strong lines cover them.
-    for wants_order in [false, true] {
+    for is_strong in [false, true] {
         for (line, route) in lines.iter().zip(&layout.routes) {
-            if line.is_strong() == wants_order {
+            if line.is_strong() == is_strong {
                 lines::draw(&mut body, order, line, route);
             }
         }

@@ -1,13 +1,14 @@
-//! Connects the orchestrator, the service, the storage, the database and the workers in one process.
+//! Starts and connects the parts of a local stack in one process: the orchestrator, the service, S3, SNS, streams, the database
+//! and the workers.
 //!
 //! This module makes no decisions. Everything that the parts must remember is in the data directory, so that a stack that was
 //! killed at any moment starts again with all its data and at the same addresses.
 
 mod admin;
-mod bucket_sync;
 mod config;
 mod data_dir;
 mod definitions;
+mod definitions_bucket;
 mod endpoints;
 mod keys;
 mod ports;
@@ -57,14 +58,14 @@ pub(crate) const WORKER_GROUP: &str = "downspout";
 /// The beginning of the host names of workers that start and end with a stack.
 const OWN_WORKERS: &str = "downspout-up-";
 
-/// How long the clients of the servers may take to stop. The servers then get the same time.
+/// How long the clients of the servers may take to stop, and how long the servers may take after them.
 const STOP_LIMIT: Duration = Duration::from_millis(2_000);
-/// How long a worker may take to stop. A task that is not finished by then is handed out again at the next start.
+/// How long a worker may take to stop. A task that is unfinished after this time is handed out again at the next start.
 const WORKER_STOP_LIMIT: Duration = Duration::from_millis(1_500);
-/// Time between two reports of progress. The reply to a report says whether the task was cancelled, and a user of a
-/// local stack should not wait a minute until a cancelled task ends.
+/// The time between two reports of progress. The reply to a report says whether the task was canceled, and a user of a
+/// local stack should not wait a minute until a canceled task ends.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
-/// How much longer a claim is valid than an invocation may take.
+/// How much longer the claim of a handler is valid than an invocation may take.
 const LEASE_BEYOND_INVOCATION: Duration = Duration::from_secs(5);
 
 /// A running stack. Dropping this value stops the stack at once, like a kill; [`Stack::stop`] lets open work finish
@@ -227,7 +228,8 @@ impl Stack {
         }
     }
 
-    /// Starts the clients of the servers (topic, definitions, Lambda, workers), and writes the endpoints file.
+    /// Creates the topic, uploads the definitions, starts the clients of the servers (such as the Lambda runner and the workers),
+    /// and writes the endpoints file.
     async fn start_clients(
         &mut self,
         config: &StackConfig,
@@ -240,8 +242,8 @@ impl Stack {
             done = setup => done?,
             error = first_end(&mut self.servers) => return Err(error),
         };
-        // Only now the streams of files are known. A request that comes earlier waits, because an answer that its stream does not
-        // exist would be final.
+        // `set_up` has read the stream files, so the endpoint of streams may begin to answer. Earlier requests wait, because a
+        // producer would not repeat a request whose answer is that the stream does not exist.
         servers::serve_streams(&mut self.servers, self.streams.clone(), streams, &self.servers_stop);
         let stop = &self.clients_stop;
         if let Some(folder) = &config.watch {
@@ -323,6 +325,7 @@ async fn set_up(
     Ok(definitions)
 }
 
+/// Runs a worker of the stack until `stop`.
 async fn work(
     number: usize,
     scratch: std::path::PathBuf,

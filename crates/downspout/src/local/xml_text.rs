@@ -1,6 +1,6 @@
-//! Text in the XML of answers.
+//! Escapes text for answers in XML.
 
-/// Escapes text for XML 1.0. Characters that XML cannot hold, such as most control characters, become U+FFFD.
+/// Escapes text for XML 1.0. Characters that XML cannot hold, such as NUL and escape, become U+FFFD.
 pub(super) fn xml_text(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

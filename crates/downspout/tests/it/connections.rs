@@ -1,4 +1,4 @@
-//! Connections that use up an endpoint: idle ones, half-sent requests, and clients that do not read.
+//! Connections that could use up an endpoint: idle connections, half-sent requests, and clients that do not read answers.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::forged::{Base, Draft};
 
 /// How long a test waits for a condition.
 const LIMIT: Duration = Duration::from_secs(60);
-/// A time-out of an endpoint that a test waits for.
+/// A short time-out of an endpoint, because a test waits for its end.
 const SOON: Duration = Duration::from_millis(300);
 
 async fn start(limits: Limits) -> Endpoints {
@@ -29,13 +29,13 @@ async fn begin(endpoints: &Endpoints, service: Service, bytes: &[u8]) -> TcpStre
     stream
 }
 
-/// Reads until the endpoint closes the connection, which it must do in time.
+/// Reads until the endpoint closes the connection. Fails if the endpoint does not close it within [`LIMIT`].
 async fn end_of(stream: TcpStream) -> Answer {
-    tokio::time::timeout(LIMIT, read_answer(stream)).await.expect("the endpoint closes the connection")
+    tokio::time::timeout(LIMIT, read_answer(stream)).await.expect("the endpoint should close the connection")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_idle_connections_than_an_endpoint_takes_leave_every_endpoint_answering() {
+async fn every_endpoint_answers_while_more_idle_connections_come_than_one_endpoint_has_slots() {
     let endpoints = start(Limits { connections: 16, ..Limits::default() }).await;
     for crowded in SERVICES {
         let mut idle = Vec::new();
@@ -88,9 +88,9 @@ async fn half_a_body_is_refused_when_its_client_pauses() {
     }
 }
 
-/// A client that reads nothing of a large answer occupies the only connection, until the endpoint gives it up.
+/// A client that does not read a large answer has the only slot, until the endpoint closes its connection.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_does_not_read_its_answer_is_given_up() {
+async fn a_client_that_does_not_read_its_answer_loses_its_connection() {
     let endpoints = start(Limits { connections: 1, answer_wait: SOON, ..Limits::default() }).await;
     let put = Draft::new(Service::S3, Base::Call).with("path /drop/large").with("size 50000000");
     assert_eq!(endpoints.send(Service::S3, &put.sign().to_bytes()).await.status, 200);
@@ -99,13 +99,13 @@ async fn a_client_that_does_not_read_its_answer_is_given_up() {
     stalled.readable().await.unwrap();
     let begun = Instant::now();
     while call(&endpoints, Service::S3).await.status != 200 {
-        assert!(begun.elapsed() < LIMIT, "the client that does not read still has its place");
+        assert!(begun.elapsed() < LIMIT, "the client that does not read still has its slot");
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_sends_a_body_byte_by_byte_is_given_up() {
+async fn a_client_that_sends_a_body_byte_by_byte_is_refused() {
     let endpoints = start(Limits { body_wait: SOON, ..Limits::default() }).await;
     let request = Draft::new(Service::S3, Base::Call).with("size 1000000").sign().to_bytes();
     let head = request.len() - 1_000_000;
@@ -113,7 +113,7 @@ async fn a_client_that_sends_a_body_byte_by_byte_is_given_up() {
     let begun = Instant::now();
     let mut answer = [0; 1024];
     let read = loop {
-        assert!(begun.elapsed() < LIMIT, "the endpoint takes a body byte by byte");
+        assert!(begun.elapsed() < LIMIT, "the endpoint still reads the body byte by byte");
         stream.write_all(b"x").await.unwrap();
         if let Ok(read) = tokio::time::timeout(SOON / 10, stream.read(&mut answer)).await {
             break read.unwrap();
@@ -124,7 +124,7 @@ async fn a_client_that_sends_a_body_byte_by_byte_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_endpoint_says_so_and_leaves_the_others_answering() {
+async fn a_full_endpoint_answers_503_while_the_other_endpoints_work() {
     let endpoints = start(Limits { connections: 2, ..Limits::default() }).await;
     for (full, code) in [
         (Service::S3, "<Code>SlowDown</Code>"),
@@ -135,13 +135,17 @@ async fn a_full_endpoint_says_so_and_leaves_the_others_answering() {
         let mut under_way = Vec::new();
         let begun = Instant::now();
         let refused = loop {
-            // A request that the endpoint has not read yet can lose its place to another connection, so new ones follow.
+            // A connection whose request the endpoint has not read yet can lose its slot to a new connection. So requests are sent
+            // until the endpoint refuses one.
             under_way.push(begin(&endpoints, full, &request[..request.len() - 10]).await);
             let answer = call(&endpoints, full).await;
             if answer.status != 200 {
                 break answer;
             }
-            assert!(begun.elapsed() < LIMIT, "two requests should have places");
+            assert!(
+                begun.elapsed() < LIMIT,
+                "the endpoint refuses no request although its two slots should be busy"
+            );
         };
         assert_eq!(refused.status, 503, "{refused:?}");
         assert!(refused.text.contains(code) && refused.text.contains("Retry-After: 1"), "{refused:?}");
@@ -151,7 +155,7 @@ async fn a_full_endpoint_says_so_and_leaves_the_others_answering() {
         }
         drop(under_way);
         while call(&endpoints, full).await.status != 200 {
-            assert!(begun.elapsed() < LIMIT, "the places of {full:?} are not free again");
+            assert!(begun.elapsed() < LIMIT, "the slots of {full:?} are not free again");
         }
     }
 }
@@ -160,7 +164,7 @@ async fn a_full_endpoint_says_so_and_leaves_the_others_answering() {
 type Piece<'a> = &'a dyn Fn(usize) -> Vec<u8>;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_without_a_file_ends_before_it_fills_the_memory() {
+async fn an_endless_form_without_a_file_is_refused_before_it_fills_the_memory() {
     let endpoints = start(Limits::default()).await;
     let fields = |number: usize| {
         format!("--x\r\nContent-Disposition: form-data; name=\"f{number}\"\r\n\r\n\r\n").into_bytes()
@@ -177,11 +181,11 @@ async fn a_form_without_a_file_ends_before_it_fills_the_memory() {
             let piece = piece(number);
             sent += piece.len();
             let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat();
-            // The endpoint has closed the connection.
             if stream.write_all(&chunk).await.is_err() {
+                // The endpoint has closed the connection.
                 break;
             }
-            assert!(sent < most, "{what}: the endpoint reads for ever");
+            assert!(sent < most, "{what}: the endpoint has read {most} bytes and reads on");
         }
         assert_eq!(call(&endpoints, Service::S3).await.status, 200, "{what}");
     }

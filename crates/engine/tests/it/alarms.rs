@@ -43,7 +43,7 @@ fn an_alarm_fires_after_the_last_try_only_and_again_after_a_rerun() {
 }
 
 #[test]
-fn once_per_run_sums_up_the_run_in_one_notice() {
+fn an_alarm_with_my_once_per_run_sends_one_notice_about_the_run() {
     let objects = [shell("A", ""), shell("B", ""), ONCE.to_owned()].join(", ");
     let mut run = drive_with(BOTH, &objects);
     for (activity, rows, refused) in [("A", "10", "1"), ("B", "5", "0")] {
@@ -65,7 +65,7 @@ fn once_per_run_sums_up_the_run_in_one_notice() {
 }
 
 #[test]
-fn once_per_run_reports_the_first_error_and_leaves_unknown_names_blank() {
+fn an_alarm_with_my_once_per_run_reports_the_first_error_and_leaves_unknown_names_blank() {
     let objects = [shell("A", ""), shell("B", r#", "dependsOn": {"ref": "A"}"#), ONCE.to_owned()].join(", ");
     let mut run = drive_with(BOTH, &objects);
     run.fail("A", "BadInput", "no header");
@@ -89,7 +89,7 @@ fn rows_of_a_failed_load_do_not_count_as_loaded() {
 }
 
 #[test]
-fn a_run_that_ends_differently_after_a_rerun_sends_another_notice() {
+fn a_failed_run_that_is_marked_finished_sends_another_notice_once() {
     let mut run = drive_with(BOTH, &[shell("A", ""), ONCE.to_owned()].join(", "));
     run.fail("A", "BadInput", "no");
     run.step(Event::MarkedFinished { instances: [instance("A")].into() });

@@ -8,14 +8,14 @@ use store::{Batch, DefinitionVersion, Store};
 
 use super::{ActiveDefinition, Driver, PipelineGuard};
 
-/// The limit of runs that one wake-up of a pipeline begins.
+/// The limit of runs that one wake-up of a pipeline begins or skips.
 const MOST_AT_ONCE: usize = 100;
 
 /// When an activation with a later start skips intervals, only this number of the newest ones get SKIPPED instances.
 const MOST_SKIPPED: i32 = 100;
 
-/// Returns the time from which skipped intervals leave SKIPPED instances, when the intervals from `next` up to `until`
-/// are skipped. If few intervals are skipped, this time is before the start of `next`.
+/// Returns the time from which on skipped intervals get SKIPPED instances, if the intervals from `next` up to `until` are
+/// skipped. Intervals that begin before this time get none. If few intervals are skipped, the time is before all of them.
 fn first_kept(next: Upcoming, until: Timestamp) -> Timestamp {
     let length = next.end.duration_since(next.start);
     let kept = length.checked_mul(MOST_SKIPPED).and_then(|kept| until.checked_sub(kept).ok());
@@ -37,7 +37,8 @@ impl Driver {
     }
 
     /// Skips the next run if an activation with a later start passed over it, whether the run is due or not. Otherwise
-    /// begins the next run if it is due and another run may be open. Returns whether it began or skipped a run.
+    /// begins the next run if it is due and `maxActiveInstances` allows one more open run. Returns whether a run began or
+    /// was skipped.
     async fn begin_next(&self, live: &mut PipelineGuard) -> anyhow::Result<bool> {
         let now = self.now();
         live.is_full = false;
@@ -50,9 +51,9 @@ impl Driver {
         let active = self.active(live).await?;
         let Some(timetable) = active.timetable.clone() else { return Ok(false) };
         let Some(until) = skip_until else {
-            // A rerun does not count as an open run.
+            // A run that is open because of a rerun does not count.
             let open = live.open_runs().filter(|run| run.header().generation == 0).count();
-            // While the pipeline is full, no timer is set for the next run: the end of an open run begins it.
+            // While the pipeline is full, no timer is set for the next run. The next run begins when an open run ends.
             live.is_full = open >= active.most_open();
             if !live.is_full {
                 self.begin_scheduled(live, &active, timetable, next, false).await?;

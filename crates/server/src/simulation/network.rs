@@ -1,4 +1,4 @@
-//! The network with faults: requests are lost, late or doubled, and answers are lost.
+//! The network of a simulation, with faults: a request is lost, late, or delivered twice, or its answer is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(super) enum Reply {
 }
 
 impl World {
-    /// Sends a request, and waits for the answer no longer than `patience`.
+    /// Sends a request. After `patience` without an answer, the reply is unknown.
     pub(super) async fn call(
         self: &Arc<Self>,
         operation: Operation,
@@ -40,7 +40,7 @@ impl World {
         })
     }
 
-    /// Sends a request up to six times until the reply is known, as AWS clients do.
+    /// Sends a request again until the reply is known, but at most six times. Clients of AWS also repeat requests.
     pub(super) async fn insist(self: &Arc<Self>, operation: Operation, body: Value) -> Reply {
         for attempt in 0..6u32 {
             match self.call(operation, body.clone(), PATIENCE).await {
@@ -85,7 +85,7 @@ impl World {
         reply
     }
 
-    /// Delivers a request to a server that is up.
+    /// Delivers a request to one of the servers that are up.
     async fn deliver(self: &Arc<Self>, operation: Operation, body: Value) -> Reply {
         let up = self.up();
         if up.is_empty() {
@@ -117,7 +117,7 @@ impl World {
                 let rest = [&body["taskStatus"], &body["status"], &body["objectIds"], &answer["canceled"]];
                 let rest: String =
                     rest.iter().filter(|it| !it.is_null()).map(|it| format!(" {it}")).collect();
-                // Most polls find no work; they are not worth a line.
+                // The trace has no lines for polls without a task, because they are most of the polls.
                 if operation != Operation::PollForTask || !task.is_empty() {
                     self.line(format!("{line}{rest} -> ok {task}"));
                 }

@@ -1,6 +1,6 @@
-//! The constraints of the model: presence, lengths, characters, list sizes.
+//! Checks requests by the constraints of AWS's service model: presence, lengths, characters, list sizes.
 //!
-//! One error names the violations of a request, at most 50 of them, in the words of AWS's front end. The
+//! One error names the violations of a request, at most 50 of them, in the words of AWS. The
 //! argument `at` of a function is the path of the member in the request, such as `parameterValues.1.member.id`.
 
 use crate::error::ServiceError;
@@ -24,7 +24,8 @@ pub(crate) const TAG_VALUE: Text = Text { least: 0, most: 256 };
 /// Any length: for `taskStatus`, whose value [`Check::one_of`] checks.
 pub(crate) const ANY: Text = Text { least: 0, most: usize::MAX };
 
-/// The limits of a text's length, in UTF-16 code units, as the Java service counts them.
+/// The limits of a text's length, in UTF-16 code units. The service of AWS counts in these units, because it is written in
+/// Java.
 #[derive(Clone, Copy)]
 pub(crate) struct Text {
     least: usize,
@@ -49,7 +50,7 @@ impl Check {
         value.map(|text| self.text(at, text, limits))
     }
 
-    /// Returns the member, and notes if it is absent.
+    /// Returns the member, and notes a violation if the member is absent.
     pub(crate) fn member<T>(&mut self, at: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.note(format!("Value null at '{at}' failed to satisfy constraint: Member must not be null"));
@@ -57,7 +58,7 @@ impl Check {
         value
     }
 
-    /// Notes if a list is longer than `most`.
+    /// Notes a violation if a list is longer than `most`.
     pub(crate) fn at_most<T>(&mut self, at: &str, list: &[T], most: usize) {
         if list.len() > most {
             self.note(format!(
@@ -66,7 +67,7 @@ impl Check {
         }
     }
 
-    /// Notes if a text is none of `words`.
+    /// Notes a violation if a text is none of `words`.
     pub(crate) fn one_of(&mut self, at: &str, value: &str, words: &[&str]) {
         if !words.contains(&value) {
             self.note(format!(
@@ -93,7 +94,7 @@ impl Check {
         // A text has at least as many bytes as UTF-16 units, so most texts need no count.
         let over = text.len() > limits.most && text.encode_utf16().count() > limits.most;
         let under = text.len() < limits.least;
-        // The answer does not repeat a long value.
+        // The message does not repeat a value that is too long.
         let shown = if over { String::new() } else { format!(" '{text}'") };
         if over {
             let most = limits.most;
@@ -118,16 +119,17 @@ impl Check {
     }
 
     fn note(&mut self, violation: String) {
-        /// The limit of violations in an answer, so that a definition with a thousand empty names is not answered by a
-        /// megabyte.
-        const MOST_SAID: usize = 50;
-        if self.violations.len() < MOST_SAID {
+        /// The limit of violations in an error, so that the answer stays short if every object of a large definition has
+        /// one.
+        const MOST_NAMED: usize = 50;
+        if self.violations.len() < MOST_NAMED {
             self.violations.push(violation);
         }
     }
 }
 
-/// Returns whether XML 1.0 allows the character. Every string shape of the model allows the same characters.
+/// Returns whether XML 1.0 allows the character. The string shapes of the model allow the same characters, except that the
+/// shapes of tags have no pattern. Here the pattern applies to tags too.
 fn is_legal(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }

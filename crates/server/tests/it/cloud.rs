@@ -28,7 +28,7 @@ pub(crate) struct Cloud {
     pub(crate) listed: AtomicUsize,
     pub(crate) changed: Notify,
     pub(crate) places: Option<usize>,
-    /// How often the cloud says that something may have changed, besides the times when a test changes something.
+    /// The time after which [`Host::changed`] returns although no test has changed a machine. `None` for no such time.
     pub(crate) period: Option<Duration>,
 }
 
@@ -119,6 +119,7 @@ impl Cloud {
         self.made.lock().unwrap().len()
     }
 
+    /// Waits until `holds` is true of the machines. Fails the test with the text `what` after 20 seconds.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&BTreeMap<String, Machine>) -> bool) {
         let started = std::time::Instant::now();
         while !holds(&self.machines.lock().unwrap()) {
@@ -138,10 +139,12 @@ pub(crate) fn on_demand() -> PipelineObject {
     object("Default", fields)
 }
 
+/// Returns the resource `Box` on EC2.
 pub(crate) fn machine(image: &str) -> PipelineObject {
     object("Box", vec![string("type", "Ec2Resource"), string("imageId", image)])
 }
 
+/// Returns an activity that runs on `Box`.
 pub(crate) fn work(id: &str) -> PipelineObject {
     let work = activity(id, &[]);
     let mut fields = work.fields().to_vec();

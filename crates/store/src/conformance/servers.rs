@@ -1,4 +1,4 @@
-//! Rules that servers on one store rely on.
+//! The rules of a store on which several servers on one store rely.
 
 use engine::{RunId, WorkerGroup};
 use jiff::SignedDuration;
@@ -68,7 +68,10 @@ pub(crate) async fn overdue_pipelines_are_listed_the_longest_overdue_first(store
     assert_eq!(overdue(now() + second, 9).await, ["df-2", "df-1"]);
 }
 
-pub(crate) async fn free_attempts_are_those_that_may_be_taken(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+pub(crate) async fn free_attempts_are_listed_until_they_are_claimed_withheld_or_canceled(
+    one: Arc<dyn Store>,
+    other: Arc<dyn Store>,
+) {
     let group = WorkerGroup::from("g");
     let free = async |group: &WorkerGroup, limit| other.free(group, limit).await.unwrap();
     let mut run = with_run(&*one, "df-1").await;
@@ -144,14 +147,14 @@ pub(crate) async fn a_notice_is_claimed_until_it_is_done(store: &dyn Store) {
     let mut run = with_run(store, "df-1").await;
     finish_one(store, &mut run).await;
     let notice = store.pending_notices().await.unwrap().pop().unwrap();
-    // A server may claim its notice again, to publish it again after the topic refused it.
+    // The server that has claimed a notice may claim it again, because it publishes the notice again if the topic refused it.
     assert!(store.claim_notice(&notice.id).await.unwrap());
     assert!(store.claim_notice(&notice.id).await.unwrap());
     store.notice_done(&notice.id).await.unwrap();
     assert!(!store.claim_notice(&notice.id).await.unwrap());
 }
 
-pub(crate) async fn servers_on_one_store_have_one_secret_of_machines(
+pub(crate) async fn servers_on_one_store_share_one_secret_of_machine_keys(
     one: Arc<dyn Store>,
     other: Arc<dyn Store>,
 ) {

@@ -1,7 +1,8 @@
-//! Deletes what the lifecycle rules of a bucket let expire: objects, older versions, delete markers and unfinished uploads.
+//! Applies the lifecycle rules of buckets: deletes expired objects, older versions and delete markers, and aborts old uploads.
 //!
-//! Follows the user guide of S3, "Lifecycle configuration elements". A number of days counts from the time of the object, and ends
-//! at the next midnight UTC.
+//! Follows the user guide of S3, "Lifecycle configuration elements". The days of a rule count from the last
+//! change of an object, from the time at which a newer version replaced it, or from the start of an upload. They end at the next
+//! midnight UTC.
 
 use std::time::Duration;
 
@@ -21,10 +22,10 @@ use super::version_listing::ListedVersion;
 /// The name of the document with the rules of a bucket.
 pub(super) const DOCUMENT: &str = "lifecycle";
 
-/// The pause between two looks at the rules. Rules count in days, so a minute more does not matter.
+/// The pause before the rules are applied again. Rules count in days, so the delay of a minute does no harm.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// How many versions are looked at together.
+/// How many versions are read from the index at once.
 const PAGE: usize = 1000;
 
 /// Applies the rules of all buckets again and again until `shutdown`.
@@ -45,15 +46,15 @@ pub(super) async fn run(store: S3Store, shutdown: CancellationToken) {
 struct Standing {
     /// When a newer version replaced it, or `None` for the newest version.
     replaced: Option<Timestamp>,
-    /// How many versions that are not the newest are newer than this one.
+    /// How many noncurrent versions are newer than this one. The newest version of a key is current, so it does not count.
     newer: i32,
     /// Whether it is the only version of its key.
     is_alone: bool,
 }
 
 impl S3Store {
-    /// Deletes what has expired in all buckets by the rules of their lifecycles. A bucket that fails is logged, and does not stop
-    /// the others.
+    /// Applies the lifecycle rules of all buckets. An error in one bucket is logged, and the rules of the other buckets are applied
+    /// all the same.
     ///
     /// # Errors
     ///
@@ -79,7 +80,7 @@ impl S3Store {
         Ok(())
     }
 
-    /// Returns when the newest version of an object expires, and by which rule, as S3 says it in `x-amz-expiration`.
+    /// Returns when the newest version of an object expires, and by which rule, in the form of the header `x-amz-expiration`.
     pub(super) async fn expiration(
         &self,
         bucket: &str,
@@ -115,7 +116,7 @@ impl S3Store {
     async fn expire_versions(&self, bucket: &str, rules: &[LifecycleRule]) -> Result<(), StoreError> {
         let mut listing = Listing { limit: PAGE, ..Listing::default() };
         let mut mark = None;
-        // The versions of one key may be on two pages, so the versions of the last key wait for the next page.
+        // The versions of one key may be on several pages, so the versions of the last key of a page wait for the next page.
         let mut waiting: Vec<ListedVersion> = Vec::new();
         loop {
             let page = self.list_versions(bucket, listing.clone(), mark).await?;
@@ -131,7 +132,7 @@ impl S3Store {
         self.expire_key(bucket, rules, waiting).await
     }
 
-    /// Deletes the expired ones among all versions of a key, newest first.
+    /// Deletes the expired versions of a key. `versions` are all versions of the key, newest first.
     async fn expire_key(
         &self,
         bucket: &str,
@@ -182,13 +183,13 @@ impl S3Store {
         Ok(rules.iter().any(|rule| fits(rule, &version.object, &meta)))
     }
 
-    /// Deletes the version `seen`, unless a client changed it or its place in the meantime.
+    /// Deletes the version `seen`, unless a client has deleted or replaced it in the meantime.
     async fn expire(&self, address: Address, seen: S3Object) -> Result<(), StoreError> {
         let now = self.now();
         self.writer()
             .write(move |tx| {
-                // The newest version is in `objects`, any other one in `versions`. A version `null` may be another one by now, so
-                // its number counts.
+                // `objects` has the newest version of a key, unless it is a delete marker; `versions` has delete markers and older
+                // versions. A write may have replaced a version `null` by another one, so the number of the content is compared.
                 let table = if address.version.is_none() { "objects" } else { "versions" };
                 let sql = format!(
                     "SELECT EXISTS (SELECT 1 FROM {table} WHERE bucket = ?1 AND key = ?2 AND content = ?3)"
@@ -208,7 +209,7 @@ impl S3Store {
         for rule in rules {
             let days =
                 rule.abort_incomplete_multipart_upload.as_ref().and_then(|abort| abort.days_after_initiation);
-            let Some(days) = days.filter(|_| !filters_objects(rule)) else { continue };
+            let Some(days) = days.filter(|_| !filters_by_tag_or_size(rule)) else { continue };
             let prefix = prefix_of(rule).to_owned();
             let listing = Listing { prefix, limit: usize::MAX, ..Listing::default() };
             for upload in self.list_uploads(bucket, listing, None).await?.entries {
@@ -221,8 +222,8 @@ impl S3Store {
     }
 }
 
-/// Returns whether the filter of `rule` looks at tags or sizes, which an upload does not have.
-pub(super) fn filters_objects(rule: &LifecycleRule) -> bool {
+/// Returns whether the filter of `rule` names tags or sizes. An upload has neither.
+pub(super) fn filters_by_tag_or_size(rule: &LifecycleRule) -> bool {
     rule.filter.as_ref().is_some_and(|filter| {
         filter.tag.is_some()
             || filter.object_size_greater_than.is_some()
@@ -235,8 +236,8 @@ pub(super) fn filters_objects(rule: &LifecycleRule) -> bool {
     })
 }
 
-/// Returns whether the times of `rule` say that a version expires at `now`. The filter of the rule is checked for these versions
-/// only.
+/// Returns whether a version has expired at `now` by the times of `rule`. The caller checks the filter of the rule afterwards, and
+/// only for expired versions.
 fn is_due(rule: &LifecycleRule, version: &ListedVersion, standing: Standing, now: Timestamp) -> bool {
     match standing.replaced {
         None if version.is_marker => {
@@ -244,7 +245,7 @@ fn is_due(rule: &LifecycleRule, version: &ListedVersion, standing: Standing, now
             let removes = expiration.and_then(|expiration| expiration.expired_object_delete_marker);
             let is_due =
                 expiration.is_some_and(|expiration| has_passed(expiration, version.object.modified, now));
-            // A rule that counts days removes delete markers without older versions too.
+            // A rule with days or a date also removes delete markers without older versions.
             standing.is_alone && (removes == Some(true) || is_due)
         }
         None => rule
@@ -263,7 +264,7 @@ fn has_passed(expiration: &dto::LifecycleExpiration, modified: Timestamp, now: T
     by_days || expiration.date.as_ref().and_then(instant).is_some_and(|date| now >= date)
 }
 
-/// Returns the midnight at which something ends that begins at `start` and takes `days`.
+/// Returns the time at which `days` days from `start` on are over. If this time is not midnight UTC, returns the next midnight UTC.
 fn end_of(start: Timestamp, days: i32) -> Timestamp {
     let end =
         start.saturating_add(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::MAX);
@@ -277,7 +278,7 @@ fn end_of(start: Timestamp, days: i32) -> Timestamp {
     }
 }
 
-/// Returns the time that a document of a client has.
+/// Converts a time from a document of a bucket.
 pub(super) fn instant(time: &dto::Timestamp) -> Option<Timestamp> {
     let mut text = Vec::new();
     time.format(TimestampFormat::DateTime, &mut text).ok()?;

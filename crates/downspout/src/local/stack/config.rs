@@ -54,7 +54,7 @@ pub struct StackConfig {
     /// The clock of everything except signatures. Tests set it by hand.
     pub now: Now,
     /// Notified after a test has set the clock.
-    pub wound: Arc<Notify>,
+    pub clock_set: Arc<Notify>,
     /// The form in which the orchestrator gets S3 events.
     pub events: EventForm,
     /// The limits of the Lambda runner.
@@ -93,7 +93,7 @@ impl StackConfig {
             host_names: Vec::new(),
             files: FILES,
             now: Arc::new(jiff::Timestamp::now),
-            wound: Arc::new(Notify::new()),
+            clock_set: Arc::new(Notify::new()),
             events: EventForm::default(),
             lambda: Limits::default(),
         }

@@ -21,7 +21,7 @@ use super::config::{DefinitionSource, StackConfig};
 use super::data_dir::{read_json, write_json};
 use super::endpoints::Endpoints;
 use super::streams::StreamFiles;
-use super::{WORKER_GROUP, bucket_sync, shipped};
+use super::{WORKER_GROUP, definitions_bucket, shipped};
 
 /// How long the folder must be unchanged before an upload. Editors write in several steps, and an incomplete definition would
 /// send a notice.
@@ -77,13 +77,15 @@ impl Definitions {
         if let Err(error) = self.streams.take(&files).await {
             tracing::error!(error = %format!("{error:#}"), "people could not be told of a stream file with errors");
         }
-        let there = bucket_sync::etags(&self.s3, &self.bucket).await?;
-        let mut changed: Vec<_> =
-            files.iter().filter(|(key, bytes)| there.get(*key) != Some(&bucket_sync::etag(bytes))).collect();
+        let there = definitions_bucket::etags(&self.s3, &self.bucket).await?;
+        let mut changed: Vec<_> = files
+            .iter()
+            .filter(|(key, bytes)| there.get(*key) != Some(&definitions_bucket::etag(bytes)))
+            .collect();
         // The files that a definition refers to are uploaded before the definition.
         changed.sort_by_key(|(key, _)| (is_definition(key), *key));
         for (key, bytes) in changed {
-            bucket_sync::put(&self.s3, &self.bucket, key, bytes.clone()).await?;
+            definitions_bucket::put(&self.s3, &self.bucket, key, bytes.clone()).await?;
             tracing::info!(s3.key = %key, "uploaded a definition file");
         }
         self.remove_deleted(files.into_keys().collect()).await

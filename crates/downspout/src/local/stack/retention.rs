@@ -1,4 +1,4 @@
-//! Removes what is older than the user wants to keep: mails of the outbox, logs of runs, and old objects of the ledger.
+//! Removes mails of the outbox, logs of runs and objects of the ledger that are older than the user wants to keep.
 //!
 //! The pipeline service removes old runs and deleted pipelines itself.
 

@@ -142,7 +142,7 @@ pub(super) fn serve_topic(
     servers.spawn(async move { topic::serve(config, listener, stop).await.context("running the local SNS") });
 }
 
-/// Opens the logs of the streams, and begins to deliver what waits in them.
+/// Opens the logs of the streams, and begins to deliver the records that wait in them.
 pub(super) async fn open_streams(
     data_dir: &DataDir,
     config: &StackConfig,
@@ -198,7 +198,7 @@ pub(super) fn pipelines_config(
         hosts: hosts(config),
         limits: limits(config),
         now: Arc::clone(&config.now),
-        clock_set: Arc::clone(&config.wound),
+        clock_set: Arc::clone(&config.clock_set),
         // After the receiver has ended, the stack stops, and nothing has to be started.
         run_ended: Some(Arc::new(move |name: &str| drop(tell_end.send(name.to_owned())))),
         ..server::Config::new(data_dir.join("pipelines.sqlite"), credentials(endpoints))

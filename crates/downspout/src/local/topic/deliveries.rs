@@ -1,4 +1,6 @@
-//! Deliveries that the store keeps until a server has taken them or the tries have ended.
+//! Waits for the deliveries of the topic: mails for a mail server, and messages for HTTP endpoints.
+//!
+//! The store keeps a delivery until the receiving server has accepted it or no try is left.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -7,12 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// The longest wait for the next delivery.
+/// The wait while the store has no delivery. A new delivery ends the wait.
 const IDLE: Duration = Duration::from_secs(3_600);
 /// The wait after the store could not be read.
 const AFTER_ERROR: Duration = Duration::from_secs(60);
 
-/// Waits until a delivery is due, and returns it; `None` after `shutdown`.
+/// Waits until a delivery is due, and returns the delivery, or `None` after `shutdown`.
 ///
 /// `next` returns the delivery that is due first and its time, or `None` if none waits. `added` wakes this function after a new
 /// delivery.
@@ -32,7 +34,7 @@ pub(super) async fn next_due<D, E: Display>(
                 wait
             }
             Err(error) => {
-                tracing::error!(error = %error, "cannot read which deliveries wait");
+                tracing::error!(error = %error, "cannot read the next delivery from the database of the local SNS");
                 AFTER_ERROR
             }
         };
@@ -45,10 +47,10 @@ pub(super) async fn next_due<D, E: Display>(
     None
 }
 
-/// Returns the time of the next try after one that `tries` others preceded; `None` if no try follows. `pauses` are the pauses
-/// between tries, in seconds.
-pub(super) fn next_try(tries: u32, pauses: &[i64]) -> Option<Timestamp> {
-    let secs = pauses.get(usize::try_from(tries).ok()?)?;
+/// Returns the time of the next try after a try has failed now, or `None` if no try is left. `earlier_tries` failed before that
+/// try. `pauses` are the pauses between tries, in seconds.
+pub(super) fn next_try(earlier_tries: u32, pauses: &[i64]) -> Option<Timestamp> {
+    let secs = pauses.get(usize::try_from(earlier_tries).ok()?)?;
     Timestamp::now().checked_add(SignedDuration::from_secs(*secs)).ok()
 }
 

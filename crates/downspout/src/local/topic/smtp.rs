@@ -130,8 +130,8 @@ async fn send(topic: &Topic, smtp: &SmtpConfig, delivery: &Delivery) {
     let (error, next) = match sent {
         Ok(()) => {
             let text = match delivery.smtp_tries {
-                0 => "the mail server took a mail",
-                _ => "the mail server took a mail at last",
+                0 => "the mail server accepted a mail",
+                _ => "the mail server accepted a mail after failed tries",
             };
             tracing::info!(mail.to = %delivery.recipient, mail.server = %smtp.shown,
                 mail.failed_tries = delivery.smtp_tries, "{text}");

@@ -1,4 +1,4 @@
-//! Lifecycle rules, with a clock that the test winds.
+//! Lifecycle rules of buckets, with a clock that the test advances.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,7 +16,7 @@ use super::endpoint::{Endpoint, code};
 
 const DAY: i64 = 86_400;
 
-/// An endpoint whose store has a clock that stands still until it is wound.
+/// Returns an endpoint and the clock of its store. The clock stands still until the test advances it.
 async fn endpoint() -> (Endpoint, Arc<AtomicI64>) {
     let clock = Arc::new(AtomicI64::new(20_000 * DAY + 3_600));
     let now = Arc::clone(&clock);
@@ -44,7 +44,7 @@ async fn keys(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_answers_say_the_default_size_of_moved_objects() {
+async fn an_answer_states_the_default_minimum_size_for_transitions() {
     let (endpoint, _) = endpoint().await;
     let client = endpoint.client();
     let expiration = LifecycleExpiration::builder().days(1).build();
@@ -82,7 +82,11 @@ async fn objects_and_uploads_expire_at_the_midnight_after_their_days() {
     assert_eq!(uploads().await.uploads().len(), 1, "a day has not passed");
     clock.fetch_add(2 * DAY, Ordering::Relaxed);
     endpoint.store.apply_lifecycles().await.unwrap();
-    assert_eq!(keys(&client).await, ["keep/old", "tagged", "tmp/old"], "two days end at the next midnight");
+    assert_eq!(
+        keys(&client).await,
+        ["keep/old", "tagged", "tmp/old"],
+        "two days end at the midnight that follows them"
+    );
     assert!(uploads().await.uploads().is_empty());
     client
         .put_object()
@@ -98,7 +102,7 @@ async fn objects_and_uploads_expire_at_the_midnight_after_their_days() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rule_for_tags_cannot_abort_uploads_which_have_none() {
+async fn a_rule_that_filters_by_tag_or_size_cannot_abort_uploads() {
     let (endpoint, _) = endpoint().await;
     let tag = Tag::builder().key("kind").value("scrap").build().unwrap();
     for filter in [
@@ -114,7 +118,7 @@ async fn a_rule_for_tags_cannot_abort_uploads_which_have_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn older_versions_expire_and_a_lone_delete_marker_goes_with_them() {
+async fn older_versions_expire_and_then_a_delete_marker_without_older_versions() {
     let (endpoint, clock) = endpoint().await;
     let client = endpoint.client();
     let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
@@ -147,7 +151,7 @@ async fn older_versions_expire_and_a_lone_delete_marker_goes_with_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_that_mean_nothing_are_refused() {
+async fn a_rule_without_an_action_and_a_rule_with_zero_days_are_refused() {
     let (endpoint, _clock) = endpoint().await;
     let client = endpoint.client();
     let nothing = rule("nothing", prefix("")).build().unwrap();

@@ -276,7 +276,7 @@ fn check_rule(rule: &LifecycleRule) -> S3Result<()> {
     if expiration.is_none() && noncurrent.is_none() && abort.is_none() {
         return Err(s3_error!(InvalidRequest, "At least one action needs to be specified in a rule."));
     }
-    if abort.is_some() && lifecycle::filters_objects(rule) {
+    if abort.is_some() && lifecycle::filters_by_tag_or_size(rule) {
         return Err(s3_error!(
             InvalidRequest,
             "AbortIncompleteMultipartUpload cannot be specified with Tags or object sizes"

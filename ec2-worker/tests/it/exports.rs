@@ -1,4 +1,4 @@
-//! What is written is read back: by a load with the same dialect, and by other programs.
+//! Exports: a load with the same dialect, and other programs, read the exported files back.
 
 use bytes::Bytes;
 use ec2_worker::etl::dialect::{Dialect, RecordEnd};
@@ -15,7 +15,7 @@ use proptest::test_runner::TestRunner;
 use super::gzip::piped;
 use super::{World, told};
 
-/// Exports the table `t`, or the rows of a query. Returns the file and what the export told.
+/// Exports the table `t`, or the rows of a query. Returns the file and the progress that the export reported.
 pub(crate) async fn exported(
     world: &World,
     select: Option<&str>,

@@ -1,4 +1,4 @@
-//! The sources keep their shape: no circle of imports, and no file that is too long to read in one sitting.
+//! Rules for the sources: modules import each other in no circle, no file is too long, and `docs/iam.md` names the calls to AWS.
 
 mod iam;
 mod modules;

@@ -1,4 +1,4 @@
-//! `docs/iam.md` names exactly the calls to AWS that the programs make, and Terraform's roles allow what it names.
+//! `docs/iam.md` names exactly the calls to AWS that the programs make, and Terraform's roles allow these calls.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

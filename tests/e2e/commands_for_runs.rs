@@ -1,4 +1,4 @@
-//! What a person does with runs and definitions: see what ran and what waits, run again, fill up days, pause, and cancel.
+//! Commands for runs and definitions: list runs and waiting sets, run again, run missing days, pause, and cancel.
 
 use std::process::{Command, Output};
 

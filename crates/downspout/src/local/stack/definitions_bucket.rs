@@ -1,4 +1,6 @@
-//! Gives the ETags of a bucket and of local contents, by which a caller finds changed contents, and uploads small objects.
+//! Reads the ETags of the objects in the definitions bucket, and uploads objects to it.
+//!
+//! A caller compares these ETags with the ETags of local files to find the files that have changed.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +14,7 @@ use crate::sdk_error::readable;
 /// The folders of the definitions bucket in which the orchestrator keeps its own objects. They grow with every set.
 const KEPT_BY_ORCHESTRATOR: [&str; 2] = ["ledger/", "caps/"];
 
-/// Returns the ETag of every key in the bucket, without quotation marks, except the keys of the orchestrator's own objects.
+/// Returns the ETag, without quotation marks, of every key in the bucket. Leaves out the orchestrator's own objects.
 pub(super) async fn etags(s3: &Client, bucket: &str) -> anyhow::Result<BTreeMap<String, String>> {
     let (mut objects, folders) = bucket_listing::level(s3, bucket, "").await?;
     for folder in folders.iter().filter(|folder| !KEPT_BY_ORCHESTRATOR.contains(&folder.as_str())) {
@@ -21,7 +23,7 @@ pub(super) async fn etags(s3: &Client, bucket: &str) -> anyhow::Result<BTreeMap<
     Ok(objects.into_iter().map(|object| (object.key, object.etag)).collect())
 }
 
-/// Returns the ETag, without quotation marks, that S3 gives to a content that is uploaded in one piece.
+/// Returns the ETag, without quotation marks, that S3 gives to these bytes if they are uploaded in one request.
 pub(super) fn etag(bytes: &[u8]) -> String {
     hex::encode(Md5::digest(bytes))
 }

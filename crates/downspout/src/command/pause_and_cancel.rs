@@ -1,4 +1,4 @@
-//! `pause`, `resume` and `cancel`: what a person does with definitions and runs.
+//! The commands `pause`, `resume` and `cancel`, with which a person pauses definitions and cancels runs.
 
 use std::path::Path;
 
