@@ -5,7 +5,7 @@
 //! that was closed while idle is replaced without a message.
 //!
 //! Scripts of users run with the settings of their role. Loads and exports run with the settings of [`FIXED`], so that
-//! the same file gives the same rows, and the same rows give the same file, whoever connects.
+//! the same file gives the same rows, and the same rows give the same file, whichever role connects.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

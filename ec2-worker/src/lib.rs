@@ -53,7 +53,8 @@ pub async fn run(config: Config, clients: Clients, shutdown: CancellationToken) 
     runner::run(config, clients, shutdown).await
 }
 
-/// Deletes what killed workers left in a scratch folder ([`Config::scratch_dir`]). A worker does the same when it starts.
+/// Deletes the folders that killed workers left in a scratch folder ([`Config::scratch_dir`]). A worker does the same when
+/// it starts.
 ///
 /// # Errors
 ///

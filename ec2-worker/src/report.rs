@@ -19,7 +19,7 @@ const LONGEST_KEY: usize = 256;
 const LONGEST_VALUE: usize = 10_240;
 /// The length of the longest `errorId` and of the longest `errorStackTrace` (API model, `string`).
 const LONGEST_STRING: usize = 1024;
-/// The length of the longest `errorMessage`. The service has no limit, but nobody would read a longer message.
+/// The length of the longest `errorMessage`. The service has no limit, but people do not read longer messages.
 const LONGEST_MESSAGE: usize = 5000;
 /// The beginning of error ids that only the service may use.
 const RESERVED: &str = "Service_";

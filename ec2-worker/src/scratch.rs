@@ -21,14 +21,14 @@ const DELETED: &str = "deleted-";
 /// The file in the folder of a worker that the worker keeps locked.
 const LIVES: &str = ".lives";
 /// The file in the scratch folder that a worker locks while it deletes folders and makes its own. Without this lock, a
-/// worker could take a new folder, whose file is not locked yet, for the folder of a killed worker.
+/// worker could mistake a new folder, whose file is not locked yet, for the folder of a killed worker.
 const STARTS: &str = ".starts";
 
 /// The folder of one worker. It is deleted when dropped.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     folder: TempDir,
-    /// Dropped after the folder, so that nobody else deletes the folder at the same time.
+    /// Dropped after the folder, so that no other worker deletes the folder at the same time.
     _lives: File,
 }
 
@@ -66,7 +66,7 @@ impl Scratch {
 /// If the file cannot be made.
 pub(crate) fn delete_left_behind(root: &Path) -> anyhow::Result<File> {
     let starts = lock_file(&root.join(STARTS)).context(STARTS)?;
-    // Some network disks have no locks. There, nobody knows whether a worker lives, so nothing is deleted.
+    // Some network disks have no locks. There, it is unknown whether a worker still runs, so nothing is deleted.
     match starts.lock() {
         Ok(()) => delete_folders(root),
         Err(error) => tracing::warn!(%error, "folders of killed workers stay: the disk has no locks"),

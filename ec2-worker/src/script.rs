@@ -1,7 +1,7 @@
 //! Reads the text of a script as programs on any system save it.
 //!
 //! Editors on Windows begin a file with a byte order mark, save it as UTF-16, or end its lines with CR LF. PostgreSQL
-//! and shells take the marks and the CRs for a part of the script.
+//! and shells treat the marks and the CRs as a part of the script.
 
 use crate::failure::Failure;
 

@@ -1,4 +1,4 @@
-//! Gives up what can never start, because the files of its set are gone.
+//! Gives up content that can never start, because the files of its set are gone.
 
 use crate::book::Entry;
 use crate::ledger::HeadState;

@@ -34,7 +34,7 @@ use crate::{claim, content, first_seen, loading, near_miss, queue, sets, slot_re
 /// The number of tries to advance a set. A try starts again if another handler changes the ledger of the set.
 const MAX_ROUNDS: usize = 8;
 
-/// The answer to an event, and what was done in numbers.
+/// The answer to an event, and the counts of its effects.
 pub struct Handled {
     /// The answer for the caller; an error if the event is to be delivered again as a whole.
     pub answer: anyhow::Result<Value>,

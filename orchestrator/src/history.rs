@@ -1,4 +1,4 @@
-//! What ran and what waits, from the ledger. Changes nothing.
+//! Lists the runs of the past and the sets that wait, from the ledger. Changes nothing.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ use crate::{incomplete, queue, status, turn};
 /// How many ledgers or sets are read at the same time.
 const READ_AT_ONCE: usize = 16;
 
-/// What ran and what waits.
+/// The runs of the past and the sets that wait.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct History {

@@ -20,9 +20,9 @@ use crate::{first_seen, status, sweep};
 const PAGE: usize = 1_000;
 /// How many pages of keys are read for each prefix. The pages are those of a person's question, who can also name a key.
 const PAGES: usize = 50;
-/// How many sets are looked at.
+/// How many sets are examined.
 const MAX_SETS: usize = 1_000;
-/// How many sets are looked at at the same time.
+/// How many sets are examined at the same time.
 const READ_AT_ONCE: usize = 16;
 
 /// Returns the sets of a definition that wait for files, at most `limit`, the newest first.

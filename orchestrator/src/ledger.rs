@@ -83,12 +83,12 @@ pub(crate) struct Head {
     /// Whether a person started the run past the day's cap.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
-    /// What the run did, once it has ended. It outlives the run's pipeline.
+    /// The facts about the run, once the run has ended. They stay when the run's pipeline is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Facts>,
 }
 
-/// What a run did, from its instances.
+/// The facts about a run that has ended, from its instances.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Facts {

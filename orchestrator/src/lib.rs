@@ -223,7 +223,7 @@ impl Orchestrator {
         self.operations.start_next(definition).boxed().await
     }
 
-    /// Runs the set of a definition with these captured values again, whatever became of its earlier runs. With `force`, the run
+    /// Runs the set of a definition with these captured values again, however its earlier runs ended. With `force`, the run
     /// starts although `myMaxRunsPerDay` is reached.
     ///
     /// If another run of the definition is at work, the wish is noted, and the run starts after it.
@@ -265,7 +265,7 @@ impl Orchestrator {
         self.operations.set_paused(definition, is_paused).boxed().await
     }
 
-    /// Returns what became of every object of the drop bucket that landed on this UTC day: which run took it, or why none did.
+    /// Returns a proof of every object that landed in the drop bucket on this UTC day: which run took it, or why no run did.
     ///
     /// # Errors
     ///
@@ -274,8 +274,8 @@ impl Orchestrator {
         self.operations.proof(day).boxed().await
     }
 
-    /// Forgets what was last changed before `before`: cap slots, notes about notices, and the ledgers of sets that are at rest
-    /// and whose files are gone from the bucket. Returns how many objects were deleted.
+    /// Deletes old objects that were last changed before `before`: cap slots, notes about notices, and the ledgers of sets that
+    /// are at rest and whose files are gone from the bucket. Returns how many objects were deleted.
     ///
     /// The time must lie more than a day back, because the cap slots of a day are needed until its end.
     ///

@@ -1,4 +1,4 @@
-//! What one event did, in numbers.
+//! Counts the effects of one event.
 
 use jiff::Timestamp;
 

@@ -52,7 +52,7 @@ enum Happening {
     Restart {
         handler: usize,
     },
-    Wind {
+    Advance {
         seconds: i64,
     },
     EndRun {
@@ -76,7 +76,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         40 => (any::<usize>(), 1..12u8).prop_map(|(invocation, steps)| Happening::Step { invocation, steps }),
         2 => any::<usize>().prop_map(|invocation| Happening::Kill { invocation }),
         1 => (0..HANDLERS).prop_map(|handler| Happening::Restart { handler }),
-        3 => (1..50i64).prop_map(|seconds| Happening::Wind { seconds }),
+        3 => (1..50i64).prop_map(|seconds| Happening::Advance { seconds }),
         3 => (any::<usize>(), any::<bool>()).prop_map(|(pipeline, fails)| Happening::EndRun { pipeline, fails }),
         1 => Just(Happening::NextDay),
         3 => (1..30u8, any::<bool>()).prop_map(|(calls, is_done)| Happening::Trouble { calls, is_done }),

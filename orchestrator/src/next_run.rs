@@ -26,7 +26,7 @@ pub(crate) async fn start<E: Edges>(edges: &E, setup: &Setup, name: &str) -> any
     Ok(report)
 }
 
-/// Starts the next run of the definition `name`, and adds what happened to `report`.
+/// Starts the next run of the definition `name`, and adds the result to `report`.
 pub(crate) async fn start_into<E: Edges>(
     edges: &E,
     setup: &Setup,

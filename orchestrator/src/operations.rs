@@ -114,17 +114,17 @@ impl<E: Edges> Operations<E> {
         Ok(true)
     }
 
-    /// Returns what became of every object that landed on this day.
+    /// Returns a proof of every object that landed on this day.
     pub(crate) async fn proof(&self, day: Date) -> anyhow::Result<Vec<Proof>> {
         proof::of_day(&self.patient(Guard::default()), &self.setup, day).await
     }
 
-    /// Forgets what is old.
+    /// Deletes old cap slots, notes about notices, manifests and ledgers.
     pub(crate) async fn forget(&self, before: Timestamp) -> anyhow::Result<usize> {
         retention::forget(&self.patient(Guard::default()), &self.setup, before).await
     }
 
-    /// Returns what ran and what waits.
+    /// Returns the runs of the past and the sets that wait.
     pub(crate) async fn history(
         &self,
         definition: Option<&str>,

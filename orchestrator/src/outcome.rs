@@ -39,8 +39,8 @@ pub(crate) async fn write<E: Edges>(edges: &E, setup: &Setup, entry: &mut Entry)
     Ok(false)
 }
 
-/// Adds what the run of the pipeline `id` did to its head, if the run has ended. People miss these facts once the pipeline is
-/// deleted, but no decision depends on them, so a failure is only logged.
+/// Adds the facts about the run of the pipeline `id` to its head, if the run has ended. People miss these facts once the
+/// pipeline is deleted, but no decision depends on them, so a failure is only logged.
 pub(crate) async fn add_facts<E: Edges>(edges: &E, id: &str, ledger: &mut Ledger) {
     let mut heads = ledger.head.iter_mut().chain(&mut ledger.earlier);
     let Some(head) = heads.find(|head| head.pipeline_id.as_deref() == Some(id)) else { return };

@@ -222,7 +222,7 @@ pub(crate) trait Pipelines: Sync {
     /// Returns every instance of the pipeline, with its status.
     fn instances(&self, id: &str) -> impl Future<Output = Result<Vec<InstanceStatus>, PipelineError>> + Send;
 
-    /// Returns what the pipeline's runs did, from its instances.
+    /// Returns the facts about the pipeline's runs, from its instances.
     fn facts(&self, id: &str) -> impl Future<Output = Result<Facts, PipelineError>> + Send;
 
     /// Creates a pipeline and returns its id; a pipeline with the same name and unique id is returned as it is.
@@ -252,11 +252,11 @@ pub(crate) struct Notice {
     pub subject: String,
     /// The text, not longer than SNS accepts.
     pub message: String,
-    /// What the notice says, for programs. It travels in message attributes, by which subscriptions can filter.
+    /// The contents of the notice for programs. They are sent as message attributes, by which subscriptions can filter.
     pub about: About,
 }
 
-/// What a notice says, for programs.
+/// The contents of a notice for programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct About {
     /// The definition's name.

@@ -14,10 +14,10 @@ use crate::{sets, status};
 
 /// How many keys one listing reads.
 const PAGE: usize = 1_000;
-/// How many objects are looked at at the same time.
+/// How many objects are read at the same time.
 const READ_AT_ONCE: usize = 16;
 
-/// What became of an object.
+/// The runs that took an object, or the reasons why no run took it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Proof {
@@ -45,7 +45,7 @@ pub struct TakenBy {
     pub state: String,
 }
 
-/// Returns what became of every object of the drop bucket that landed on this UTC day, by key.
+/// Returns a proof of every object that landed in the drop bucket on this UTC day, by key.
 pub(crate) async fn of_day<E: Edges>(edges: &E, setup: &Setup, day: Date) -> anyhow::Result<Vec<Proof>> {
     let bucket = setup.config.drop_bucket.as_deref().context("no drop bucket is configured")?;
     let definitions = setup.definitions.load(edges, &setup.book.home).await?;

@@ -113,7 +113,7 @@ pub(crate) async fn page(
     Ok(Page { marks, last })
 }
 
-/// Reads what a mark says about its set. Returns `None` if the mark is gone or cannot be read.
+/// Reads the contents of a mark. Returns `None` if the mark is gone or cannot be read.
 pub(crate) async fn read(
     storage: &impl Storage,
     book: &Book,

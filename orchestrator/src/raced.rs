@@ -1,12 +1,12 @@
 //! Work that is wasted if another handler changes the ledger first.
 
-/// The result of work that is only valid while nobody else changes the ledger.
+/// The result of work that is valid only while no other handler changes the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Raced<T> {
     /// The work was done.
     Done(T),
-    /// The ledger is no longer as it was read: read it again and decide anew.
+    /// The ledger is no longer as it was read: read it again and decide again.
     LedgerChanged,
 }
 

@@ -1,4 +1,4 @@
-//! Runs a set again because a person wishes so, whatever became of its earlier runs.
+//! Runs a set again because a person wishes so, however its earlier runs ended.
 //!
 //! The wish is noted in the ledger of the set before anything starts, so that it survives a crash and may wait for the runs
 //! before it. The versions of the files are pinned again when the run starts.
@@ -102,7 +102,7 @@ async fn rerun_set<E: Edges>(
 ) -> anyhow::Result<Decision> {
     match note(edges, setup, set, force).await? {
         Noted::Refused(decision) => Ok(decision),
-        // By one of its keys, the caller can ask what becomes of the set.
+        // With one of its keys, the caller can ask about the set later.
         Noted::Wished(key) => Ok(Decision { key, ..Box::pin(advance(edges, setup, set)).await? }),
     }
 }

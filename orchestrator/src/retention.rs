@@ -1,4 +1,4 @@
-//! Forgets what is old: cap slots, notes about notices, manifests, and the ledgers of sets whose files are gone.
+//! Deletes old objects: cap slots, notes about notices, manifests, and the ledgers of sets whose files are gone.
 //!
 //! The ledger of a set is the only memory that its files ran. So it stays as long as one of the files is in the bucket,
 //! because a later sweep would run the files again otherwise.
@@ -13,7 +13,7 @@ use crate::setup::Setup;
 /// How many keys one listing reads.
 const PAGE: usize = 1_000;
 
-/// Forgets what was last changed before `before`. Returns how many objects were deleted.
+/// Deletes the old objects that were last changed before `before`. Returns how many objects were deleted.
 pub(crate) async fn forget<E: Edges>(edges: &E, setup: &Setup, before: Timestamp) -> anyhow::Result<usize> {
     let home = &setup.book.home;
     let mut forgotten = 0;
@@ -54,7 +54,7 @@ async fn is_forgettable<E: Edges>(
         return Ok(true);
     }
     let Some(set) = setup.book.set_of(definition, &listed.key) else { return Ok(false) };
-    // An unreadable ledger stays, because nobody knows what it says.
+    // An unreadable ledger stays, because its contents are unknown.
     let Ok(entry) = setup.book.entry(edges, &set).await else { return Ok(false) };
     if !is_at_rest(&entry.ledger) {
         return Ok(false);

@@ -24,7 +24,7 @@ pub(crate) async fn note(
     let Some(head) = &mut ledger.head else { return Ok(()) };
     let asks = head.state == HeadState::Failed && head.run_key != content.run_key && !head.returns_slot;
     let Some(id) = head.pipeline_id.as_ref().filter(|_| asks && head.slot.is_some()) else { return Ok(()) };
-    // A failed pipeline stays until its set succeeds. If a person deleted it, nobody knows the reason of the failure.
+    // A failed pipeline stays until its set succeeds. If a person deleted it, the reason of the failure is unknown.
     match pipelines.instances(id).await {
         Ok(instances) => head.returns_slot = failed_of_input(&instances),
         Err(PipelineError::Gone(_) | PipelineError::Refused(_)) => {}

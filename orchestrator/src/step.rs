@@ -1,4 +1,4 @@
-//! From content to a step: what has to be done for a whole set.
+//! Decides the step of a whole set from its content: start, wait, or do nothing.
 //!
 //! `decide` is a pure function. [`next`] asks the service first, if the decision depends on the progress of a run.
 

@@ -199,7 +199,7 @@ pub(crate) fn is_settled(ledger: &Ledger, files: &[Listed], trigger: &Trigger, n
     let Some(head) = &ledger.head else { return false };
     match head.state {
         HeadState::Finished => all(&head.files, true),
-        // The same files run again if they were put anew.
+        // The same files run again if they were put again.
         HeadState::Failed | HeadState::Superseded => all(&head.files, false),
         HeadState::Deferred => {
             let (cap, day_end) = (trigger.max_runs_per_day, trigger.day_end(now));

@@ -1,4 +1,5 @@
-//! Who may in, as the AWS CLI and boto3 see it: presigned URLs, forms of browsers, and requests that are refused in words.
+//! Access to the endpoints, as the AWS CLI and boto3 see it: presigned URLs, forms of browsers, and requests
+//! that are refused with a reason.
 
 use e2e::{definitions::shipped_folder, program::Up};
 use tokio::{

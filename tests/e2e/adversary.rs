@@ -38,7 +38,7 @@ const HANDLERS: usize = 6;
 const ROUND: usize = 100;
 /// The lease of a claim. No handler of the story takes as long.
 const LEASE_SECS: i64 = 300;
-/// Of a thousand calls, how many get no answer but that the service is busy.
+/// How many of a thousand calls are answered only with the error that the service is busy.
 const THROTTLED_PER_THOUSAND: u64 = 40;
 
 /// The number of sets; `make soak` plays 500.
@@ -55,7 +55,7 @@ struct Story {
     events: Mutex<Events>,
 }
 
-/// What became of the events that were delivered.
+/// The results of the events that were delivered.
 #[derive(Debug, Default)]
 struct Events {
     decisions: BTreeMap<String, usize>,

@@ -65,7 +65,7 @@ async fn a_header_that_lacks_names_is_matched_by_names_and_places_or_refused() {
     ];
     let mail = drop("2026-03-02", other).await;
     assert_eq!(mail.subject, "heads 2026-03-02: 4 rows loaded, 0 refused", "{}", mail.body);
-    // The column without a name stands in another place, so nobody knows what it is.
+    // The column without a name is at another place, so its meaning is unknown.
     let moved = [
         ("r.csv", "\"y\",\"\",\"x\"\n\"oval\",\"4\",\"green\"\n"),
         ("pandas.csv", "a,b,\nthree,tre,3\n"),

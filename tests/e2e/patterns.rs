@@ -1,4 +1,4 @@
-//! Drop patterns: names that nobody knows beforehand, several files as one input, markers, objects that are not ready, and
+//! Drop patterns: names that are not known beforehand, several files as one input, markers, objects that are not ready, and
 //! keys that match nothing.
 
 use std::path::PathBuf;

@@ -111,8 +111,8 @@ pub fn diagnose(text: &str, beside: OutsideValues<'_>) -> Diagnosis {
         warnings.retain(|problem| !is_consequence(problem, &unread));
     }
     let trigger = Trigger::of(&definition);
-    // If the trigger is not usable, nobody knows which parameters get a value later. Then missing values are
-    // not reported.
+    // If the trigger is not usable, it is unknown which parameters get a value later. So missing values are not
+    // reported.
     warnings.retain(|problem| problem.code != validate::MISSING_VALUE || trigger.is_ok());
     let filled = filled(trigger.as_ref().ok().and_then(Option::as_ref), beside.filled);
     warnings.retain(|problem| {

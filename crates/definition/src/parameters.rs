@@ -264,7 +264,7 @@ struct Alone<'a> {
     parameters: &'a Parameters,
     /// The number of parameters whose values are being evaluated now, each for the one before it.
     nesting: u8,
-    /// What all evaluations together may cost, because a value may use another parameter many times.
+    /// The budget of all evaluations together. One budget is shared, because a value may use another parameter many times.
     budget: &'a Budget,
 }
 

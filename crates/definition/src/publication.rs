@@ -1,5 +1,5 @@
-//! `myPublish`: activities with `together` fill next tables, which nobody else sees. At the end of the run one
-//! activity, the publisher, puts them in place.
+//! `myPublish`: activities with `together` fill next tables, which only the run sees. At the end of the run one
+//! activity, the publisher, puts these tables in place.
 //!
 //! A definition file needs no publisher, because reading the file adds one. So a service gets the publisher as an
 //! ordinary object of the definition, and AWS Data Pipeline can run it, too.

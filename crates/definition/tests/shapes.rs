@@ -1,4 +1,4 @@
-//! A part of a file that has the wrong shape gives one finding: validation does not report what follows from it.
+//! A part of a file that has the wrong shape gives one finding: validation does not report the consequences.
 
 use definition::diagnosis::{OutsideValues, diagnose};
 

@@ -23,7 +23,7 @@ pub(crate) enum Wanted<'a> {
     Ended,
 }
 
-/// What a host remembers of the machine of a resource in this life of the host.
+/// The facts that a host remembers of the machine of a resource until the host ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Memory {
     /// The machine that EC2 said it started.

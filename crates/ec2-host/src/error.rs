@@ -15,7 +15,7 @@ pub(crate) enum StartError {
     /// EC2 refuses this request, and always will.
     #[error("EC2 refuses to start it: {0}")]
     Refused(String),
-    /// Nobody knows whether EC2 started the machine, or EC2 cannot answer now.
+    /// It is unknown whether EC2 started the machine, or EC2 cannot answer now. The request is made again.
     #[error(transparent)]
     Again(anyhow::Error),
 }

@@ -50,7 +50,8 @@ pub(crate) struct Ec2Host<A> {
     account: String,
     api: Arc<A>,
     hindrances: Hindrances,
-    /// What EC2 showed last, by region. The lock is held while EC2 is asked, so that one answer serves all who wait.
+    /// The last answer of EC2 about the machines, by region. The lock is held while EC2 is asked, so that one answer serves all
+    /// waiting callers.
     shown: tokio::sync::Mutex<HashMap<String, Shown>>,
     memories: Mutex<HashMap<ResourceId, Memory>>,
     /// Notified when a machine starts or ends, which will soon show.
@@ -111,7 +112,7 @@ impl<A: Api> Ec2Host<A> {
         Ok(seen)
     }
 
-    /// Forgets what EC2 showed in a region, because a call has changed it.
+    /// Forgets the last answer of EC2 about a region, because a call has changed the machines there.
     async fn forget_shown(&self, region: &str) {
         self.shown.lock().await.remove(region);
     }

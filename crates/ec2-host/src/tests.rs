@@ -1,4 +1,4 @@
-//! What the tests of this crate share, and the tests of the whole host.
+//! The parts that the tests of this crate share, and the tests of the whole host.
 
 mod model;
 mod moto;

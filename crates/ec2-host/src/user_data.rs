@@ -1,7 +1,7 @@
 //! The user data of a machine: the script that installs `ec2-worker` at the first start.
 //!
-//! The script has the key of the machine. Whoever may call DescribeInstanceAttribute can read it, and so can every program on
-//! the machine. The key is good for the work of this machine alone, and ends with the machine.
+//! The script has the key of the machine. Everybody who may call DescribeInstanceAttribute can read the key, and so can every
+//! program on the machine. The key is good for the work of this machine alone, and ends with the machine.
 
 use server::host::Resource;
 
@@ -18,7 +18,7 @@ const INSTALL: &str = include_str!("../../../ec2-worker/systemd/install");
 /// Returns the script for the machine of `resource`.
 pub(crate) fn script(settings: &Settings, wish: &Wish, resource: &Resource) -> String {
     let (lines, service) = (environment(settings, resource), service(wish));
-    // The parts are filled in one after another, so that no part is looked for in what another one holds.
+    // The parts are filled in one after another, so that no placeholder is replaced inside the value of another one.
     let filled = SCRIPT.split("@@").enumerate().map(|(at, part)| match (at % 2, part) {
         (0, text) => text,
         (_, "region") => &settings.regions[0],

@@ -91,7 +91,7 @@ impl WorkerGroup {
     }
 
     /// Returns the group of work that runs on the resource instance `resource` of `pipeline`. Only the resource's own workers
-    /// poll it, and nobody would choose such a name by accident.
+    /// poll it, because no user chooses a name of this form by accident.
     #[must_use]
     pub fn of_resource(pipeline: &PipelineId, resource: &InstanceId) -> Self {
         Self(format!("{pipeline}/{resource}"))

@@ -1,4 +1,4 @@
-//! The state of a pipeline: what activation, deactivation and its runs make of it.
+//! The state of a pipeline, and how activation, deactivation and its runs change the state.
 //!
 //! The table shows the state after each event (a dash: the request is refused). `docs/state-machine.md` explains the words.
 //!

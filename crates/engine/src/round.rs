@@ -4,7 +4,7 @@
 //! The modules of `run/` answer questions about a run. The modules below change it, one file for each purpose:
 //! `attempts` (one attempt and its instance), `spread` (instances that become ready or fall), `waking` (deadlines),
 //! `cancel`, `activation`, `commands`, `pausing` and `rerun` (what users ask for), `resources` and `machines`
-//! (resources and what runs on them), `ending` (the end of the run).
+//! (resources and the work on them), `ending` (the end of the run).
 
 mod activation;
 mod attempts;

@@ -1,4 +1,4 @@
-//! The result of one step of a run: what the driver has to save, and what it owes after that.
+//! The result of one step of a run: the changes that the driver has to save, and the effects that it owes afterwards.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ pub struct Step {
     attempts: BTreeSet<AttemptIndex>,
     /// Whether the header of the run changed. It can change even if no instance and no attempt does.
     header: bool,
-    /// What the driver does after it has saved the step.
+    /// The actions that the driver owes after it has saved the step.
     pub effects: Vec<Effect>,
     /// The answer to a progress report: whether the runner has to stop.
     pub canceled: bool,

@@ -24,7 +24,7 @@ struct Taken {
     states: HashMap<u64, Arc<State>>,
 }
 
-/// What is known of one connection.
+/// The state of one connection.
 struct State {
     /// Since when the endpoint waits for the head of a request, in milliseconds after [`Slots::begun`], plus one.
     waiting_since: AtomicU64,

@@ -77,7 +77,7 @@ impl DatabaseTarget {
             config.password(password);
         }
         config.application_name(application).connect_timeout(CONNECT_WAIT).ssl_mode(encryption.mode);
-        // A database whose host is gone sends nothing; without these limits nobody would notice for hours.
+        // A database whose host is gone sends nothing. Without these limits, the client would wait for hours.
         config.keepalives_idle(KEEPALIVE_IDLE).keepalives_interval(KEEPALIVE_INTERVAL);
         config.keepalives_retries(KEEPALIVE_RETRIES).tcp_user_timeout(UNACKNOWLEDGED_WAIT);
         let tls = match encryption.mode {

@@ -1,7 +1,7 @@
-//! What a key may do: every operation on the pipelines of its account, or only the work of some worker groups.
+//! The access of a key: every operation on the pipelines of its account, or only the work of some worker groups.
 //!
-//! A key for worker groups is meant for machines. Whoever finds it can take work of these groups, and cannot read or change
-//! anything else.
+//! A key for worker groups is meant for machines. A person who finds the key can take work of these groups, but cannot read or
+//! change anything else.
 
 use engine::{Run, TaskId, resource};
 use serde::Deserialize;

@@ -71,7 +71,7 @@ pub(crate) struct Driver {
     /// Notified when a notice may be pending in the store.
     notices_pending: Notify,
     spare_work: shared_store::SpareWork,
-    /// How often this server reads from a shared store what other servers left.
+    /// How often this server reads from a shared store the work that other servers left undone.
     pub(crate) poll_store_every: Duration,
     /// Notified when a test set the clock, for loops that read the clock only now and then.
     clock_moved: Notify,

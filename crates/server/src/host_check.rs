@@ -1,8 +1,8 @@
-//! Finds all work of a definition that nobody here can do, before anything starts.
+//! Finds all work of a definition that neither the service nor its host can do, before anything starts.
 //!
 //! The service checks some preconditions itself. A host says what its workers cannot do: the workers of its resources,
-//! and those that poll its own worker group, if it has one. Nobody here knows which task runners poll another worker
-//! group, so this check accepts all work for such a group.
+//! and those that poll its own worker group, if it has one. The service does not know which task runners poll another
+//! worker group, so this check accepts all work for such a group.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap};
@@ -27,12 +27,12 @@ const ANOTHER_RUNNER: &str = "replace such a `runsOn` by a `workerGroup`, and st
 const RUNNER_OF_YOUR_OWN: &str =
     "work that no worker here can do needs a task runner of your own, which polls a `workerGroup` of its own";
 
-/// Work that nobody here can do.
+/// Work that neither the service nor its host can do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HostProblem {
     object: ObjectId,
     field: FieldKey,
-    /// Why nobody here can do the work.
+    /// Why neither of them can do the work.
     reason: String,
     /// The remedy, which several problems may have in common.
     remedy: Option<String>,
@@ -55,7 +55,7 @@ pub fn host_problems(definition: &Definition, host: &dyn Host) -> Vec<Problem> {
     found.map(|found| Problem { message: found.reason.clone() + &remedy(&found), ..warning(found) }).collect()
 }
 
-/// Returns the work of the plan that nobody here can do.
+/// Returns the work of the plan that neither the service nor its host can do.
 pub(crate) fn check(plan: &Plan, host: Option<&dyn Host>, has_dynamodb: bool) -> Vec<HostProblem> {
     let mut found = Vec::new();
     if !has_dynamodb {

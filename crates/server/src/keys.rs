@@ -111,7 +111,7 @@ pub enum KeyFileError {
         #[source]
         source: std::io::Error,
     },
-    /// The content is not what `downspout keys` writes.
+    /// The content does not have the form that `downspout keys` writes.
     #[error("{} is no file of access keys: {problem}", path.display())]
     Content {
         /// The file.

@@ -1,9 +1,9 @@
 //! The access keys of the machines of resources.
 //!
-//! Each machine has a key of its own, which may do nothing but the work of the machine's worker group. Nobody stores these
-//! keys. The id of a key names the account, the pipeline and the attempt of the machine, and the secret is derived from the id
-//! and from one secret of the store. So every server on the store knows every key, and nothing has to be revoked: a key is good
-//! as long as the run has the machine.
+//! Each machine has a key of its own, which may do nothing but the work of the machine's worker group. These keys are
+//! not stored. The id of a key names the account, the pipeline and the attempt of the machine, and the secret is derived from
+//! the id and from one secret of the store. So every server on the store knows every key, and nothing has to be revoked: a key is
+//! good as long as the run has the machine.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -27,7 +27,7 @@ pub(crate) struct MachineKeys {
     secret: String,
 }
 
-/// What the id of a machine's key says.
+/// The parts of the id of a machine's key.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct MachineKey {
     /// The account that owns the pipeline.
@@ -47,7 +47,7 @@ impl MachineKeys {
         Self { account: account.to_owned(), secret }
     }
 
-    /// Returns a secret that nobody can guess.
+    /// Returns a random secret that cannot be guessed.
     pub(crate) fn fresh_secret() -> String {
         // Each of the two has 122 random bits.
         format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())

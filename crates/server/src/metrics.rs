@@ -1,4 +1,4 @@
-//! Counts what the service does, and writes the numbers in the text form of Prometheus.
+//! Counts events of the service, and writes the numbers in the text form of Prometheus.
 //!
 //! Every metric begins with `downspout_`. Worker groups are labels, because people name them; ids of pipelines are not,
 //! because there is no limit to their number.

@@ -30,7 +30,7 @@ const BODY_WAIT: Duration = Duration::from_secs(30);
 /// The content type of the protocol.
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
-/// What stands before the accounts: who may call, how often, and under which names.
+/// The parts that check a request before the service of its account answers it: keys, limits and host names.
 pub(crate) struct Front {
     pub(crate) accounts: Accounts,
     pub(crate) keys: Arc<Keys>,
@@ -43,7 +43,7 @@ pub(crate) struct Front {
     pub(crate) logs_access: bool,
 }
 
-/// What is known of a request so far.
+/// The facts about a request that are known so far.
 struct Call {
     id: String,
     begun: Instant,

@@ -87,7 +87,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let served = http_front::serve(listener, config.tls, limits, shutdown.clone(), answer, request::full);
     let mut served = tokio::spawn(served);
     if let Some(started) = config.started {
-        // Nobody needs to listen.
+        // The receiver may have been dropped.
         let _ = started.send(());
     }
     let ended = loop {

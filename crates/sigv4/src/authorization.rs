@@ -8,7 +8,7 @@ pub(crate) struct Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    /// Reads what follows the algorithm.
+    /// Reads the parts of the header after the algorithm.
     pub(crate) fn parse(parameters: &'a str) -> Self {
         let pairs = parameters.split(',').filter_map(|parameter| parameter.trim().split_once('='));
         Self { parameters: pairs.map(|(name, value)| (name.trim(), value.trim())).collect() }

@@ -21,7 +21,7 @@ fn detecting() -> Dialect {
     Dialect { detects: true, ..Dialect::default() }
 }
 
-/// What is found is legal, and the whole file can be read with it.
+/// The detected dialect is legal, and the whole file can be read with it.
 fn any(text: &[u8], choices: &mut Choices<'_>) {
     let columns = choices.one(&[None, Some(1), Some(2), Some(3)]);
     let found = detect::dialect(&detecting(), text, choices.below(2) == 0, columns);

@@ -114,7 +114,8 @@ impl<'de> Deserialize<'de> for Keys {
     }
 }
 
-/// Returns whether the reader takes the object for a blank line: one without any value, as in every other form of files.
+/// Returns whether the reader treats the object as a blank line. An object without any value is blank, like a line without any
+/// value in the other forms of files.
 fn is_blank(object: &Map<String, Value>) -> bool {
     object.values().all(Value::is_null)
 }

@@ -1,4 +1,4 @@
-//! What a PostgreSQL makes of texts.
+//! Asks a PostgreSQL for the values that it reads from texts.
 
 use std::collections::HashMap;
 use std::error::Error;

@@ -13,7 +13,7 @@ pub(crate) struct Cut {
     pub(crate) text_after_quote: Option<usize>,
 }
 
-/// What ends a field.
+/// The end of a field.
 enum End {
     Separator(usize),
     Record(usize),

@@ -45,7 +45,7 @@ pub(crate) fn check(bytes: &[u8], database: Option<&mut Database>) {
     let (name, kind) = TYPES[usize::from(*first) % TYPES.len()];
     // The load refuses a record with other bytes before it reads the values.
     let Ok(text) = std::str::from_utf8(text) else { return };
-    // Only PostgreSQL takes a vertical tab for a blank. The load takes a form feed at the edge of jsonb for one.
+    // A vertical tab is a blank only to PostgreSQL. A form feed at the edge of jsonb is a blank only to the load.
     if text.contains(['\0', '\u{b}', '\u{c}']) || text.trim_ascii().is_empty() {
         return;
     }
@@ -80,8 +80,8 @@ pub(crate) fn check(bytes: &[u8], database: Option<&mut Database>) {
     let Some(database) = database else { return };
     let wanted = database.reading(name, text);
     let Some(plain) = plain else {
-        // The load refuses a zero with an exponent that no other number could have.
-        // So does it a number with blanks before its exponent.
+        // The load refuses a zero with an exponent that no other number could have, and a number with blanks before its
+        // exponent.
         let is_huge = text.rsplit(['e', 'E']).next().is_some_and(|exponent| {
             exponent.trim().len() > 4 || exponent.starts_with(|first: char| first.is_ascii_whitespace())
         });

@@ -228,7 +228,7 @@ async fn claimed(
     Ok(Some(published_tables.published))
 }
 
-/// Runs a script that contains VACUUM or the like: each statement alone, then the ledger row.
+/// Runs a script with a statement that cannot be in a transaction, such as VACUUM: each statement alone, then the ledger row.
 async fn outside_transaction(
     context: &TaskContext<'_>,
     script: &SqlActivity,

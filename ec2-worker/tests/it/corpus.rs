@@ -1,4 +1,4 @@
-//! The corpus: files as people have them, each with a side-car that says how to load it and what must come of it.
+//! The corpus: files as people have them, each with a side-car that says how to load the file and which rows must result.
 //!
 //! A case is a file in `tests/corpus` and `NAME.json` beside it:
 //!

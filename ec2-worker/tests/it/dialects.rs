@@ -44,7 +44,7 @@ async fn rows(world: &World, file: &Path, dialect: Dialect) -> String {
     world.rows("SELECT * FROM t ORDER BY id").await
 }
 
-/// Loads what must be refused, and returns the message.
+/// Loads a file that must be refused, and returns the message.
 async fn refusal(world: &World, file: &Path, dialect: Dialect) -> String {
     let mut load = world.load("t", file);
     load.dialect = dialect;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the proxy does to one answer.
+/// The fault that the proxy makes in one answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     /// The answer passes as it is.

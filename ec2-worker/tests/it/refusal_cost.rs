@@ -1,4 +1,4 @@
-//! What refused rows cost: the number of statements, which does not depend on the speed of the machine.
+//! The cost of refused rows, as a number of statements, which does not depend on the speed of the machine.
 
 use std::fmt::Write as _;
 

@@ -72,7 +72,7 @@ pub(crate) async fn stored(world: &World, of: &str, rules: &ValueRules, texts: &
     all.swap_remove(0)
 }
 
-/// Returns what the server itself makes of the texts.
+/// Returns the values that the server itself reads from the texts.
 pub(crate) async fn readings(world: &World, texts: &[String]) -> Vec<String> {
     let sql = "SELECT reading(t) FROM unnest($1::text[]) WITH ORDINALITY AS a(t, n) ORDER BY n";
     let rows = world.client.query(sql, &[&texts]).await.expect("readings");

@@ -24,7 +24,7 @@ const LOG: &str = "RUST_LOG";
 const KEY_ID: &str = "DOWNSPOUT_ACCESS_KEY_ID";
 const KEY_SECRET: &str = "DOWNSPOUT_SECRET_ACCESS_KEY";
 const LOG_STREAM: &str = "AWS_LAMBDA_LOG_STREAM_NAME";
-/// The variables of the AWS SDK with the addresses of services, and what the services are called in the output.
+/// The variables of the AWS SDK with the addresses of services, and the names of the services in the output.
 const ENDPOINTS: [(&str, &str); 3] = [
     ("AWS_ENDPOINT_URL_S3", "S3"),
     ("AWS_ENDPOINT_URL_DATA_PIPELINE", "Data Pipeline"),

@@ -78,9 +78,9 @@ fn an_invocation_ends_in_time_if_a_service_stays_busy_and_its_event_comes_again(
                 assert!(errors.contains("busy: Rate exceeded"), "{what}: {errors}");
             }
             scene.world.make(None);
-            scene.wind(61);
+            scene.advance(61);
             deliver_and_end(&mut scene);
-            scene.wind(61);
+            scene.advance(61);
             deliver_and_end(&mut scene);
             assert_eq!(scene.world.activations().len(), 2, "{what}");
             assert_eq!(scene.world.violations(), Vec::<String>::new(), "{what}");

@@ -17,23 +17,23 @@ fn batch(scene: &Scene) -> Value {
     json!({"Records": scene.events.iter().enumerate().map(message).collect::<Vec<_>>()})
 }
 
-/// Drops two sets, whose events are one batch, and winds the clock by `wound` once `when` holds. Returns the answer of an
-/// invocation with a limit of 50 seconds.
-fn handled(scene: &mut Scene, wound: i64, when: impl Fn(&Scene) -> bool) -> Handled {
+/// Drops two sets, whose events are one batch, and advances the clock by `seconds` when `when` is true for the first time.
+/// Returns the answer of an invocation with a limit of 50 seconds.
+fn handled(scene: &mut Scene, seconds: i64, when: impl Fn(&Scene) -> bool) -> Handled {
     scene.drop_set(0, 0);
     scene.drop_set(1, 0);
     let (event, handler) = (batch(scene), scene.handler());
     let deadline = scene.world.now() + Duration::from_secs(50);
     let mut work = pin!(handler.handle(&event, Some(deadline)));
     let mut context = Context::from_waker(Waker::noop());
-    let mut is_wound = false;
+    let mut has_advanced = false;
     for _ in 0..100_000 {
         if let Poll::Ready(handled) = work.as_mut().poll(&mut context) {
             return handled;
         }
-        if !is_wound && when(scene) {
-            scene.world.wind_milliseconds(wound * 1000);
-            is_wound = true;
+        if !has_advanced && when(scene) {
+            scene.world.advance_milliseconds(seconds * 1000);
+            has_advanced = true;
         }
     }
     panic!("the invocation does not end");
@@ -52,7 +52,7 @@ async fn messages_that_were_not_begun_are_named_as_failed() {
     assert!(answer["errors"]["3"].as_str().is_some_and(|why| why.contains("time limit")), "{answer}");
     assert_eq!((handled.metrics.runs_started, scene.world.activations().len()), (1, 1));
     assert_eq!(handled.metrics.failures, failed.len() as u64);
-    scene.wind(100);
+    scene.advance(100);
     scene.sweep_whole();
     scene.world.end_all_runs();
     scene.sweep_whole();

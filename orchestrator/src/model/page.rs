@@ -69,7 +69,7 @@ fn every_situation_of_the_page_happens_as_it_says() {
         for (number, line) in lines.into_iter().enumerate() {
             if line.starts_with('(') {
                 scene.world.end_all_runs();
-                scene.wind(61);
+                scene.advance(61);
                 scene.sweep_whole();
                 scene.world.end_all_runs();
                 scene.sweep_whole();

@@ -55,7 +55,7 @@ fn a_file_that_goes_starts_no_run_of_the_older_ones() {
     scene.world.end_all_runs();
     scene.sweep_whole();
     scene.world.remove("drop", "in/0/a_2.csv");
-    scene.wind(61);
+    scene.advance(61);
     scene.sweep_whole();
     assert_eq!(scene.world.activations().len(), 1);
     assert_eq!(verdicts(&scene.drop_key("in/0/a_3.csv", "3")), ["started"]);
@@ -100,7 +100,7 @@ fn near_misses_give_one_notice_a_day_and_outputs_none() {
     for text in ["s3://drop/in/0/B.csv", "in/{day}/b.csv", "myIgnoreCase"] {
         assert!(notice.message.contains(text), "{}", notice.message);
     }
-    scene.wind(super::scene::DAY_SECS);
+    scene.advance(super::scene::DAY_SECS);
     scene.drop_key("in/0/b.txt", "b");
     assert_eq!(scene.world.notices().len(), 2);
 }
@@ -111,16 +111,16 @@ fn changes_within_the_settling_time_run_once() {
     scene.drop_key("in/0/a_1.csv", "1");
     assert_eq!(verdicts(&scene.drop_key("in/0/b.csv", "b")), ["started"], "the first set starts at once");
     for content in ["b1", "b2", "b3"] {
-        scene.wind(5);
+        scene.advance(5);
         assert_eq!(verdicts(&scene.drop_key("in/0/b.csv", content)), ["next"]);
     }
     scene.world.end_all_runs();
     scene.sweep_whole();
     assert_eq!(scene.world.activations().len(), 1, "more changes may follow");
-    scene.wind(30);
+    scene.advance(30);
     scene.sweep_whole();
     scene.world.end_all_runs();
-    scene.wind(61);
+    scene.advance(61);
     scene.sweep_whole();
     assert_eq!(scene.world.activations().len(), 2);
 }
@@ -132,10 +132,10 @@ fn a_run_of_files_that_were_not_ready_does_not_count_for_the_cap() {
     let mut scene = Scene::with(&capped(""));
     scene.drop_key("in/0/a_1.csv", "1");
     scene.drop_key("in/0/b.csv", "half");
-    scene.wind(9);
+    scene.advance(9);
     scene.drop_key("in/0/b.csv", "whole");
     scene.world.end_all_runs();
-    scene.wind(11);
+    scene.advance(11);
     scene.sweep_whole();
     assert_eq!((scene.world.activations().len(), scene.world.notices().len()), (2, 0));
     // The run failed, because its file was replaced or had no rows.
@@ -144,10 +144,10 @@ fn a_run_of_files_that_were_not_ready_does_not_count_for_the_cap() {
         let mut scene = Scene::with(&capped(r#", "mySettle": "1 second""#));
         scene.drop_key("in/0/a_1.csv", "1");
         scene.drop_key("in/0/b.csv", "half");
-        scene.wind(60);
+        scene.advance(60);
         scene.world.fail_all_runs(error);
         scene.drop_key("in/0/b.csv", "whole");
-        scene.wind(60);
+        scene.advance(60);
         scene.sweep_whole();
         assert_eq!(scene.world.activations().len(), runs, "{error}");
     }
@@ -199,7 +199,7 @@ fn the_sets_that_wait_for_files_are_listed_with_their_missing_files() {
     // A notice about the set leaves a ledger, and the set is listed all the same.
     let waits = format!(r#"{STAR}, "myWaitFor": "1 minute""#);
     scene.world.put("definitions", "orders.json", &definition(&waits, ""));
-    scene.wind(61);
+    scene.advance(61);
     scene.sweep_whole();
     assert_eq!(scene.world.notices().len(), 2);
     assert_eq!(waiting(&scene, true).len(), 2);

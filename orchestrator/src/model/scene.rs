@@ -41,7 +41,7 @@ pub(super) enum Call {
         force: bool,
     },
     Pause(bool),
-    /// Forget what is older than 30 days.
+    /// Delete objects that are older than 30 days.
     Forget,
 }
 
@@ -106,9 +106,9 @@ impl Scene {
                 self.invocations.retain(|invocation| invocation.handler != number);
                 self.handlers[number] = handler(&self.world, number, self.world.seconds());
             }
-            Happening::Wind { seconds } => self.wind(seconds),
+            Happening::Advance { seconds } => self.advance(seconds),
             Happening::EndRun { pipeline, fails } => self.world.end_run(pipeline, fails),
-            Happening::NextDay => self.wind(DAY_SECS),
+            Happening::NextDay => self.advance(DAY_SECS),
             Happening::Trouble { calls, is_done } => {
                 let from = self.world.calls();
                 self.world.make(Some(Trouble { from, calls: usize::from(calls), is_done }));
@@ -123,7 +123,7 @@ impl Scene {
 
     /// Drops a file, whose event waits for its delivery.
     pub(super) fn put_key(&mut self, key: &str, body: &str) {
-        self.world.wind_milliseconds(1);
+        self.world.advance_milliseconds(1);
         self.world.put("drop", key, body);
         let encoded: String = url_encoded(key);
         self.events.push(json!({"Records": [{
@@ -211,7 +211,7 @@ impl Scene {
         if self.invocations[index].running.as_mut().poll(&mut context).is_ready() {
             drop(self.invocations.remove(index));
         }
-        // A pause winds the clock, too.
+        // A pause of the handler also advances the clock.
         self.end_late();
     }
 
@@ -223,9 +223,9 @@ impl Scene {
         self.invocations.clear();
     }
 
-    /// Moves the clock.
-    pub(super) fn wind(&mut self, seconds: i64) {
-        self.world.wind_milliseconds(seconds * 1000);
+    /// Advances the clock.
+    pub(super) fn advance(&mut self, seconds: i64) {
+        self.world.advance_milliseconds(seconds * 1000);
         self.end_late();
     }
 
@@ -254,11 +254,11 @@ impl Scene {
         self.world.make(None);
         self.invocations.clear();
         for _ in 0..8 {
-            self.wind(LEASE_SECS + 1);
+            self.advance(LEASE_SECS + 1);
             self.sweep_whole();
             self.world.end_all_runs();
             self.sweep_whole();
-            self.wind(DAY_SECS);
+            self.advance(DAY_SECS);
         }
     }
 
@@ -267,7 +267,7 @@ impl Scene {
     pub(super) fn calm_down_without_sweeps(&mut self) {
         self.world.make(None);
         self.invocations.clear();
-        self.wind(LEASE_SECS + 1);
+        self.advance(LEASE_SECS + 1);
         for event in std::mem::take(&mut self.events) {
             self.invoke(0, Call::Event(event));
             self.run_out();
@@ -275,11 +275,11 @@ impl Scene {
         for _ in 0..8 {
             for _ in 0..4 {
                 self.world.end_all_runs();
-                self.wind(LEASE_SECS + 1);
+                self.advance(LEASE_SECS + 1);
                 self.invoke(0, Call::StartNext);
                 self.run_out();
             }
-            self.wind(DAY_SECS);
+            self.advance(DAY_SECS);
         }
     }
 

@@ -69,7 +69,7 @@ fn a_set_over_the_cap_runs_the_next_day_with_one_notice() {
         scene.sweep_whole();
     }
     assert_eq!((scene.world.activations().len(), scene.world.notices().len()), (2, 1));
-    scene.wind(DAY_SECS);
+    scene.advance(DAY_SECS);
     scene.sweep_whole();
     assert_eq!((scene.world.activations().len(), scene.world.notices().len()), (3, 1));
 }
@@ -90,7 +90,7 @@ fn the_day_of_the_cap_is_a_day_of_the_time_zone() {
     }
     scene.deliver(2);
     let runs_after = |scene: &mut Scene, seconds: i64| {
-        scene.wind(seconds);
+        scene.advance(seconds);
         scene.world.end_all_runs();
         scene.sweep_whole();
         scene.world.activations().len()
@@ -121,7 +121,7 @@ fn an_incomplete_set_is_told_of_once_when_the_time_of_its_day_has_come() {
     scene.deliver(1);
     let notices_at = |scene: &mut Scene, time: &str| {
         let time: jiff::Timestamp = time.parse().unwrap();
-        scene.wind(time.as_second() - scene.world.seconds());
+        scene.advance(time.as_second() - scene.world.seconds());
         scene.sweep_whole();
         scene.sweep_whole();
         scene.world.notices()
@@ -159,10 +159,10 @@ fn sets_of_one_definition_run_one_after_another_the_oldest_first() {
     assert_eq!(scene.world.activations().len(), 1, "the others wait for the first");
     for _ in 0..2 {
         scene.world.end_all_runs();
-        scene.wind(1);
+        scene.advance(1);
         scene.sweep_whole();
     }
-    scene.wind(DAY_SECS);
+    scene.advance(DAY_SECS);
     scene.world.end_all_runs();
     scene.sweep_whole();
     let names: Vec<_> = scene.world.activations().into_iter().map(|run| run.name).collect();
@@ -272,13 +272,13 @@ fn files_that_arrive_while_a_new_definition_is_broken_run_after_its_correction()
     let mut scene = Scene::new();
     scene.world.put("definitions", "returns.json", &DEFINITION.replace("in/{day}", "returns/{day}")[1..]);
     scene.sweep_whole();
-    scene.world.wind_milliseconds(1);
+    scene.world.advance_milliseconds(1);
     for name in ["a", "b"] {
         scene.world.put("drop", &format!("returns/1/{name}.csv"), "content");
     }
     scene.sweep_whole();
     assert_eq!(scene.world.activations().len(), 0);
-    scene.world.wind_milliseconds(1);
+    scene.world.advance_milliseconds(1);
     scene.world.put("definitions", "returns.json", &DEFINITION.replace("in/{day}", "returns/{day}"));
     scene.sweep_whole();
     assert_eq!(scene.world.activations().len(), 1);
@@ -340,7 +340,7 @@ fn a_finished_set_runs_again_when_a_person_wishes_so() {
     scene.invoke(0, Call::Rerun { day: 0, force: false });
     scene.run_out();
     assert_eq!(scene.world.activations().len(), 3, "the cap of the day is reached");
-    scene.wind(DAY_SECS);
+    scene.advance(DAY_SECS);
     scene.sweep_whole();
     assert_eq!(scene.world.activations().len(), 4, "and so it runs on the next day");
     assert_eq!(scene.world.keys("definitions", "ledger/orders/_queue/"), Vec::<String>::new());
@@ -373,7 +373,7 @@ fn a_wish_survives_a_crash_between_any_two_calls() {
         scene.world.end_all_runs();
         scene.invoke(0, Call::Rerun { day: 0, force: true });
         scene.step_and_kill(steps);
-        scene.wind(61);
+        scene.advance(61);
         scene.invoke(1, Call::StartNext);
         scene.run_out();
         let runs = scene.world.activations().len();
@@ -404,7 +404,7 @@ fn only_the_ledger_of_a_set_whose_files_are_gone_is_forgotten() {
     scene.invoke(0, Call::Forget);
     scene.run_out();
     assert_eq!(ledgers(&scene).len(), 2, "the ledgers are young");
-    scene.wind(100 * DAY_SECS);
+    scene.advance(100 * DAY_SECS);
     scene.world.remove("drop", "in/1/a.csv");
     scene.world.remove("drop", "in/1/b.csv");
     scene.invoke(0, Call::Forget);

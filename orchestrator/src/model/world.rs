@@ -113,7 +113,7 @@ impl World {
         self.contents().milliseconds / 1000
     }
 
-    pub(super) fn wind_milliseconds(&self, milliseconds: i64) {
+    pub(super) fn advance_milliseconds(&self, milliseconds: i64) {
         self.contents().milliseconds += milliseconds;
     }
 
@@ -284,7 +284,7 @@ impl From<Busy> for PipelineError {
 impl Pauses for WorldEdges {
     async fn pause(&self, length: Duration) {
         moment().await;
-        self.0.wind_milliseconds(i64::try_from(length.as_millis()).unwrap());
+        self.0.advance_milliseconds(i64::try_from(length.as_millis()).unwrap());
         moment().await;
     }
 }

@@ -82,7 +82,7 @@ pub(crate) fn turn_kept(error: &Error) {
     );
 }
 
-/// Logs that the ledger does not say what a run did.
+/// Logs that the ledger has no facts about a run.
 pub(crate) fn facts_unknown(id: &str, error: &Error) {
     tracing::warn!(
         pipeline.id = id,

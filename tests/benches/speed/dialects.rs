@@ -1,4 +1,4 @@
-//! What each dialect and each encoding costs, beside plain CSV with the same rows.
+//! The cost of each dialect and each encoding, in comparison with plain CSV with the same rows.
 
 use std::fs;
 use std::io::Write as _;

@@ -27,7 +27,7 @@ pub(crate) struct Native {
     folder: PathBuf,
 }
 
-/// What a work has used.
+/// The time and memory that a piece of work has used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     /// The time on the clock.

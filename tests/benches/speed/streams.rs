@@ -46,7 +46,7 @@ pub(crate) fn figures(target: &Path, runtime: &Runtime) -> Result<Vec<Figure>> {
     let moto = Moto::start(target)?;
     let (kinesalite, _server) = kinesalite(target)?;
     let definitions = Definitions::shipped();
-    // What is put must not be delivered while it is measured: delivery has a figure of its own.
+    // The records must not be delivered while their acceptance is measured: delivery has a figure of its own.
     definitions
         .write(&format!("streams/{STREAM}.json"), r#"{"bufferSizeMB": 128, "bufferIntervalSeconds": 900}"#);
     let at_once = fs::read_to_string(Path::new(definitions.path()).join("streams/user-utm.json"))?;

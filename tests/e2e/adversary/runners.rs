@@ -22,7 +22,7 @@ pub(super) struct Run {
     pub(super) has_failed: bool,
 }
 
-/// What the task runners have seen.
+/// The observations of the task runners.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) runs: Vec<Run>,

@@ -37,7 +37,7 @@ pub(super) const OF_DATA_PIPELINE: &[Refusal] = &[
 /// How often calls are turned away, and how many were.
 #[derive(Debug, Default)]
 pub(super) struct Weather {
-    /// Of a thousand calls, how many are turned away.
+    /// How many of a thousand calls are refused.
     pub(super) per_thousand: AtomicU64,
     pub(super) turned_away: AtomicU64,
 }

@@ -1,4 +1,4 @@
-//! What `make package` makes, as far as that can be checked without a build for release and without a container engine.
+//! The files that `make package` makes, as far as tests can check them without a release build and without a container engine.
 
 use std::{
     fs,

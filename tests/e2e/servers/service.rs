@@ -29,7 +29,7 @@ pub(super) struct Service {
 pub(super) enum Activated {
     /// The server answered.
     Surely,
-    /// The server was lost before it answered, so nobody knows.
+    /// The server was lost before it answered, so it is unknown whether the activation was done.
     Perhaps,
     /// The server refused, because `maxActiveInstances` runs are active.
     Refused,

@@ -1,4 +1,4 @@
-//! Producers in a process of their own, and what was acknowledged to them.
+//! Producers in a process of their own, and the records that were acknowledged to them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ impl Producers {
         self.ids().len() == 8 && self.ids().iter().all(|ids| !ids.is_empty())
     }
 
-    /// Lets the producers end what they are sending, and returns the acknowledged ids.
+    /// Waits until the producers have sent the present records, and returns the acknowledged ids.
     pub(super) fn stop(mut self) -> BTreeSet<String> {
         drop(self.child.stdin.take());
         let status = self.child.wait().expect("the end of the producers");

@@ -34,11 +34,11 @@ async fn main() -> Result<()> {
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     config.sns = Some(aws_sdk_sns::Client::new(&aws));
     config.now = Arc::new(move || clock.now());
-    let wound = Arc::clone(&config.clock_set);
+    let clock_set = Arc::clone(&config.clock_set);
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(CLOCK_PERIOD).await;
-            wound.notify_one();
+            clock_set.notify_one();
         }
     });
     let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;

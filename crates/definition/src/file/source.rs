@@ -55,7 +55,7 @@ impl<'a> Source<'a> {
         (definition, errors)
     }
 
-    /// Returns the definition, every error of the translation, and what the definition lacks because of the errors.
+    /// Returns the definition, every error of the translation, and the parts that are left out because of the errors.
     pub(crate) fn translate_and_note(&self) -> (Definition, Vec<FileError>, Unread) {
         let mut translator = translate::Translator::default();
         let definition = translator.definition(&self.root);

@@ -119,7 +119,7 @@ impl Page {
     }
 }
 
-/// Returns a phrase: what a field holds, whether it can repeat, and its default.
+/// Returns a phrase about a field: the kind of its values, whether the field can repeat, and its default.
 fn holds(field: &FieldSpec) -> String {
     let mut text = field.shape.describe();
     if matches!(field.shape, ValueShape::Word(_)) {

@@ -1,4 +1,4 @@
-//! Preconditions: what must hold before an object becomes ready.
+//! Preconditions: conditions that must hold before an object becomes ready.
 //!
 //! The service checks the first four itself. A task runner checks the others, where the guarded object is
 //! executed.

@@ -1,4 +1,4 @@
-//! The shapes of values: what a field can hold.
+//! The shapes of values: the kinds of values that a field can hold.
 
 use super::{Group, Kind};
 
@@ -66,7 +66,7 @@ pub const ON_DEMAND_PERIOD: &str = "ONDEMAND_PERIOD";
 pub const ON_DEMAND_PRICE: &str = "OnDemandPrice";
 
 impl ValueShape {
-    /// Returns what the field holds, as a phrase for people.
+    /// Returns a phrase for people that names the values of the field.
     #[must_use]
     pub fn describe(self) -> String {
         let fixed = match self {

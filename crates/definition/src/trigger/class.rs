@@ -8,7 +8,7 @@
 pub(super) enum CharSet {
     /// Every character but `/`.
     Any,
-    /// What a plain `{name}` takes: letters, digits and `- _ . = + @ ,`.
+    /// The characters that a plain `{name}` takes: letters, digits and `- _ . = + @ ,`.
     Safe,
     /// The characters of these ranges, or all others.
     Ranges { ranges: Vec<(char, char)>, is_negated: bool },

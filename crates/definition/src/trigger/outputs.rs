@@ -231,7 +231,7 @@ mod tests {
         ] {
             assert_eq!(severity(pattern, field), Some(true), "{pattern} {field}");
         }
-        // Nobody knows the drop bucket.
+        // The drop bucket is not known here, so an output to any bucket is only a warning.
         assert_eq!(severity(DATED, r#""directoryPath": "s3://theirs/in/20260105""#), Some(false));
     }
 

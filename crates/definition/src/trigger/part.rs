@@ -18,7 +18,7 @@ pub(super) enum Part {
     },
 }
 
-/// What a capture takes.
+/// The texts that a capture takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
     /// Characters that are safe in commands and queries.

@@ -17,11 +17,11 @@ use super::{Captures, S3Key};
 const MAX_CAPTURES: usize = 8;
 /// The maximum length of a pattern in characters: no key is longer.
 const MAX_LENGTH: usize = 1_024;
-/// What an upload program adds to the name of a file that is not complete.
+/// The endings that upload programs add to the name of a file that is not complete.
 const TEMPORARY_ENDS: [&str; 4] = [".part", ".filepart", ".tmp", "~"];
 /// How the names of hidden files and of the lock files of office programs begin.
 const TEMPORARY_BEGINS: [&str; 2] = [".", "~$"];
-/// What `myCompressed` allows after the name of a file.
+/// The endings that `myCompressed` allows after the name of a file.
 pub(super) const PACKED_ENDS: [&str; 2] = [".gz", ".zst"];
 
 /// A key pattern: literal texts, `*`, and captures in braces.
@@ -216,12 +216,12 @@ impl Pattern {
         self.names().into_keys().map(super::parameter_id)
     }
 
-    /// Returns each name with what it takes.
+    /// Returns each name with the texts that it takes.
     pub(super) fn names(&self) -> BTreeMap<&str, &Takes> {
         self.captures_in_order().collect()
     }
 
-    /// Returns each capture with what it takes, in the order of the pattern.
+    /// Returns each capture with the texts that it takes, in the order of the pattern.
     pub(super) fn captures_in_order(&self) -> impl Iterator<Item = (&str, &Takes)> {
         self.parts.iter().filter_map(|part| match part {
             Part::Capture { name, takes } => Some((name.as_str(), takes)),

@@ -27,7 +27,7 @@ const CODE: [&str; 11] = [
 /// The bucket of the checks. The bucket of the drops is known only later.
 const ANY_BUCKET: &str = "drop";
 
-/// What is wrong with the use of dropped files.
+/// The problems with the use of dropped files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Review {
     /// Problems because of which a run would fail.

@@ -1,7 +1,7 @@
 //! Suggests the known word that is nearest to a misspelt one.
 
-/// Finds the suggestions for one report of validation. `left` is the number of words that may still be compared: a
-/// limit saves time, and nobody reads thousands of suggestions.
+/// Finds the suggestions for one report of validation. `left` is the number of words that may still be compared: the
+/// limit saves time, and thousands of suggestions would help no reader.
 pub(super) struct Hints {
     left: usize,
 }

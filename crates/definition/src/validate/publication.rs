@@ -44,7 +44,8 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     }
 }
 
-/// Checks what the publisher waits for, and what waits for it.
+/// Checks that the publisher waits for every activity with `together`. Warns of a `SqlActivity` with `each` that runs after
+/// one of them and before the publisher.
 fn order(subject: &Subject<'_>, together: &[usize], publisher: usize, problems: &mut Problems) {
     let objects = subject.objects();
     let publisher_id = objects[publisher].id();

@@ -23,7 +23,7 @@ pub(super) fn of(path: &Path, text: &str, finding: &Finding) -> String {
     let is_secret = |name: Option<&str>| name.is_some_and(|name| name.starts_with('*'));
     let is_secret = is_secret(finding.object.as_ref().map(ObjectId::as_str))
         || is_secret(finding.field.as_ref().map(FieldKey::as_str));
-    // In a file that is no JSON, nobody knows where a secret ends.
+    // In a file that is not JSON, the end of a secret cannot be found.
     let is_json = serde_json::from_str::<IgnoredAny>(text.trim_start_matches('\u{feff}')).is_ok();
     with_line(path, text, finding, |line| match is_json {
         true => secrets::hidden(line, is_secret),

@@ -1,4 +1,4 @@
-//! `inspect`: shows what data files are, before anything is loaded.
+//! `inspect`: shows the form, the columns and the types of data files, before anything is loaded.
 
 mod print;
 

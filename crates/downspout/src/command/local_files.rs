@@ -21,7 +21,7 @@ const PIPELINE: &str = "df-DRY-RUN";
 const NOT_OF_LOADS: [&str; 6] =
     ["pipelineLogUri", "myRejectsPath", "workerGroup", "role", "resourceRole", "selectQuery"];
 
-/// What is done with the loads.
+/// The purpose for which a command reads the loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// They run, and so they need their database.

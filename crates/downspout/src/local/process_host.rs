@@ -73,7 +73,7 @@ struct WorkerPool {
 enum Worker {
     /// The process runs. `end` asks the process to end, and is `None` after it has asked.
     Running { pid: u32, end: Option<oneshot::Sender<()>> },
-    /// The process ended although nobody asked it to.
+    /// The process ended without a request.
     Ended(String),
 }
 
@@ -171,7 +171,7 @@ impl ProcessHost {
         Ok(pid)
     }
 
-    /// Notes the end of a worker. `unasked` is the reason if nobody had asked the worker to end.
+    /// Notes the end of a worker. `unasked` is the reason if the worker ended without a request.
     fn note_end(&self, id: &ResourceId, unasked: Option<String>) {
         let mut pool = self.lock();
         match unasked {

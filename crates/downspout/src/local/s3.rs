@@ -1,10 +1,10 @@
-//! The stack's S3: what AWS clients expect of S3, on a directory of this machine.
+//! The S3 of a stack: an endpoint that works with the clients of AWS and stores its data in a directory of this machine.
 //!
-//! `front` decides who may in: hosts, signatures, forms of browsers, and headers that nobody honours. The crate `s3s` implements
-//! the rest of the protocol; this module stores the data. The content of an object is a file, or a few
-//! bytes in the index; everything else is in the index, which is a SQLite database. An object and its event are
-//! written in one transaction. So a killed process leaves no object without its event, and no event without its
-//! object. An upload is acknowledged only after it is on the disk.
+//! `front` decides which requests are accepted, by their hosts, signatures and forms of browsers, and refuses headers that this
+//! endpoint does not honour. The crate `s3s` implements the rest of the protocol, and this module stores the data. A large
+//! content is a file, and a small one is in the index. Everything else is in the index, which is a SQLite database. An object
+//! and its event are written in one transaction. So a killed process leaves no object without its event, and no event without
+//! its object. An upload is acknowledged only after it is on the disk.
 //!
 //! A request goes from `front` to `service` (the operations), then to `store`, `multipart`, `copy` and the listings
 //! (the index) and to `receiving` and `content` (the bytes). The evaluation of access policies, encryption and storage

@@ -35,7 +35,7 @@ pub(crate) struct Endpoints {
     _stop: DropGuard,
 }
 
-/// An answer, or what arrived of it.
+/// An answer, or the part of it that arrived.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// The status; 0 if the connection was closed without an answer.

@@ -16,7 +16,7 @@ const CASES: u32 = 200;
 /// How long the endpoints wait for a client that sends random bytes.
 const SOON: Duration = Duration::from_millis(50);
 
-/// What clients escape in a query, so that the canonical form is the same.
+/// The characters that clients escape in a query, so that the canonical form is the same.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 const OPERATIONS: [&str; 19] = [
@@ -119,7 +119,7 @@ const ELEMENTS: [&str; 14] = [
     "LocationConstraint",
 ];
 
-/// What is sure about the requests of a test.
+/// A property that all requests of a test have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// They may be anything, so an endpoint may wait for more.

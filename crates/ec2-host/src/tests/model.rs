@@ -1,6 +1,6 @@
 //! The host against a model of EC2: two servers on one store, with calls that are lost before or after they took effect,
 //! crashes, machines that end by themselves, and a user who cancels. There is never a second machine for an attempt, and in the
-//! end no machine is left that nobody wants.
+//! end no machine is left that no run wants.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -26,7 +26,7 @@ const TRANSITION: i64 = 20;
 /// How many rounds without faults the servers get in the end. Each takes ten seconds.
 const CALM_ROUNDS: usize = 60;
 
-/// What becomes of a call of EC2.
+/// The fate of a call of EC2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Done,
@@ -156,7 +156,7 @@ impl Api for Model {
     }
 }
 
-/// What the run wants of the machine.
+/// The state of the machine that the run wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Want {
     Present {
@@ -279,7 +279,7 @@ impl Play {
         }
     }
 
-    /// Does what the driver does: asks for what the run wants, reports the answer, and ends what nobody wants.
+    /// Acts like the driver: asks for the machine that the run wants, reports the answer, and ends machines that no run wants.
     async fn reconcile(&mut self, server: usize, crash: bool) {
         let host = &self.hosts[server];
         let new = match &self.want {
@@ -307,7 +307,7 @@ impl Play {
         }
     }
 
-    /// Ends what the host lists and nobody wants.
+    /// Ends the machines that the host lists and no run wants.
     async fn sweep(&self, server: usize) {
         let listed = self.hosts[server].existing().await.expect("no faults");
         for id in listed {

@@ -58,7 +58,7 @@ static MOTO: LazyLock<Moto> = LazyLock::new(|| {
     }
 });
 
-/// What becomes of the call whose number a test chose.
+/// A fault of the call whose number a test chose.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     /// The call does not arrive.

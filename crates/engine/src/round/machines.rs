@@ -92,7 +92,7 @@ impl Round<'_> {
         }
     }
 
-    /// Fails the work that was under way on a lost machine. Work that nobody had begun waits for the next machine.
+    /// Fails the work that was under way on a lost machine. Work that had not begun waits for the next machine.
     fn lose(&mut self, user: InstanceIndex, error: &TaskError) {
         let instance = &self.run[user];
         let Some(newest) = instance.newest_attempt().filter(|_| instance.status == Status::Trying) else {

@@ -52,7 +52,7 @@ struct Counts {
     active: usize,
 }
 
-/// What the index needs to know about one instance before and after a change.
+/// The facts about one instance that the index compares before and after a change.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
     is_final: bool,

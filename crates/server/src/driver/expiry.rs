@@ -27,7 +27,7 @@ impl Driver {
         let work = async {
             loop {
                 let next = self.now() + CHECK_EVERY;
-                // The next check repeats what failed.
+                // The next check tries the failed removal again.
                 if let Err(error) = self.remove_expired(keep).await {
                     tracing::warn!("expired runs cannot be removed now: {:#}", anyhow::Error::new(error));
                 }

@@ -16,7 +16,7 @@ use crate::worker_groups::Offer;
 const RUNNER: &str = "datapipeline";
 /// The limit of checks under way at once.
 const MOST_AT_ONCE: usize = 16;
-/// The time limit of a check. It is shorter than the time to acknowledge a task, so that nobody else begins the same
+/// The time limit of a check. It is shorter than the time to acknowledge a task, so that no other server begins the same
 /// check meanwhile.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pause before a claim that failed is tried again.

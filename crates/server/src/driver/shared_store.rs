@@ -66,7 +66,7 @@ impl Driver {
         }
     }
 
-    /// Reads from a shared store what pollers of `group` may take, if no work is on offer for them here.
+    /// Reads from a shared store the free attempts that pollers of `group` may take, if this server has no offers for them.
     pub(crate) async fn read_free_work(&self, group: &WorkerGroup) -> Result<(), StoreError> {
         if self.store.is_shared() && self.worker_groups.is_empty(group) {
             for (pipeline, attempt) in self.store.free(group, MOST_FREE).await? {

@@ -1,4 +1,4 @@
-//! Definitions that are made by chance: chains, diamonds and the like, with retries, time limits, preconditions and
+//! Definitions that are made by chance: chains, diamonds and similar graphs, with retries, time limits, preconditions and
 //! alarms.
 
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Golden exchanges: what goes over the wire for each operation and each exception, with the SDK of AWS as the client.
+//! Golden exchanges: the requests and answers on the wire for each operation and each exception, with the SDK of AWS as the client.
 
 use std::sync::{Arc, Mutex};
 

@@ -59,7 +59,7 @@ async fn a_machine_may_do_the_work_of_its_group_alone_and_only_while_the_run_has
     let forged = client_with_key(&stage.endpoint, &key.access_key_id, "a secret that somebody guessed");
     assert_eq!(poll(&forged, &group_of(&id)).await.map(drop), Err("InvalidSignatureException".to_owned()));
 
-    // The key outlives a restart, since nobody stores it.
+    // The key is good after a restart too, because it is derived and not stored.
     let stage = stage.restart_with(|config| config.host = Some(host_of(&cloud))).await;
     let client = client_with_key(&stage.endpoint, &key.access_key_id, &key.secret_access_key);
     let status = client.set_task_status().task_id(task.task_id().unwrap());

@@ -19,7 +19,7 @@ const LONGEST_LINE: usize = 4096;
 const MOST_TRAILERS: usize = 20;
 /// The trailer that signs the others.
 const SIGNATURE_TRAILER: &str = "x-amz-trailer-signature";
-/// The SHA-256 of nothing, which is a part of what chunks sign.
+/// The SHA-256 of no bytes. The text that is signed for a chunk contains it.
 const EMPTY_DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// A body in chunks that is being read.

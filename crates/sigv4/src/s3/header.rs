@@ -57,7 +57,7 @@ pub(super) fn verify(rules: &Rules, parts: &Parts, now: Timestamp) -> Result<Pay
     kind.payload(&parts.headers, || Seed { key, date, scope, signature })
 }
 
-/// Returns what follows the algorithm in the header.
+/// Returns the parts of the header after the algorithm.
 fn authorization_header(headers: &HeaderMap) -> Result<&str, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(header), None) = (values.next(), values.next()) else {

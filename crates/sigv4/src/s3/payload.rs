@@ -1,4 +1,4 @@
-//! What the header `x-amz-content-sha256` says about a body.
+//! Reads the header `x-amz-content-sha256`, which describes a body.
 
 use http::{HeaderMap, StatusCode};
 

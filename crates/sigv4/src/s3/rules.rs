@@ -1,4 +1,4 @@
-//! What all signatures of S3 have in common: the keys and the scope.
+//! The rules that all signatures of S3 have in common, about the keys and the scope.
 
 use http::{HeaderMap, StatusCode};
 

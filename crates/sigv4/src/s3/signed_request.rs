@@ -7,7 +7,7 @@ use super::refusal::{self, Refusal};
 use crate::canonical::CanonicalRequest;
 use crate::key::{SigningKey, string_to_sign};
 
-/// A signature and what it covers.
+/// A signature, and the parts of the request that it covers.
 pub(super) struct SignedRequest<'a> {
     pub(super) parts: &'a Parts,
     /// The canonical query.

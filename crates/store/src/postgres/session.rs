@@ -3,7 +3,7 @@
 //!
 //! A transaction is a list of [`Statement`]s, so that it can be repeated: after the server undid it, for example
 //! because of a deadlock, or after its connection was lost before the commit. After a lost `COMMIT` it is not repeated,
-//! because nobody knows whether the server carried it out: the caller must read.
+//! because it is unknown whether the server carried it out: the caller must read.
 
 use std::task::Poll;
 use std::time::Duration;

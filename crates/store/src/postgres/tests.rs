@@ -289,7 +289,7 @@ async fn a_deletion_waits_for_a_save_of_a_run_and_deletes_its_rows_too() {
     let (run, step) = crate::conformance::fresh_run(&*store, "df-1").await;
     store.save(Batch::new().new_run(&run, &step)).await.unwrap();
     let mut client = schema.client().await;
-    // Another server is in the middle of a save: it has locked the run, and has written rows that nobody else sees yet.
+    // Another server is in the middle of a save: it has locked the run, and has written rows that other sessions do not see yet.
     let transaction = client.transaction().await.unwrap();
     transaction.execute("UPDATE runs SET revision = revision + 1", &[]).await.unwrap();
     let another = "INSERT INTO attempts (pipeline_id, run_id, sequence, number, id, component_id, instance_id, \

@@ -123,7 +123,7 @@ async fn duplicate_text(
     // An object that is packed already is not packed once more.
     if from.gzip == to.gzip || is_packed && to.gzip {
         if is_packed {
-            // S3 copies the bytes without reading them, and nobody else would notice that the file is cut off.
+            // S3 copies the bytes without reading them, so without this check nothing would notice that the file is cut off.
             repack::check(source.open().await?, object.uri()).await?;
         }
         duplicate(storage, object, target).await?;

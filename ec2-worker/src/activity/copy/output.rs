@@ -1,4 +1,5 @@
-//! The data format of a file that a `CopyActivity` writes: what of it counts in writing, and what cannot be written.
+//! The data format of a file that a `CopyActivity` writes: the fields that apply to writing, and the
+//! reasons why rows cannot be written.
 
 use definition::PipelineObject;
 use definition::expression;

@@ -1,6 +1,6 @@
 //! The line ends of shell scripts.
 //!
-//! A shell takes the CR of a line that ends in CR LF for a part of the last word: `exit 0` fails, and a file gets a name
+//! To a shell, the CR of a line that ends in CR LF is a part of the last word: `exit 0` fails, and a file gets a name
 //! that ends in CR. No script means that, so the CRs are removed.
 
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ use crate::progress::Progress;
 ///
 /// # Errors
 ///
-/// If the lines end in CR alone, because then nobody knows which CRs are line ends.
+/// If the lines end in CR alone, because then it is unknown which CRs are line ends.
 pub(super) fn mended<'a>(name: &str, text: &'a str, progress: &Progress) -> Result<Cow<'a, str>, Failure> {
     if text.contains("\n\u{feff}") {
         progress.note(format!(

@@ -1,4 +1,4 @@
-//! Uploads what a command wrote to the staging folder of an output.
+//! Uploads the files that a command wrote to the staging folder of an output.
 //!
 //! A command may leave anything there: an unpacked archive with symbolic links to other files of the machine, a pipe from
 //! which a reader would wait for ever, a name that is no key. Only regular files are uploaded. Anything else fails the
@@ -179,7 +179,7 @@ async fn copy(
     }
 }
 
-/// Returns the files below `root`, sorted by name, or what keeps the folder from being uploaded to `at`.
+/// Returns the files below `root`, sorted by name, or the reason why the folder cannot be uploaded to `at`.
 fn files(root: &Path, at: &S3Uri) -> Result<Vec<OutputFile>, Vec<String>> {
     let (mut files, mut complaints) = (Vec::new(), Vec::new());
     for entry in WalkDir::new(root).follow_links(false).follow_root_links(false).sort_by_file_name() {

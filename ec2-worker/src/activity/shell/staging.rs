@@ -91,7 +91,7 @@ fn refused(node: &S3Node, objects: &[ObjectRef], complaints: &[(usize, String)])
 async fn write(context: &TaskContext<'_>, object: &ObjectRef, path: &Path) -> Result<(), Failure> {
     let scratch = |error: Error| {
         if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotADirectory) {
-            let reason = "this disk takes its key and the key of another object for the same file";
+            let reason = "its key and the key of another object name the same file on this disk";
             return Failure::bad_input("Key", format!("staging {}: {reason}", object.uri()));
         }
         Failure::scratch(&format!("staging {}", object.uri()), &error)

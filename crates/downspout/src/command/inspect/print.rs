@@ -176,7 +176,7 @@ pub(in crate::command) fn percent(share: f64) -> String {
     }
 }
 
-/// Returns the name of a column, or what stands for a name that the header lacks.
+/// Returns the name of a column, or `(no name)` if the header has none.
 fn named(name: &str) -> &str {
     if name.is_empty() { "(no name)" } else { name }
 }

@@ -117,7 +117,7 @@ pub(super) fn mended(name: &str, bytes: &[u8], run: &str) -> anyhow::Result<Vec<
     let head = text.lines().next().unwrap_or_default();
     let separator = [b',', b';', b'\t'].into_iter().max_by_key(|byte| {
         let count = head.bytes().filter(|other| other == byte).count();
-        // Of equal counts, the first one counts.
+        // If a comma is as frequent as another separator, the comma is the separator.
         (count, u8::from(*byte == b','))
     });
     let mut builder = csv::ReaderBuilder::new();

@@ -8,13 +8,14 @@ use http_front::Tls;
 use server::Keys;
 use tokio_util::sync::CancellationToken;
 
-/// How often the files are looked at.
+/// The pause between two checks of the files.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// What tells whether a file was replaced or written: its time and its length.
+/// The time and the length of a file. If one of them differs, the file was replaced or written.
 type Look = Option<(SystemTime, u64)>;
 
-/// Looks at the files until `shutdown`. A file that cannot be used changes nothing, and one line of the log says so.
+/// Reads the files again when they change, until `shutdown`. A file that cannot be used changes nothing, and the log has one
+/// line about it.
 pub(super) async fn keep_fresh(
     keys_file: Option<PathBuf>,
     keys: Arc<Keys>,

@@ -14,7 +14,7 @@ use super::Line;
 /// The longest list of columns that is shown whole.
 const COLUMNS: usize = 20;
 
-/// A data file, and what a load by the definition would find in it.
+/// A data file, and the result of reading it as a load of the definition reads it.
 pub(super) struct FileLook {
     path: PathBuf,
     /// The id of the S3DataNode.

@@ -172,7 +172,7 @@ impl<H: Handler, Q: EventQueue> Delivery<H, Q> {
         ids
     }
 
-    /// Invokes the function once, notes what became of each event, and returns the events that are to be tried again.
+    /// Invokes the function once, notes the result for each event, and returns the events that are to be tried again.
     async fn try_once(&self, batch: Vec<QueuedEvent>) -> anyhow::Result<Vec<QueuedEvent>> {
         let document = self.form.document(&batch, &self.place);
         let answer = invoke(&*self.handler, document, self.limits.invocation).await;

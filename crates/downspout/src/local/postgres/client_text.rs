@@ -1,4 +1,4 @@
-//! Reads the SQL of clients, as far as the front must know what it does. Pure: no I/O.
+//! Reads the SQL of clients, as far as the front must know its effects. Pure: no I/O.
 //!
 //! The front looks at the text of a message alone. A function or a script in a string may do the same things unseen; then the
 //! server does them as well as it can.
@@ -18,7 +18,7 @@ const LONGEST: usize = 256 * 1024;
 /// The type `int8`, for parameters whose type a client has not stated.
 const INT8: u32 = 20;
 
-/// What the front must know of the text of a message.
+/// The facts about the text of a message that the front needs.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ClientText {
     /// Whether the text may change the state of the session beyond its transaction.

@@ -1,4 +1,4 @@
-//! The embedded server in a process of its own: what the process does from its start to its end.
+//! The process of the embedded server, from its start to its end.
 //!
 //! The process says on standard output how its start ended: one line [`READY`], or one line that begins with [`FAILED`]. It
 //! stops when its standard input says [`END`], and ends at once when its standard input ends, because the front is gone then.
@@ -90,7 +90,7 @@ fn start(data_dir: &Path, socket: &Path) -> Result<(Cluster, PgliteServer), Serv
 }
 
 fn say(line: &str) {
-    // If the front is gone, nobody reads this, and the standard input has ended too. The line break at the beginning ends any
+    // If the front has ended, the line is lost, and the standard input has ended too. The line break at the beginning ends any
     // text that something else has written without one.
     let mut stdout = std::io::stdout().lock();
     let _ = writeln!(stdout, "\n{line}").and_then(|()| stdout.flush());

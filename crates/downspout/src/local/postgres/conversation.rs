@@ -102,7 +102,7 @@ impl Conversation {
         self.unsynced
     }
 
-    /// Returns what the borrower does with the session.
+    /// Returns how the borrower uses the session now.
     pub(super) fn session_use(&self) -> SessionUse {
         if !self.owed.is_empty() || self.unsynced || self.copying_in {
             SessionUse::Active

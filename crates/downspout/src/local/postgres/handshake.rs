@@ -182,7 +182,8 @@ impl NewConnection {
         let response = self.password_message().await?;
         let response = std::str::from_utf8(&response).map_err(|_| HandshakeError::Garbage)?;
         let proof = exchange.finish(response).map_err(refused)?;
-        // The user is checked after the password, with the same error, so that nobody can find out which users exist.
+        // The user is checked after the password, with the same error, so that a client without the password cannot find out
+        // which users exist.
         if startup.user != "postgres" {
             return Err(refused(ScramError::WrongPassword));
         }
@@ -234,7 +235,7 @@ impl NewConnection {
     pub(super) async fn turn_away(&mut self, report: &ErrorReport) {
         let mut out = BytesMut::new();
         report.put(&mut out);
-        // The client may have left; then nobody reads the reason.
+        // An error means that the client has left.
         let _ = self.stream.write_all(&out).await;
         let _ = self.stream.shutdown().await;
     }

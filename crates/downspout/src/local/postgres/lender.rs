@@ -156,7 +156,7 @@ impl Loan {
         self.session.as_mut()
     }
 
-    /// Notes what the borrower does with the session.
+    /// Notes how the borrower uses the session now.
     pub(super) fn note_use(&self, session_use: SessionUse) {
         if let Some(borrower) = self.lender.borrower().as_mut() {
             borrower.session_use = session_use;

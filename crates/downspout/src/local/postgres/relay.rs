@@ -23,7 +23,7 @@ use super::session::Lost;
 use super::step::{Moved, held_back, inward, outward};
 
 /// How long the answer of a statement that has just ended may take to arrive. A statement whose answer arrives is not interrupted,
-/// so that no client takes a commit for a failure.
+/// so that no client believes that a commit has failed.
 const ENDING: Duration = Duration::from_millis(100);
 
 /// How a loan ends.
@@ -143,7 +143,8 @@ impl<'a> Relay<'a> {
         self.carry().await
     }
 
-    /// Reads from the server what the last statement has changed in the session, before the next one.
+    /// Reads the state and the time limits of the session from the server before the next statement, if the last statement may
+    /// have changed them.
     async fn catch_up(&mut self) -> Result<(), LoanEnd> {
         let session_use = self.conversation.session_use();
         let has_message = matches!(whole_message(&self.client.inbox, self.limits.message_bytes), Ok(Some(_)));
@@ -349,7 +350,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Returns what the deadlines must know of the exchange at this moment. `ready` bytes wait for the client.
+    /// Returns the facts about the exchange at this moment that the deadlines need. `ready` bytes wait for the client.
     fn moment(&self, ready: usize) -> Moment {
         let awaits_rows = self.conversation.is_copying_in() && self.to_server.is_empty();
         Moment {

@@ -1,6 +1,6 @@
 //! The upkeep of the database, which PostgreSQL leaves to its background processes. The embedded server has none of them.
 //!
-//! Without vacuum, a table that is loaded anew grows by its whole size each time. Without checkpoints, the log grows without end,
+//! Without vacuum, a table that is loaded again grows by its whole size each time. Without checkpoints, the log grows without end,
 //! and the start after a kill replays all of it. So the front does both, soon after statements that have changed something. The
 //! upkeep takes the session from no client that would lose anything by that, and lets clients pass between two statements.
 
@@ -17,8 +17,8 @@ use super::conversation::SessionUse;
 use super::lender::{Borrower, Lender, Loan, Waiting};
 use super::session::{Lost, Session};
 
-/// How long a client waits for a statement of the upkeep until the statement is interrupted. Autovacuum, too, gives way to
-/// whoever waits for it.
+/// How long a client waits for a statement of the upkeep until the statement is interrupted. Autovacuum is also
+/// interrupted for sessions that wait for it.
 const CLIENT_WAIT: Duration = Duration::from_secs(5);
 
 /// Makes the counts of the last transactions visible.
@@ -75,7 +75,7 @@ pub(super) async fn keep_up(
     }
 }
 
-/// Borrows the session, and does what is to be done. Returns whether a statement had to be interrupted.
+/// Borrows the session, and runs the upkeep that is due. Returns whether a statement had to be interrupted.
 async fn round(lender: &Arc<Lender>, address: SocketAddr) -> bool {
     let borrower = Borrower {
         application: "downspout's vacuum".to_owned(),

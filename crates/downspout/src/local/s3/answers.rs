@@ -20,7 +20,7 @@ const HOST_ID: &str = "x-amz-id-2";
 const REQUEST_ID: &str = "x-amz-request-id";
 /// The largest error of `s3s` in bytes. Errors have a few hundred bytes.
 const LARGEST_ERROR: usize = 1 << 20;
-/// What the XML of an error ends with.
+/// The end of the XML of an error.
 const END: &str = "</Error>";
 
 /// The messages of codes that `s3s` sends without one, in the words of S3 ("Error responses" in the API Reference).

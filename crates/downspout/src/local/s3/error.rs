@@ -25,7 +25,7 @@ pub(super) fn custom_error(
     error
 }
 
-/// Why the store did not do what the caller asked.
+/// Why the store refused or failed to do a request.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The bucket does not exist.
@@ -136,7 +136,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns whether the store itself has failed, and not what the request asks for.
+    /// Returns whether the store itself has failed. Returns false if the request was at fault.
     pub(super) fn is_of_store(&self) -> bool {
         matches!(self, Self::DiskFull(_) | Self::Io { .. } | Self::Index(_) | Self::Damaged(_) | Self::Closed)
     }

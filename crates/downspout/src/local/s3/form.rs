@@ -29,7 +29,7 @@ use super::broken_content::refusal_of;
 
 /// The largest size of all fields before the file, in bytes.
 const MOST_FIELD_BYTES: usize = 20_000;
-/// The largest size of a form up to its file, in bytes: the fields, their names and what separates them.
+/// The largest size of a form up to its file, in bytes: the fields, their names and their separators.
 const MOST_BEFORE_FILE: usize = 64 << 10;
 /// The variable that stands for the name of the file.
 const FILE_NAME: &str = "${filename}";

@@ -1,9 +1,9 @@
-//! What happens to a request before and after its operation.
+//! Handles a request before and after its operation.
 //!
-//! A browser's question before a request of another origin is answered from the rules of the bucket.
+//! The question that a browser sends before a request of another origin is answered from the rules of the bucket.
 //!
-//! A request passes these checks in this order: its host, its signature, and the headers that nobody honours. Its body is
-//! checked while it arrives. `s3s` gets the request without its signature, and with a body that is the content.
+//! A request passes these checks in this order: its host, its signature, and the headers that this endpoint does not honour. Its
+//! body is checked while it arrives. `s3s` gets the request without its signature, and with a body that is the content.
 
 use std::sync::Arc;
 use std::time::Duration;

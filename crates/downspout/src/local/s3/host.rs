@@ -73,7 +73,7 @@ impl S3Host for Domains {
     }
 }
 
-/// Returns whether the host of this bucket could be taken for the endpoint or for the host of another bucket. For example,
+/// Returns whether the host of this bucket could be mistaken for the endpoint or for the host of another bucket. For example,
 /// `data.s3.localhost` is the host of the bucket `data`, so no bucket may have the name `data.s3`.
 pub(super) fn is_ambiguous(bucket: &str) -> bool {
     bucket.split('.').any(|label| label.eq_ignore_ascii_case("s3"))

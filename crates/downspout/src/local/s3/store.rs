@@ -44,7 +44,7 @@ struct Inner {
 }
 
 impl S3Store {
-    /// Opens the store in `dir`, creates it if it is missing, and removes what a crash left half done.
+    /// Opens the store in `dir`, creates it if it is missing, and removes files that a crash left unfinished.
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ struct Rule {
     header: &'static str,
     /// Values that ask for what happens anyway, in lower case.
     accepted: &'static [&'static str],
-    /// What the header asks for.
+    /// The feature that the header asks for.
     feature: &'static str,
 }
 
@@ -31,7 +31,7 @@ const RULES: &[Rule] = &[
     ),
     rule("x-amz-server-side-encryption-", &[], "encryption with KMS keys"),
     rule("x-amz-server-side-encryption", &["aes256"], "encryption with KMS keys"),
-    // Everything belongs to the owner of the keys, and nobody else has access.
+    // All objects belong to the owner of the keys, and no other client has access.
     rule("x-amz-acl", &["private", "bucket-owner-full-control"], "access control lists"),
     rule("x-amz-grant-", &[], "access control lists"),
     rule(

@@ -33,7 +33,7 @@ impl Found {
     }
 }
 
-/// What a delete changed.
+/// The changes of a delete.
 pub(super) struct Change {
     pub(super) deleted: Deleted,
     /// The contents that no version uses any more.

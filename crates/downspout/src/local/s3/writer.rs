@@ -117,7 +117,7 @@ where
             }),
             Err(failure) => Err(self.beside.not_committed(failure)),
         };
-        // If the requester is gone, nobody needs the answer.
+        // An error means that the requester has gone, so the answer is not needed.
         let _ = self.answer.send(done);
     }
 }

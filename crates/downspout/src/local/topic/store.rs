@@ -105,7 +105,7 @@ pub(super) struct Notice<'a> {
     pub(super) part: &'a dyn Fn(&Subscription, &str) -> Option<Part>,
 }
 
-/// What a subscription receives.
+/// The part of a notice that a subscription receives.
 #[derive(Debug, PartialEq)]
 pub(super) enum Part {
     /// A mail with the message of the notice.

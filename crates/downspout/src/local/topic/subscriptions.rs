@@ -25,8 +25,8 @@ const SETTABLE: [&str; 6] = [
 ];
 
 impl Topic {
-    /// Adds a subscription. A subscription by e-mail is confirmed at once, because nobody can click a link in the outbox. An HTTP
-    /// endpoint gets a token, with which it confirms.
+    /// Adds a subscription. A subscription by e-mail is confirmed at once, because a mail in the outbox is only a
+    /// file, and no person would follow a link in it. An HTTP endpoint gets a token, with which it confirms.
     pub(super) fn subscribe(&self, call: &Call) -> Result<SnsResponse, SnsError> {
         let topic = self.known_topic(call)?;
         let protocol = call.require("Protocol")?;

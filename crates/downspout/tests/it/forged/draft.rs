@@ -56,7 +56,7 @@ pub(crate) struct Draft {
     pub(super) time: Timestamp,
     /// The form of the header `Date`, which then replaces `x-amz-date`.
     pub(super) date_header: Option<String>,
-    /// What `x-amz-content-sha256` says. `None`: the digest of the body.
+    /// The value of `x-amz-content-sha256`. `None` stands for the digest of the body.
     pub(super) payload: Option<String>,
     pub(super) algorithm: String,
     pub(super) expires: String,

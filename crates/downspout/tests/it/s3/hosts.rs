@@ -39,7 +39,7 @@ async fn send(endpoint: &Endpoint, request_line: &str, headers: &[&str], body: &
     Answer { status: status.unwrap_or_else(|| panic!("no status: {text}")), text }
 }
 
-/// Sends what the AWS SDK has signed, to the address of the endpoint and with the host of the URL.
+/// Sends a request that the AWS SDK has signed to the address of the endpoint and with the host of the URL.
 async fn send_presigned(endpoint: &Endpoint, request: PresignedRequest, body: &str) -> Answer {
     let uri: http::Uri = request.uri().parse().unwrap();
     let line = format!("{} {}", request.method(), uri.path_and_query().unwrap());

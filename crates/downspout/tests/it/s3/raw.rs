@@ -1,4 +1,4 @@
-//! Requests byte by byte, for what the AWS SDK does not send or does not show.
+//! Requests byte by byte, because the AWS SDK does not send or show some parts of requests and answers.
 
 use std::time::Duration;
 

@@ -146,7 +146,7 @@ impl FaultyStore {
         result
     }
 
-    /// Shows the judge what the disk holds after a change.
+    /// Shows the content of the disk to the judge after a change.
     async fn judge_change(&self, change: Change) {
         let world = &self.world;
         let checked = match change {

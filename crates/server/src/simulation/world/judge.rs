@@ -26,7 +26,7 @@ pub(in crate::simulation) struct Judge {
     pipelines: BTreeMap<PipelineId, PipelineRecord>,
 }
 
-/// What task runners and operators requested, and what servers did, as far as these events allow a change of a run.
+/// The requests of task runners and operators and the acts of servers that allow a change of a run.
 #[derive(Default)]
 struct Requests {
     /// The ends that task runners reported, by task.

@@ -69,7 +69,7 @@ async fn a_canceled_statement_fails_its_transaction() {
     let error = one(&client, "INSERT INTO t VALUES (2)").await.expect_err("the transaction has failed");
     assert_eq!(code(&error), "25P02", "{error}");
     client.batch_execute("ROLLBACK").await.expect("ends it");
-    client.batch_execute("INSERT INTO t VALUES (3)").await.expect("begins anew");
+    client.batch_execute("INSERT INTO t VALUES (3)").await.expect("a new transaction begins");
     assert_eq!(one(&client, "SELECT string_agg(a::text, ' ') FROM t").await.expect("answers"), "3");
 
     // A statement that begins its own transaction leaves a failed one, too.

@@ -1,4 +1,4 @@
-//! The policy of a form: until when it is valid, and what the fields of the form may be.
+//! The policy of a form: the time at which it expires, and the values that the fields of the form may have.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -26,7 +26,7 @@ pub(super) struct Sizes {
     most: u64,
 }
 
-/// What a field must be. `field` is in lower case and without the dollar sign.
+/// A condition on the value of one field. `field` is in lower case and without the dollar sign.
 struct Condition {
     field: String,
     test: Test,

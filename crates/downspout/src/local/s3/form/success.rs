@@ -8,7 +8,7 @@ use url::Url;
 use crate::local::s3::answers;
 use crate::local::xml_text::xml_text;
 
-/// What a form asks for.
+/// The answer that a form chooses.
 pub(in crate::local::s3) struct Success {
     bucket: String,
     key: String,

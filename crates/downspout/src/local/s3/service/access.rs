@@ -1,4 +1,4 @@
-//! Who may use a bucket: access control lists, policies, ownership, and the block of public access.
+//! The operations on the access to a bucket: access control lists, policies, ownership, and the block of public access.
 //!
 //! Every client with the keys of the stack is the owner. So a list of grants always has one grant, the owner's, and policies are
 //! stored and given back, but not evaluated.
@@ -104,7 +104,7 @@ impl Service {
         request: S3Request<GetBucketPolicyStatusInput>,
     ) -> S3Result<GetBucketPolicyStatusOutput> {
         match self.store.document::<Policy>(&request.input.bucket, POLICY).await? {
-            // Nobody without the keys gets in, whatever the policy says.
+            // A client without the keys has no access, even if the policy allows it.
             Document::Set(_) => Ok(GetBucketPolicyStatusOutput {
                 policy_status: Some(PolicyStatus { is_public: Some(false) }),
             }),
