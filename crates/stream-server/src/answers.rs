@@ -90,7 +90,7 @@ pub struct Replayed {
     pub objects_read: u64,
     /// The records in them.
     pub records: u64,
-    /// The lines that came out.
+    /// The lines in new data objects.
     pub lines: u64,
     /// The records that the definition refuses.
     pub refused: u64,
@@ -98,6 +98,9 @@ pub struct Replayed {
     pub objects: Vec<String>,
     /// The data objects that an earlier replay had put.
     pub already_there: u64,
+    /// The lines in them.
+    #[serde(default)]
+    pub lines_already_there: u64,
 }
 
 /// Refused records.

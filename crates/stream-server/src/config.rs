@@ -63,9 +63,10 @@ pub struct Pauses {
 }
 
 impl Default for Pauses {
-    /// One second, and then up to a minute.
+    /// One second, and then up to half a minute: short enough that nobody waits long after a trouble, and long enough that
+    /// many streams do not burden an S3 that is in trouble.
     fn default() -> Self {
-        Self { first: Duration::from_secs(1), most: Duration::from_secs(60) }
+        Self { first: Duration::from_secs(1), most: Duration::from_secs(30) }
     }
 }
 

@@ -4,10 +4,12 @@
 //! interrupted anywhere goes on with the same names and the same bytes. Every failure is tried again, for ever: nothing is
 //! lost because S3 is away for long.
 
+mod backoff;
 mod make;
 mod put;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use backoff::Backoff;
 use make::Spool;
 pub(crate) use make::{Made, MakeError, Sorter};
 pub(crate) use put::{Outcome, Put, PutError, put, reason, status};
@@ -40,6 +43,8 @@ pub(crate) struct Dock {
     pub(crate) now: Now,
     pub(crate) clock_set: watch::Receiver<u64>,
     pub(crate) pauses: Pauses,
+    /// Is told after each step of a delivery, whether it worked or not.
+    pub(crate) deliveries: watch::Sender<u64>,
     /// The folder of objects that are being made.
     pub(crate) spool: std::path::PathBuf,
     pub(crate) makers: Semaphore,
@@ -53,6 +58,10 @@ impl Dock {
         Semaphore::new(MAKERS)
     }
 
+    fn tell_delivery(&self) {
+        self.deliveries.send_modify(|count| *count += 1);
+    }
+
     /// Delivers the records of a stream from now on, until the server stops or the stream has ended.
     pub(crate) fn begin(self: &Arc<Self>, stream: Arc<LiveStream>) {
         if !stream.begin_delivery() {
@@ -60,7 +69,7 @@ impl Dock {
         }
         let (dock, stop) = (Arc::clone(self), self.stop.clone());
         self.tasks.spawn(async move {
-            let delivery = Delivery { dock, stream };
+            let delivery = Delivery { dock, stream, failures: AtomicU64::new(0) };
             stop.run_until_cancelled(delivery.run()).await;
         });
     }
@@ -79,33 +88,58 @@ pub(crate) enum DeliverError {
     Put(#[from] PutError),
 }
 
+impl DeliverError {
+    /// Returns what a person can do.
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Log(LogError::Full) | Self::Make(MakeError::Log(LogError::Full)) => {
+                "free some space on the disk"
+            }
+            Self::Make(MakeError::Spool { .. }) => {
+                "see that the folder can be written to and that its disk is not full"
+            }
+            Self::Version { .. } => "use the version of the program that accepted the definition",
+            Self::Put(error) => error.remedy(),
+            Self::Log(_) | Self::Make(_) => {
+                "look into the log of the server, which says more, and restart the server if it asks for that"
+            }
+        }
+    }
+}
+
 /// The delivery of one stream.
 struct Delivery {
     dock: Arc<Dock>,
     stream: Arc<LiveStream>,
+    /// How many steps have failed.
+    failures: AtomicU64,
 }
 
 impl Delivery {
     async fn run(&self) {
         let mut changes = self.stream.log.changes();
         let mut clock_set = self.dock.clock_set.clone();
-        let mut tries = 0;
+        let mut backoff = Backoff::new(self.dock.pauses);
         loop {
             changes.mark_unchanged();
             clock_set.mark_unchanged();
-            match self.step().await {
-                Ok(Next::Again) => {}
-                Ok(Next::Ended) => return,
-                Ok(Next::Wait(until)) => self.wait(until, &mut changes, &mut clock_set).await,
+            let begun = (self.dock.now)();
+            let next = match self.step().await {
+                Ok(next) => next,
                 Err(error) => {
-                    self.pause(&error, tries).await;
-                    tries += 1;
+                    self.pause(&error, begun, &mut backoff).await;
                     continue;
                 }
-            }
-            if tries > 0 {
-                tries = 0;
+            };
+            if backoff.tries() > 0 {
+                backoff = Backoff::new(self.dock.pauses);
                 self.stream.set_trouble(None);
+            }
+            self.dock.tell_delivery();
+            match next {
+                Next::Again => {}
+                Next::Ended => return,
+                Next::Wait(until) => self.wait(until, &mut changes, &mut clock_set).await,
             }
         }
     }
@@ -184,12 +218,13 @@ impl Delivery {
     async fn put(&self, cut: &Cut, place: &S3Object, content: &Spool) {
         // The mark is in the metadata, too, because an object of the same name is ours only if it is from this very cut.
         let identity = format!("{}/{}/{}", self.stream.log.header().id, cut.number, cut.mark);
-        let mut tries = 0;
+        let mut backoff = Backoff::new(self.dock.pauses);
+        let mut begun = (self.dock.now)();
         while let Err(error) = put(&self.dock.s3, &Put { place, content, identity: &identity }).await {
-            self.pause(&error.into(), tries).await;
-            tries += 1;
+            self.pause(&error.into(), begun, &mut backoff).await;
+            begun = (self.dock.now)();
         }
-        if tries > 0 {
+        if backoff.tries() > 0 {
             self.stream.set_trouble(None);
         }
     }
@@ -221,12 +256,11 @@ impl Delivery {
         }
     }
 
-    /// Shows a failure, and waits before the next try.
-    async fn pause(&self, error: &DeliverError, tries: u32) {
-        let pauses = self.dock.pauses;
-        let pause = pauses.first.saturating_mul(1 << tries.min(16)).min(pauses.most);
-        let why = chain(error);
-        if tries == 0 {
+    /// Shows the failure of a try that began at `begun`, and waits before the next try.
+    async fn pause(&self, error: &DeliverError, begun: Timestamp, backoff: &mut Backoff) {
+        let pause = backoff.failed();
+        let (tries, why) = (backoff.tries(), chain(error));
+        if tries == 1 {
             let name = self.stream.name.as_str();
             tracing::warn!(
                 stream.name = name,
@@ -234,13 +268,38 @@ impl Delivery {
                 "the delivery of a stream failed and is tried again"
             );
         }
-        let next_try = (self.dock.now)() + pause;
-        self.stream.set_trouble(Some(Trouble { why, tries: tries + 1, next_try }));
+        self.stream.set_trouble(Some(Trouble {
+            why,
+            remedy: error.remedy(),
+            place: self.place(error),
+            since: self.stream.trouble().map_or(begun, |trouble| trouble.since),
+            failures: self.failures.fetch_add(1, Ordering::Relaxed) + 1,
+            tries,
+            next_try: (self.dock.now)() + pause,
+        }));
+        self.dock.tell_delivery();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            // A user who asks for a flush does not wait for the pause.
-            () = self.stream.wished() => {}
+            // A user who asks for a flush does not wait for the pause, and neither for the next ones.
+            () = self.stream.wished() => backoff.start_over(),
         }
+    }
+
+    /// Returns the bucket and the prefix that an error is about: by default those of the data.
+    fn place(&self, error: &DeliverError) -> String {
+        let data = || {
+            let version = self.stream.version().ok()?;
+            let origin = Origin::Cut { stream_id: "", number: 0 };
+            Some(Objects::of(&version.stream, &self.dock.homes, origin, 0, (self.dock.now)()).data)
+        };
+        let object = match error {
+            DeliverError::Put(error) => Some(error.object()),
+            _ => data(),
+        };
+        object.map_or_else(String::new, |S3Object { bucket, key }| {
+            let folder = key.rfind('/').map_or("", |end| &key[..=end]);
+            format!("s3://{bucket}/{folder}")
+        })
     }
 }
 

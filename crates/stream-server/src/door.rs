@@ -11,7 +11,7 @@ use axum::body::Body;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
-pub(crate) use cors::unlisted as unlisted_page;
+pub(crate) use cors::{unlisted as unlisted_page, vary};
 pub(crate) use error::DoorError;
 
 use crate::intake::Intake;

@@ -14,12 +14,14 @@ pub(crate) async fn answer(intake: &Intake, mut request: Request<Body>) -> Respo
         return DoorError::message(StatusCode::FORBIDDEN, refused.to_string()).respond();
     }
     let (parts, body) = request.into_parts();
-    match parts.uri.path() {
+    let mut response = match parts.uri.path() {
         // No stream file can list a page for the AWS protocols, which begin with no name of a stream.
         "/" if parts.headers.contains_key(header::ORIGIN) => door::unlisted_page().respond(),
-        "/" => wire::answer(intake, &parts, body).await,
+        "/" => return wire::answer(intake, &parts, body).await,
         _ => door::answer(intake, &parts, body).await,
-    }
+    };
+    door::vary(&mut response);
+    response
 }
 
 /// Answers a connection for which the server has no place.

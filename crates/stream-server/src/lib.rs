@@ -8,12 +8,14 @@
 //! - `log` keeps accepted records until they are delivered. A request is answered after the flush of the disk.
 //! - `endpoint` is the one listener: `door` has the paths of plain HTTP, and `wire` the two AWS protocols.
 //! - `deliver` saves a cut, makes its objects and puts them, again and again until S3 has taken them.
+//! - `alarm` decides when people are told of a delivery that fails.
 //! - `query` answers questions of users; [`StreamServer::admin`] has the routes.
 //!
 //! What a record becomes, and where it goes, is the crate `stream`'s to say. This crate starts no listener and reads no
 //! stream file: the caller owns ports, files, clock and end.
 #![warn(missing_docs)]
 
+mod alarm;
 pub mod answers;
 mod config;
 mod deliver;
@@ -28,6 +30,7 @@ mod streams;
 mod summary;
 mod wire;
 
+pub use alarm::{Again, DeliveryNotice, Failing, ToldTroubles};
 pub use config::{Config, Now, Pauses};
 pub use log::{BeforeFlush, LogError};
 pub use query::QueryError;

@@ -53,6 +53,14 @@ pub(crate) enum Refused {
 pub(crate) struct Trouble {
     /// A sentence for people.
     pub(crate) why: String,
+    /// What a person can do.
+    pub(crate) remedy: &'static str,
+    /// Where the files go, as `s3://bucket/prefix`.
+    pub(crate) place: String,
+    /// When the first try began that failed, without a success since.
+    pub(crate) since: Timestamp,
+    /// How many steps of the delivery have failed since the start of the server.
+    pub(crate) failures: u64,
     /// How often the same step failed in a row.
     pub(crate) tries: u32,
     /// When the delivery is tried again.

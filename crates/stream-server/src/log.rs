@@ -236,6 +236,11 @@ impl Log {
         self.read(move |connection| versions::get(connection, version)).await
     }
 
+    /// Returns all versions, the newest first.
+    pub(crate) async fn versions(&self) -> Result<Vec<(u64, Source)>, LogError> {
+        self.read(versions::all).await
+    }
+
     /// Notes that the stream ends when its records are delivered.
     pub(crate) async fn mark_ending(&self) -> Result<(), LogError> {
         self.update("UPDATE stream SET is_ending = 1", "noting the end of the stream").await

@@ -53,6 +53,16 @@ pub enum QueryError {
         /// The reason, without content of the line.
         reason: String,
     },
+    /// The time span of a replay is empty.
+    #[error(
+        "nothing is from {from} on and before {to}: give a time that is later than the first as the second"
+    )]
+    Span {
+        /// The first time.
+        from: Timestamp,
+        /// The time after the last.
+        to: Timestamp,
+    },
     /// The log failed.
     #[error("the log of the stream failed")]
     Log(#[from] LogError),

@@ -12,9 +12,11 @@ use sigv4::Verifier;
 use stream::StreamName;
 use stream::file::{Finding, Source, diagnose};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alarm::{self, DeliveryNotice, ToldTroubles};
 use crate::answers::{Flushed, Quarantine, Replayed, StreamList, Tail};
 use crate::config::Config;
 use crate::deliver::Dock;
@@ -79,6 +81,7 @@ impl StreamServer {
             now: Arc::clone(&config.now),
             clock_set: config.clock_set,
             pauses: config.pauses,
+            deliveries: watch::Sender::new(0),
             spool,
             makers: Dock::makers(),
             tasks: TaskTracker::new(),
@@ -109,15 +112,16 @@ impl StreamServer {
     /// Takes stream files for the definitions in force, by the names of their streams. A stream whose file is missing
     /// accepts nothing any more, and delivers what waits. May be called again whenever files change.
     ///
-    /// `load` returns the text of a file beside the stream files, or says why there is none.
+    /// The error in place of a text says why the file has none. `load` returns the text of a file beside the stream files, or says
+    /// why there is none.
     pub async fn set_files(
         &self,
-        files: &BTreeMap<String, String>,
+        files: &BTreeMap<String, Result<String, String>>,
         load: &(dyn Fn(&str) -> Result<String, String> + Sync),
     ) -> Vec<FileReport> {
         let mut reports = Vec::new();
         for (name, text) in files {
-            reports.push(self.set_file(name, text, load).await);
+            reports.push(self.set_file(name, text.as_deref(), load).await);
         }
         let names: Vec<&str> = files.keys().map(String::as_str).collect();
         self.intake.streams.keep_files(&names).await;
@@ -127,7 +131,7 @@ impl StreamServer {
     async fn set_file(
         &self,
         name: &str,
-        text: &str,
+        text: Result<&str, &String>,
         load: &(dyn Fn(&str) -> Result<String, String> + Sync),
     ) -> FileReport {
         let report = |findings, failure| FileReport { name: name.to_owned(), findings, failure };
@@ -135,11 +139,17 @@ impl StreamServer {
             Ok(stream_name) => stream_name,
             Err(error) => return report(Vec::new(), Some(error.to_string())),
         };
-        let diagnosis = diagnose(&stream_name, text, &|file| load(file));
-        // A file with errors goes the same way, so that listings can tell the problem.
-        let source = diagnosis.stream.map(|stream| stream.source);
+        let (source, findings) = match text {
+            Ok(text) => {
+                let diagnosis = diagnose(&stream_name, text, &|file| load(file));
+                // A file with errors goes the same way, so that listings can tell the problem.
+                let source = diagnosis.stream.map(|stream| stream.source);
+                let source = source.unwrap_or_else(|| Source { text: text.to_owned(), ..Source::default() });
+                (Ok(source), diagnosis.findings)
+            }
+            Err(problem) => (Err(problem.clone()), Vec::new()),
+        };
         let is_known = self.intake.streams.get(name).is_some();
-        let source = source.unwrap_or_else(|| Source { text: text.to_owned(), ..Source::default() });
         let failure = match self.intake.streams.set_file(name, source).await {
             Ok(Ok(())) => {
                 if !is_known && let Some(stream) = self.intake.streams.get(name) {
@@ -147,14 +157,14 @@ impl StreamServer {
                 }
                 None
             }
-            // The findings say it.
-            Ok(Err(_)) => None,
+            // The findings say it, if the file has a text.
+            Ok(Err(_)) => text.err().cloned(),
             Err(CreateError::Exists(_)) => Some(
                 "the stream of this name is being deleted; its file is taken when that is done".to_owned(),
             ),
             Err(error) => Some(chain(&error)),
         };
-        report(diagnosis.findings, failure)
+        report(findings, failure)
     }
 
     /// Serves the requests that arrive at `listener`, until `stop`. Then interrupts the deliveries, which go on at the next
@@ -190,6 +200,18 @@ impl StreamServer {
     /// A refusal is one sentence, with the status 400, 404, 409, 500 or 503.
     pub fn admin(&self) -> Router {
         admin::routes(self.clone())
+    }
+
+    /// Returns a receiver that is told after each step of a delivery, whether it worked or not.
+    #[must_use]
+    pub fn deliveries(&self) -> watch::Receiver<u64> {
+        self.intake.dock.deliveries.subscribe()
+    }
+
+    /// Returns what people are to be told of deliveries that fail, or work again, beside what they were `told`.
+    #[must_use]
+    pub fn delivery_notices(&self, told: &ToldTroubles) -> Vec<DeliveryNotice> {
+        alarm::due(&self.intake.streams, told, (self.intake.now)())
     }
 
     /// Returns the state of all streams.
@@ -228,12 +250,12 @@ impl StreamServer {
         query::flush(&self.intake.dock, &stream).await
     }
 
-    /// Runs the definition in force over the raw objects whose oldest record is between `from` and `to`, or over the
-    /// quarantine objects. A second time changes nothing.
+    /// Runs the definition in force over the raw objects, or the quarantine objects, that hold a record which arrived at `from` or
+    /// later, and before `to`. A second time changes nothing.
     ///
     /// # Errors
     ///
-    /// [`QueryError`] if an object cannot be read or put. The same call goes on where it stopped.
+    /// [`QueryError`] if the time span is empty, or an object cannot be read or put. The same call goes on where it stopped.
     pub async fn replay(
         &self,
         name: &str,

@@ -131,6 +131,11 @@ impl Streams {
         self.unusable.get(name).map_or(Ok(()), |why| Err(CreateError::Unusable(why.clone())))
     }
 
+    /// Returns whether there is a log of this name that cannot be used.
+    pub(crate) fn is_unusable(&self, name: &str) -> bool {
+        self.unusable.contains_key(name)
+    }
+
     fn insert(&self, stream: Arc<LiveStream>) {
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         by_name.insert(stream.name.to_string(), stream);
@@ -150,13 +155,14 @@ impl Streams {
         Ok(stream)
     }
 
-    /// Takes the definition of a file for the one in force. A stream that does not exist is created.
+    /// Takes the definition of a file for the one in force. A stream that does not exist is created. The error of `source` is
+    /// the reason why the file has no text.
     ///
     /// The inner error is the problem of a definition that cannot be read; the one before stays in force.
     pub(crate) async fn set_file(
         &self,
         name: &str,
-        source: Source,
+        source: Result<Source, String>,
     ) -> Result<Result<(), String>, CreateError> {
         let _change = self.change.lock().await;
         let stream = match self.get(name) {
@@ -164,16 +170,22 @@ impl Streams {
             Some(stream) => stream,
             None => {
                 self.check_usable(name)?;
+                let source = match &source {
+                    Ok(source) => source.clone(),
+                    Err(problem) => return Ok(Err(problem.clone())),
+                };
                 if let Err(problem) = check(name, &source) {
                     return Ok(Err(problem));
                 }
                 let (name, origin) = (name.to_owned(), Origin::File);
-                let new =
-                    NewStream { name, origin, is_on_demand: false, role_arn: None, source: source.clone() };
+                let new = NewStream { name, origin, is_on_demand: false, role_arn: None, source };
                 self.start(&new).await?
             }
         };
-        let set = self.put_in_force(&stream, &source).await?;
+        let set = match &source {
+            Ok(source) => self.put_in_force(&stream, source).await?,
+            Err(problem) => Err(problem.clone()),
+        };
         stream.set_file_problem(set.as_ref().err().cloned());
         // A file that cannot be read stops nothing that an earlier text of the file has begun.
         if set.is_ok() || stream.is_of_file() {

@@ -3,7 +3,9 @@
 mod error;
 mod firehose;
 mod kinesis;
+mod lifecycle;
 mod marker;
+mod records;
 mod text;
 
 use axum::body::Body;

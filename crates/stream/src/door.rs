@@ -1,13 +1,15 @@
 //! Checks the body of a POST before it is accepted.
 //!
 //! The body is a sequence of JSON objects, of which each becomes a record. A JSON string that holds such a sequence is
-//! opened once: programs often write JSON as a string by mistake.
+//! opened once: programs often write JSON as a string by mistake. A byte order mark between the objects is left out.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use jiff::Timestamp;
 
-use crate::json::{Fault, Kind, Scanner, skip_white};
+use crate::fault::{Fault, line_of};
+use crate::json::{Kind, Scanner, skip_between};
 use crate::refusal::{ErrorCode, Refusal};
 use crate::shard::{SequenceNumber, ShardId};
 use crate::transform::{Transformer, no_object};
@@ -21,11 +23,16 @@ pub const MALFORMED: &str = "Malformed JSON";
 pub const MISSING: &str = "JSON missing required keys";
 /// The sentence for a record that the schema refuses for another reason.
 pub const REFUSED: &str = "JSON refused by the schema";
+/// The sentence for a body with more than [`MOST_RECORDS`] records.
+pub const TOO_MANY: &str = "Too many records";
+
+/// The most records of a body. Each one needs memory for its place, whatever its size.
+pub const MOST_RECORDS: usize = 10_000;
 
 /// The longest detail in characters. A pattern of a schema can be long, and a header cannot.
 const MAX_DETAIL: usize = 500;
 
-/// The answer to a body that is refused, with the status 400.
+/// The answer to a body that is refused: with the status 413 if it has too many records, else with 400.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}: {detail}")]
 pub struct DoorError {
@@ -33,17 +40,25 @@ pub struct DoorError {
     pub sentence: &'static str,
     /// The reason, without content of the record. It has printable ASCII characters only, so that a header can hold it.
     pub detail: String,
+    /// The line of the body in which the refused record begins, counted from 1. `None` if the records are in a JSON string, or if
+    /// the reason is the body as a whole.
+    pub line: Option<usize>,
 }
 
 impl DoorError {
     fn new(sentence: &'static str, detail: &str) -> Self {
         let is_plain = |c: char| c == ' ' || c.is_ascii_graphic();
         let detail = detail.chars().take(MAX_DETAIL).map(|c| if is_plain(c) { c } else { '?' }).collect();
-        Self { sentence, detail }
+        Self { sentence, detail, line: None }
     }
 
     fn malformed(fault: Fault, body: &[u8]) -> Self {
-        Self::new(MALFORMED, &fault.describe(body))
+        Self::new(MALFORMED, &fault.describe(body)).at(body, fault.at)
+    }
+
+    /// Returns the error with the line of the byte `at`.
+    fn at(self, body: &[u8], at: usize) -> Self {
+        Self { line: Some(line_of(body, at)), ..self }
     }
 
     fn refused(Refusal { code, message }: &Refusal) -> Self {
@@ -70,22 +85,45 @@ pub fn check<'b>(
     partition_key: &str,
     now: Timestamp,
 ) -> Result<Vec<Cow<'b, [u8]>>, DoorError> {
+    if body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
+        return Err(DoorError::new(MALFORMED, "the body is UTF-16: send it as UTF-8"));
+    }
     let text = std::str::from_utf8(body).map_err(|error| {
         DoorError::malformed(Fault { at: error.valid_up_to(), why: "a byte is not UTF-8" }, body)
     })?;
-    if skip_white(text, 0) == text.len() {
+    // Without the mark, columns are counted as people see them.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if skip_between(text, 0) == text.len() {
         return Err(DoorError::new(EMPTY, "the body is empty"));
     }
-    let records: Vec<Cow<'b, [u8]>> = match opened(text)? {
+    match opened(text)? {
         Some(inner) => {
-            split(&inner)?.into_iter().map(|record| Cow::Owned(record.as_bytes().to_vec())).collect()
+            let split = split(&inner);
+            let records = split.and_then(|records| fit(stream, &inner, &records, partition_key, now));
+            let records = records.map_err(|error| DoorError { line: None, ..error })?;
+            Ok(records.into_iter().map(|record| Cow::Owned(record.to_vec())).collect())
         }
-        None => split(text)?.into_iter().map(|record| Cow::Borrowed(record.as_bytes())).collect(),
-    };
+        None => {
+            let records = fit(stream, text, &split(text)?, partition_key, now)?;
+            Ok(records.into_iter().map(Cow::Borrowed).collect())
+        }
+    }
+}
+
+/// Checks the records at these places of a text by the definition of the stream, and returns their data.
+fn fit<'t>(
+    stream: &Stream,
+    text: &'t str,
+    records: &[Range<usize>],
+    partition_key: &str,
+    now: Timestamp,
+) -> Result<Vec<&'t [u8]>, DoorError> {
     let mut transformer = Transformer::new(stream);
     let mut line = Vec::new();
-    for (place, data) in records.iter().enumerate() {
+    let mut all = Vec::with_capacity(records.len());
+    for (place, range) in records.iter().enumerate() {
         line.clear();
+        let data = &text.as_bytes()[range.clone()];
         let number = SequenceNumber { number: 0, shard: ShardId(0) }.into();
         let record = Record { number, partition_key, arrival: now, data };
         transformer.lines(&record, &mut line).map_err(|refusal| {
@@ -95,44 +133,55 @@ pub fn check<'b>(
             } else {
                 String::new()
             };
-            DoorError::refused(&Refusal { code, message: message + &which })
+            DoorError::refused(&Refusal { code, message: message + &which }).at(text.as_bytes(), range.start)
         })?;
+        all.push(data);
     }
-    Ok(records)
+    Ok(all)
 }
 
 /// Returns the content of a body that is one JSON string.
 fn opened(text: &str) -> Result<Option<String>, DoorError> {
-    if text.as_bytes().get(skip_white(text, 0)) != Some(&b'"') {
+    let start = skip_between(text, 0);
+    if text.as_bytes().get(start) != Some(&b'"') {
         return Ok(None);
     }
     let mut scanner = Scanner::default();
-    let (tree, end) = scanner.scan(text, 0).map_err(|fault| DoorError::malformed(fault, text.as_bytes()))?;
-    let behind = skip_white(text, end);
+    let (tree, end) =
+        scanner.scan(text, start).map_err(|fault| DoorError::malformed(fault, text.as_bytes()))?;
+    let behind = skip_between(text, end);
     if behind < text.len() {
         let fault = Fault { at: behind, why: "there is more behind the JSON string" };
         return Err(DoorError::malformed(fault, text.as_bytes()));
     }
     let inner = tree.content(0).into_owned();
-    if skip_white(&inner, 0) == inner.len() {
+    if skip_between(&inner, 0) == inner.len() {
         return Err(DoorError::new(EMPTY, "the JSON string of the body is empty"));
     }
     Ok(Some(inner))
 }
 
-/// Splits a text into its JSON objects.
-fn split(text: &str) -> Result<Vec<&str>, DoorError> {
+/// Returns the places of the JSON objects of a text.
+fn split(text: &str) -> Result<Vec<Range<usize>>, DoorError> {
     let mut scanner = Scanner::default();
     let mut records = Vec::new();
-    let mut at = skip_white(text, 0);
+    let mut at = skip_between(text, 0);
     while at < text.len() {
-        let (tree, end) =
-            scanner.scan(text, at).map_err(|fault| DoorError::malformed(fault, text.as_bytes()))?;
+        let (tree, end) = scanner.scan(text, at).map_err(|fault| {
+            // A bracket that is missing is found missing in a later line only.
+            DoorError::malformed(fault, text.as_bytes()).at(text.as_bytes(), at)
+        })?;
         if tree.kind(0) != Kind::Object {
-            return Err(DoorError::refused(&no_object(tree.kind(0), at, text.as_bytes())));
+            let refused = DoorError::refused(&no_object(tree.kind(0), at, text.as_bytes()));
+            return Err(refused.at(text.as_bytes(), at));
         }
-        records.push(&text[at..end]);
-        at = skip_white(text, end);
+        if records.len() == MOST_RECORDS {
+            let detail =
+                format!("the body has more than {MOST_RECORDS} records: send them in several requests");
+            return Err(DoorError::new(TOO_MANY, &detail));
+        }
+        records.push(at..end);
+        at = skip_between(text, end);
     }
     Ok(records)
 }
@@ -200,6 +249,55 @@ mod tests {
         }
         let error = check(&stream("{}"), b"{\"a\":\xff}", "k", Timestamp::UNIX_EPOCH).unwrap_err();
         assert_eq!(error.to_string(), "Malformed JSON: line 1, column 6: a byte is not UTF-8");
+    }
+
+    #[test]
+    fn a_byte_order_mark_between_records_is_left_out() {
+        let one = r#"{"first_name": "A"}"#;
+        let two = "{\"first_name\": \"\u{feff}B\"}";
+        for body in [format!("\u{feff}{one}\n{two}"), format!("\n\u{feff}{one}\n\u{feff}{two}\u{feff}\n")] {
+            assert_eq!(checked(&body), Ok(vec![one.to_owned(), two.to_owned()]), "{body:?}");
+        }
+        assert_eq!(
+            checked(&format!("\u{feff}{}", serde_json::to_string(one).unwrap())),
+            Ok(vec![one.to_owned()])
+        );
+        assert_eq!(checked("\u{feff}\n").unwrap_err().0, "Empty request");
+        // Columns are counted without the mark.
+        assert_eq!(
+            checked("\u{feff}{a").unwrap_err().1,
+            "line 1, column 2: a key in double quotes is missing"
+        );
+        let utf_16: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let error = check(&stream("{}"), &utf_16, "k", Timestamp::UNIX_EPOCH).unwrap_err();
+        assert_eq!(
+            (error.sentence, error.detail.as_str()),
+            (MALFORMED, "the body is UTF-16: send it as UTF-8")
+        );
+    }
+
+    #[test]
+    fn a_refusal_says_the_line_of_the_body() {
+        let line =
+            |body: &str| check(&stream(FILE), body.as_bytes(), "k", Timestamp::UNIX_EPOCH).unwrap_err().line;
+        let one = r#"{"first_name": "A"}"#;
+        assert_eq!(line(&format!("\u{feff}{one}\n\n{{}}\n{one}")), Some(3));
+        assert_eq!(line(&format!("{one}\n{one}\n{{\"a\":\n1 2}}")), Some(3));
+        assert_eq!(line(&format!("{one}\n[1]")), Some(2));
+        assert_eq!(line(&serde_json::to_string(&format!("{one}\n{{}}")).unwrap()), None);
+        assert_eq!(line(" \n"), None);
+    }
+
+    #[test]
+    fn a_body_has_a_bounded_number_of_records() {
+        let stream = stream("{}");
+        let check = |records: usize| {
+            check(&stream, "{}".repeat(records).as_bytes(), "k", Timestamp::UNIX_EPOCH).map(|all| all.len())
+        };
+        assert_eq!(check(MOST_RECORDS), Ok(MOST_RECORDS));
+        let error = check(MOST_RECORDS + 1).unwrap_err();
+        assert_eq!(error.sentence, "Too many records");
+        assert!(error.detail.contains("more than 10000 records"), "{error}");
     }
 
     #[test]

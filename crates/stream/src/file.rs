@@ -117,6 +117,15 @@ pub fn stream_name(file_name: &str) -> Option<Result<StreamName, NameError>> {
     Some(StreamName::new(name))
 }
 
+/// Returns whether a JSON text has fields of a stream file, and no `objects` as a pipeline definition has.
+#[must_use]
+pub fn looks_like_one(text: &str) -> bool {
+    let root = json::parse(text).map(|root| root.json);
+    let Ok(Json::Object(members)) = root else { return false };
+    let is_of_pipeline = members.iter().any(|member| member.key == "objects");
+    !is_of_pipeline && (members.is_empty() || members.iter().any(|member| spec::is_field(&member.key)))
+}
+
 /// Reads a stream file.
 ///
 /// `load` returns the text of a file beside the stream file, or says why there is none. It is called with names only that

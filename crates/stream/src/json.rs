@@ -6,8 +6,12 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use crate::fault::Fault;
+
 /// How deep lists and objects of a record may be nested.
 pub(crate) const MAX_DEPTH: usize = 128;
+/// The byte order mark.
+const MARK: char = '\u{feff}';
 /// Up to this number, keys of an object are compared pair by pair.
 const FEW_KEYS: usize = 16;
 
@@ -52,25 +56,6 @@ pub(crate) struct Node {
     next: u32,
 }
 
-/// The reason why a text is not JSON. It has no content of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// The byte at which the reason was found.
-    pub(crate) at: usize,
-    pub(crate) why: &'static str,
-}
-
-impl Fault {
-    /// Returns the reason with its position in `text`.
-    pub(crate) fn describe(&self, text: &[u8]) -> String {
-        let before = &text[..self.at.min(text.len())];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let column = before[start..].iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1;
-        format!("line {line}, column {column}: {}", self.why)
-    }
-}
-
 /// Scans JSON texts. It keeps its memory from text to text.
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
@@ -93,6 +78,18 @@ pub(crate) fn skip_white(text: &str, mut at: usize) -> usize {
         at += 1;
     }
     at
+}
+
+/// Returns the place of the first byte from `at` on that is neither white space nor a byte order mark. Such a mark stands at
+/// the beginning of many files, and within files that were joined; between JSON texts it means nothing.
+pub(crate) fn skip_between(text: &str, mut at: usize) -> usize {
+    loop {
+        at = skip_white(text, at);
+        match text[at..].strip_prefix(MARK) {
+            Some(_) => at += MARK.len_utf8(),
+            None => return at,
+        }
+    }
 }
 
 impl Scanner {

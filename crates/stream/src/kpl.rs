@@ -202,9 +202,18 @@ mod tests {
         let wrong_key = aggregate(b"\x0a\x01k\x1a\x05\x08\x01\x1a\x01x");
         let no_data = aggregate(b"\x0a\x01k\x1a\x02\x08\x00");
         let cut_off = aggregate(b"\x0a\x01k\x1a\x50\x08\x00");
-        for data in
-            [b"", &b"{}"[..], &MAGIC, &three[..50], &changed, &aggregate(b""), &wrong_key, &no_data, &cut_off]
-        {
+        for data in [
+            b"",
+            &b"{}"[..],
+            &MAGIC,
+            &three[..50],
+            &changed,
+            &aggregate(b""),
+            &aggregate(b"\x0a\x01k"),
+            &wrong_key,
+            &no_data,
+            &cut_off,
+        ] {
             assert_eq!(opened(data), [("key \"1\"".to_owned(), data.to_vec(), None)]);
         }
         let good = aggregate(b"\x1a\x05\x08\x00\x1a\x01x\x0a\x01k\x28\x07\x35abcd\x39abcdefgh");

@@ -17,6 +17,7 @@
 pub mod cut;
 pub mod door;
 pub mod encode;
+mod fault;
 mod fields;
 pub mod file;
 mod json;

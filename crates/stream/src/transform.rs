@@ -1,10 +1,12 @@
 //! From a record to the lines of the data object.
 //!
-//! The data of a record is a sequence of JSON objects, with or without white space between them. Each object becomes one
-//! line: as it stands, or with the fields that the stream names. Then the schema is checked.
+//! The data of a record is a sequence of JSON objects, with or without white space between them. A byte order mark between
+//! them is left out. Each object becomes one line: as it stands, or with the fields that the stream names. Then the schema is
+//! checked.
 
+use crate::fault::Fault;
 use crate::fields::Fields;
-use crate::json::{Fault, Kind, Scanner, append_in_line, skip_white};
+use crate::json::{Kind, Scanner, append_in_line, skip_between};
 use crate::refusal::{ErrorCode, Refusal};
 use crate::{Record, Stream};
 
@@ -42,7 +44,7 @@ impl<'s> Transformer<'s> {
         let text = std::str::from_utf8(record.data).map_err(|error| {
             not_json(Fault { at: error.valid_up_to(), why: "a byte is not UTF-8" }, record.data)
         })?;
-        let (mut at, mut count) = (skip_white(text, 0), 0);
+        let (mut at, mut count) = (skip_between(text, 0), 0);
         while at < text.len() {
             let (tree, end) = self.scanner.scan(text, at).map_err(|fault| not_json(fault, record.data))?;
             if tree.kind(0) != Kind::Object {
@@ -57,7 +59,7 @@ impl<'s> Transformer<'s> {
                 schema.check(&out[start..]).map_err(|refusal| about(count, refusal))?;
             }
             out.push(b'\n');
-            (at, count) = (skip_white(text, end), count + 1);
+            (at, count) = (skip_between(text, end), count + 1);
         }
         Ok(count)
     }
@@ -109,6 +111,15 @@ mod tests {
         {
             assert_eq!(lines("{}", data.as_bytes()), Ok(two.clone()), "{data}");
         }
+        let marked = "\u{feff}{\"a\":1}\n\u{feff}{\"b\":1.00}\u{feff}\n";
+        assert_eq!(lines("{}", marked.as_bytes()), Ok(two), "a byte order mark between texts is left out");
+        let within = "{\"a\":\"\u{feff}\"}";
+        assert_eq!(
+            lines("{}", within.as_bytes()),
+            Ok((1, format!("{within}\n"))),
+            "and one in a string stays"
+        );
+        assert!(lines("{}", "{\u{feff}}".as_bytes()).is_err());
         assert_eq!(lines("{}", b" \n"), Ok((0, String::new())));
         assert_eq!(lines("{}", b""), Ok((0, String::new())));
     }

@@ -84,6 +84,7 @@ pub(super) async fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
             Ok(file) if file.is_stream => files.push(file),
             Ok(mut file) => {
                 file.diagnosis.require_values();
+                stream_file::hint(&mut file);
                 files.push(if args.aws { file } else { with_work(file, &rds) });
             }
             Err(error) => {

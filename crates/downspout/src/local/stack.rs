@@ -46,6 +46,7 @@ pub(crate) use keys::new_credentials;
 pub use ports::PortError;
 pub use retention::{KEEP_LEDGERS, KEEP_MAILS, Keep};
 pub use shipped::{SAMPLE_DAY, SAMPLES, Sample};
+pub(crate) use streams::NO_SCHEMA;
 
 /// The region of everything in the stack.
 pub const REGION: &str = "us-east-1";
@@ -255,6 +256,12 @@ impl Stack {
         self.clients.spawn(next_runs::follow(Arc::clone(&self.orchestrator), ended, limit, stop.clone()));
         let queue = Arc::new(s3_event_queue::S3EventQueue(store));
         self.clients.spawn(definitions.follow(Arc::clone(&sweep_now), stop.clone()));
+        let alarms = streams::alarms::StreamAlarms {
+            server: self.streams.clone(),
+            topic: streams::Topic { sns: self.endpoints.sns(), arn: self.endpoints.topic_arn.clone() },
+            told: config.data_dir.join("streams").join("told-troubles.json"),
+        };
+        self.clients.spawn(alarms.follow(stop.clone()));
         let orchestrator = Arc::clone(&self.orchestrator);
         let (form, limits) = (config.events, config.lambda.clone());
         let runner = LambdaRunner::new(orchestrator, queue, sweep_now, form, limits, REGION, ACCOUNT);
@@ -317,9 +324,9 @@ async fn set_up(
         let call = sns.subscribe().topic_arn(&endpoints.topic_arn).protocol("email").endpoint(address);
         call.send().await.map_err(readable).with_context(|| format!("subscribing {address} to the topic"))?;
     }
-    let topic_arn = endpoints.topic_arn.clone();
+    let topic = streams::Topic { sns, arn: endpoints.topic_arn.clone() };
     let told = config.data_dir.join("streams").join("told.json");
-    let streams = streams::StreamFiles { server, sns, topic_arn, told };
+    let streams = streams::StreamFiles { server, topic, told };
     let mut definitions = definitions::Definitions::of(config, &endpoints, streams)?;
     definitions.upload().await?;
     Ok(definitions)

@@ -30,10 +30,38 @@ pub(crate) struct Put<'a> {
 pub(crate) enum PutError {
     #[error("the object s3://{bucket}/{key} could not be put: {reason}")]
     Failed { bucket: String, key: String, reason: String },
+    #[error("the object s3://{bucket}/{key} could not be put: there is no bucket `{bucket}`")]
+    NoBucket { bucket: String, key: String },
+    #[error("the object s3://{bucket}/{key} could not be put: {reason}")]
+    Denied { bucket: String, key: String, reason: String },
     #[error(
         "the object s3://{bucket}/{key} exists and is from somewhere else: remove it or move it away, and the delivery goes on"
     )]
     Foreign { bucket: String, key: String },
+}
+
+impl PutError {
+    /// Returns the object.
+    pub(crate) fn object(&self) -> S3Object {
+        let (Self::Failed { bucket, key, .. }
+        | Self::NoBucket { bucket, key }
+        | Self::Denied { bucket, key, .. }
+        | Self::Foreign { bucket, key }) = self;
+        S3Object { bucket: bucket.clone(), key: key.clone() }
+    }
+
+    /// Returns what a person can do.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            Self::NoBucket { .. } => {
+                "create the bucket. Another bucket in the stream's file is used from the next file on; the records of this \
+                 file keep their place"
+            }
+            Self::Denied { .. } => "allow the credentials of the server to put objects there",
+            Self::Foreign { .. } => "remove the object or move it away",
+            Self::Failed { .. } => "see that S3 runs and can be reached",
+        }
+    }
 }
 
 /// Whether a put made an object.
@@ -63,8 +91,16 @@ async fn put_now(s3: &Client, put: &Put<'_>) -> Result<Outcome, PutError> {
     let request = s3.put_object().bucket(bucket).key(key).if_none_match("*");
     let request = request.metadata(IDENTITY, put.identity).content_type(content_type).body(body);
     let Err(error) = request.send().await else { return Ok(Outcome::New) };
-    if status(&error) != Some(412) {
-        return Err(failed(reason(&error)));
+    match (status(&error), error.code()) {
+        (Some(412), _) => {}
+        (_, Some("NoSuchBucket")) => {
+            return Err(PutError::NoBucket { bucket: bucket.clone(), key: key.clone() });
+        }
+        (Some(401 | 403), _) => {
+            let reason = reason(&error);
+            return Err(PutError::Denied { bucket: bucket.clone(), key: key.clone(), reason });
+        }
+        _ => return Err(failed(reason(&error))),
     }
     let found = s3.head_object().bucket(bucket).key(key).send().await;
     let found = found.map_err(|error| failed(format!("it may exist already: {}", reason(&error))))?;

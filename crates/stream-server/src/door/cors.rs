@@ -10,8 +10,11 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 
-use super::error::{DETAIL, DoorError};
+use super::error::DoorError;
 use crate::live::Version;
+
+/// The headers of an answer that a page may read.
+const EXPOSED: &str = "x-downspout-detail, x-downspout-line, retry-after";
 
 /// Returns the origin of the page that sends the request, if a page does.
 pub(super) fn check<'r>(
@@ -56,7 +59,12 @@ pub(super) fn allow(origin: Option<&HeaderValue>, response: &mut Response<Body>)
     if let Some(origin) = origin {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(DETAIL));
-        headers.insert(VARY, HeaderValue::from_static("Origin"));
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
     }
+}
+
+/// Tells caches that the answer depends on the page that asked. Every answer does: to other pages, and to callers that are no
+/// page, it lacks the permission, or is a refusal.
+pub(crate) fn vary(response: &mut Response<Body>) {
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
 }

@@ -2,19 +2,22 @@
 
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
+use stream::door;
 
 use crate::intake::BodyError;
 use crate::live::Refused;
 use crate::log::AppendError;
 
 /// The header with the detail of a sentence.
-pub(crate) const DETAIL: &str = "x-downspout-detail";
+const DETAIL: &str = "x-downspout-detail";
+/// The header with the line of the body that a sentence is about.
+const LINE: &str = "x-downspout-line";
 
 /// Why a request is refused.
 #[derive(Debug)]
 pub(crate) enum DoorError {
-    /// A body of a POST is not accepted. The answer is exactly the sentence; a header has the detail.
-    Sentence { sentence: &'static str, detail: String },
+    /// A body of a POST is not accepted. The answer is exactly the sentence; headers have the detail and the line of the body.
+    Sentence { sentence: &'static str, detail: String, line: Option<usize> },
     /// Anything else.
     Message { status: StatusCode, message: String, is_temporary: bool },
 }
@@ -33,13 +36,16 @@ impl DoorError {
     pub(crate) fn respond(self) -> Response<Body> {
         let json = HeaderValue::from_static("application/json");
         match self {
-            Self::Sentence { sentence, detail } => {
+            Self::Sentence { sentence, detail, line } => {
                 let mut response = Response::new(Body::from(sentence));
                 *response.status_mut() = StatusCode::BAD_REQUEST;
                 let headers = response.headers_mut();
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
                 if let Ok(detail) = HeaderValue::from_str(&detail) {
                     headers.insert(DETAIL, detail);
+                }
+                if let Some(line) = line {
+                    headers.insert(LINE, HeaderValue::from(line));
                 }
                 response
             }
@@ -57,11 +63,21 @@ impl DoorError {
     }
 }
 
+impl From<door::DoorError> for DoorError {
+    fn from(refused: door::DoorError) -> Self {
+        let door::DoorError { sentence, detail, line } = refused;
+        match sentence {
+            door::TOO_MANY => Self::message(StatusCode::PAYLOAD_TOO_LARGE, detail),
+            sentence => Self::Sentence { sentence, detail, line },
+        }
+    }
+}
+
 impl From<BodyError> for DoorError {
     fn from(error: BodyError) -> Self {
         let status = match error {
             BodyError::Busy => return Self::busy(error.to_string()),
-            BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TooLarge(_) | BodyError::TooLargeUnpacked(_) => StatusCode::PAYLOAD_TOO_LARGE,
             BodyError::Late => StatusCode::REQUEST_TIMEOUT,
             BodyError::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             BodyError::Gzip | BodyError::Broken => StatusCode::BAD_REQUEST,

@@ -16,7 +16,7 @@ use crate::intake::{Intake, read, shard_of, texts, unpack};
 use crate::live::{LiveStream, Version};
 use crate::log::Group;
 
-/// The limit of a body in bytes, packed or unpacked: that of a record of Kinesis.
+/// The limit of a body in bytes, packed or unpacked: that of a record of Kinesis. A record may be as long as the body.
 pub(super) const MOST_BYTES: usize = 10 << 20;
 
 /// A body that is longer is checked on a thread of its own, so that other requests go on meanwhile.
@@ -62,7 +62,7 @@ async fn checked(
             let shard = shard_of(&keyless, &version, "", None);
             group.push(shard, now, "", write).unwrap_or_else(|never| match never {});
         }
-        Ok(group)
+        Ok::<_, stream::door::DoorError>(group)
     };
     let checked = if length > LONG {
         let task = tokio::task::spawn_blocking(work).await;
@@ -70,10 +70,7 @@ async fn checked(
     } else {
         work()
     };
-    checked.map_err(|refused: stream::door::DoorError| DoorError::Sentence {
-        sentence: refused.sentence,
-        detail: refused.detail,
-    })
+    Ok(checked?)
 }
 
 fn is_ndjson(parts: &Parts) -> bool {

@@ -65,7 +65,7 @@ pub(super) async fn records(
     let records = records.filter(|records| (1..=MOST_RECORDS).contains(&records.len()));
     let records = records.ok_or_else(|| {
         refused(&format!(
-            "`Records` must be a list of 1 to {MOST_RECORDS} objects with `Data` and `PartitionKey`"
+            "`Records` must be a list of 1 to {MOST_RECORDS} objects with `Data` and `PartitionKey`: send more in several requests"
         ))
     })?;
     let places = accept(intake, stream, &records).await?;
@@ -79,7 +79,8 @@ pub(super) async fn records(
 async fn parse<T: DeserializeOwned>(intake: &Intake, parts: &Parts, body: Body) -> Result<T, DoorError> {
     let held = read(&intake.budget, body, MOST_BYTES).await?;
     let held = unpack(&intake.budget, held, &parts.headers, MOST_BYTES).await?;
-    serde_json::from_slice(&held.bytes).map_err(|error| {
+    let text = held.bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&held.bytes);
+    serde_json::from_slice(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         // The words of the parser may contain a part of the record.
         let kind =

@@ -29,8 +29,10 @@ pub(crate) struct Held {
 /// Why a body cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
-    #[error("the body is longer than {0} bytes")]
+    #[error("the body is longer than {0} bytes: send its records in several requests")]
     TooLarge(usize),
+    #[error("the body is longer than {0} bytes when it is unpacked: send its records in several requests")]
+    TooLargeUnpacked(usize),
     #[error("the body did not arrive in time")]
     Late,
     #[error("the body ended too early")]
@@ -102,7 +104,7 @@ fn gunzip(budget: &Budget, held: Held, limit: usize) -> Result<Held, BodyError> 
             return Ok(Held { bytes: bytes.into(), share });
         }
         if bytes.len() + length > limit {
-            return Err(BodyError::TooLarge(limit));
+            return Err(BodyError::TooLargeUnpacked(limit));
         }
         if !budget.grow(&mut share, packed.len() + bytes.len() + length) {
             return Err(BodyError::Busy);

@@ -31,6 +31,17 @@ pub(super) fn last(connection: &Connection) -> Result<Option<(u64, Source)>, Log
     found.map(|(number, text)| Ok((number, parse(&text)?))).transpose()
 }
 
+/// Returns all versions with their numbers, the newest first.
+pub(super) fn all(connection: &Connection) -> Result<Vec<(u64, Source)>, LogError> {
+    let failed = LogError::doing("reading the versions of the stream");
+    let mut select = connection
+        .prepare_cached("SELECT number, source FROM version ORDER BY number DESC")
+        .map_err(failed)?;
+    let rows = select.query_map([], |row| Ok((number(row, 0)?, row.get::<_, String>(1)?)));
+    let rows: Vec<_> = rows.and_then(Iterator::collect).map_err(failed)?;
+    rows.into_iter().map(|(number, text)| Ok((number, parse(&text)?))).collect()
+}
+
 /// Returns a version by its number.
 pub(super) fn get(connection: &Connection, version: u64) -> Result<Source, LogError> {
     let sql = "SELECT source FROM version WHERE number = ?1";

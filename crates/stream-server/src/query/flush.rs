@@ -5,10 +5,11 @@ use stream::objects::{Objects, Origin};
 use super::QueryError;
 use crate::answers::Flushed;
 use crate::deliver::Dock;
-use crate::live::LiveStream;
+use crate::live::{LiveStream, Trouble};
 use crate::log::Cut;
 
-/// How often the delivery may fail after a user asked for it, before the user is told.
+/// How often a step of the delivery may fail after a user asked for it, before the user is told. The first failure may be that
+/// of a try that had begun before.
 const TRIES: u32 = 2;
 
 /// Cuts everything that the stream has accepted, and returns when it is delivered.
@@ -23,11 +24,14 @@ pub(crate) async fn flush(dock: &Dock, stream: &LiveStream) -> Result<Flushed, Q
     if before.open_cut.is_none() {
         stream.version().map_err(|refused| QueryError::Undefined(refused.to_string()))?;
     }
-    let most_tries = stream.trouble().map_or(0, |trouble| trouble.tries) + TRIES;
+    let failures = stream.trouble().map_or(0, |trouble| trouble.failures);
     let through = stream.ask_flush();
     while stream.log.totals().settled_through < through {
         // A step that works again begins to count anew.
-        if let Some(trouble) = stream.trouble().filter(|trouble| trouble.tries >= most_tries) {
+        let is_final = |trouble: &Trouble| {
+            trouble.tries >= TRIES && trouble.failures.saturating_sub(failures) >= u64::from(TRIES)
+        };
+        if let Some(trouble) = stream.trouble().filter(is_final) {
             return Err(QueryError::NotDelivered(trouble.why));
         }
         tokio::select! {

@@ -1,4 +1,4 @@
-//! Finds and reads the raw and quarantine objects of a stream.
+//! Finds and reads the raw and quarantine objects of a stream, by every definition that was in force.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -10,12 +10,12 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use stream::Stream;
-use stream::objects::{Objects, Origin, S3Object};
+use stream::encode::{StoredRecord, read_quarantined, read_raw};
+use stream::objects::{Homes, Objects, Origin, S3Object};
 use tempfile::NamedTempFile;
 
-use super::QueryError;
-use crate::deliver::reason;
-use stream::objects::Homes;
+use super::{QueryError, Span};
+use crate::deliver::{reason, status};
 
 /// The form of the time in the names of objects.
 const TIME: &str = "%Y-%m-%d-%H-%M-%S";
@@ -38,6 +38,14 @@ impl Kind {
         }
     }
 
+    /// Reads a line of such an object.
+    pub(super) fn read(self, line: &[u8]) -> Result<StoredRecord, stream::encode::LineError> {
+        match self {
+            Self::Raw => read_raw(line),
+            Self::Quarantine => Ok(read_quarantined(line)?.record),
+        }
+    }
+
     fn of(self, objects: Objects) -> Option<S3Object> {
         match self {
             Self::Raw => objects.raw,
@@ -50,44 +58,81 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) place: S3Object,
-    /// The time in the name: that of the oldest record, to the second.
-    pub(super) time: Timestamp,
+    /// The time in the name: that of the oldest record, to the second, in the time zone of the definition that named the object.
+    time: DateTime,
+    /// The earliest and the latest moment that the time may mean.
+    moments: (Timestamp, Timestamp),
 }
 
-/// Lists the objects of a stream in the order of their times. `None` if the stream has no such objects.
+impl Found {
+    /// Returns the moment that the time in the name means to a definition. So the names that the definition gives follow from
+    /// the name of the object, whatever definition is in force.
+    pub(super) fn time(&self, stream: &Stream) -> Timestamp {
+        moment(self.time, &stream.time_zone).unwrap_or(self.moments.0)
+    }
+}
+
+/// Whether an object holds records of a time span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Within {
+    Yes,
+    No,
+    /// Only its records tell.
+    Perhaps,
+}
+
+/// Lists the objects of a stream in the order of their times. `definitions` are those that may have named objects.
 pub(super) async fn list(
     s3: &Client,
     homes: &Homes,
-    stream: &Stream,
+    definitions: &[Stream],
     kind: Kind,
-) -> Result<Option<Vec<Found>>, QueryError> {
-    let Some(start) = common_start(homes, stream, kind) else { return Ok(None) };
-    let mut found = Vec::new();
+) -> Result<Vec<Found>, QueryError> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut starts: Vec<S3Object> = Vec::new();
+    for (index, stream) in definitions.iter().enumerate() {
+        let Some(start) = common_start(homes, stream, kind) else { continue };
+        if starts.contains(&start) {
+            continue;
+        }
+        for key in keys(s3, &start, index > 0).await? {
+            let place = S3Object { bucket: start.bucket.clone(), key };
+            let is_new = found.iter().all(|found| found.place != place);
+            if let Some((time, moments)) = times_in(&place, homes, definitions, kind).filter(|_| is_new) {
+                found.push(Found { place, time, moments });
+            }
+        }
+        starts.push(start);
+    }
+    found.sort_by(|one, other| (one.moments, &one.place.key).cmp(&(other.moments, &other.place.key)));
+    Ok(found)
+}
+
+/// Lists the keys that begin with a text. If `is_former`, the bucket may be gone.
+async fn keys(s3: &Client, start: &S3Object, is_former: bool) -> Result<Vec<String>, QueryError> {
+    let mut keys = Vec::new();
     let request = s3.list_objects_v2().bucket(&start.bucket).prefix(&start.key);
     let mut pages = request.into_paginator().send();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| {
-            QueryError::S3(format!(
-                "the objects of s3://{}/{} could not be listed: {}",
-                start.bucket,
-                start.key,
-                reason(&error)
-            ))
-        })?;
-        for key in page.contents().iter().filter_map(|object| object.key()) {
-            if let Some(time) = time_in(key, stream, kind) {
-                let place = S3Object { bucket: start.bucket.clone(), key: key.to_owned() };
-                found.push(Found { place, time });
-            }
-        }
+        let page = match page {
+            Err(error) if is_former && status(&error) == Some(404) => return Ok(Vec::new()),
+            page => page.map_err(|error| {
+                QueryError::S3(format!(
+                    "the objects of s3://{}/{} could not be listed: {}",
+                    start.bucket,
+                    start.key,
+                    reason(&error)
+                ))
+            })?,
+        };
+        keys.extend(page.contents().iter().filter_map(|object| object.key()).map(str::to_owned));
     }
-    found.sort_by(|one, other| (one.time, &one.place.key).cmp(&(other.time, &other.place.key)));
-    Ok(Some(found))
+    Ok(keys)
 }
 
 /// Returns the bucket of the objects, and the text with which all their keys begin: that which keys of very different
-/// times have in common.
-fn common_start(homes: &Homes, stream: &Stream, kind: Kind) -> Option<S3Object> {
+/// times have in common. `None` if the definition keeps no such objects.
+pub(super) fn common_start(homes: &Homes, stream: &Stream, kind: Kind) -> Option<S3Object> {
     let key_at = |second: i64| {
         let time = Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
         kind.of(Objects::of(stream, homes, Origin::Cut { stream_id: "", number: 0 }, 0, time))
@@ -102,29 +147,93 @@ fn common_start(homes: &Homes, stream: &Stream, kind: Kind) -> Option<S3Object> 
     Some(S3Object { bucket, key })
 }
 
-/// Returns the time in the name of an object; `None` if the key is not that of an object of the stream.
-fn time_in(key: &str, stream: &Stream, kind: Kind) -> Option<Timestamp> {
-    let rest = key.strip_suffix(kind.end())?;
+/// Returns the time in the name of an object, and the moments that it may mean; `None` if no definition gives such a name.
+fn times_in(
+    place: &S3Object,
+    homes: &Homes,
+    definitions: &[Stream],
+    kind: Kind,
+) -> Option<(DateTime, (Timestamp, Timestamp))> {
+    let mut found: Option<(DateTime, (Timestamp, Timestamp))> = None;
+    for stream in definitions {
+        let Some(time) = time_in(place, homes, stream, kind) else { continue };
+        let ambiguous = || stream.time_zone.to_ambiguous_zoned(time);
+        let (earlier, later) =
+            (ambiguous().earlier().ok()?.timestamp(), ambiguous().later().ok()?.timestamp());
+        let moments = (earlier.min(later), earlier.max(later));
+        found = match found {
+            None => Some((time, moments)),
+            Some((time, (first, last))) => Some((time, (first.min(moments.0), last.max(moments.1)))),
+        };
+    }
+    found
+}
+
+/// Returns the time in the name of an object; `None` if the definition does not give objects such a name.
+fn time_in(place: &S3Object, homes: &Homes, stream: &Stream, kind: Kind) -> Option<DateTime> {
+    let rest = place.key.strip_suffix(kind.end())?;
     let start = format!("{}-", stream.name);
-    // The prefix, or the name of the stream itself, may look like the beginning of the name.
-    rest.match_indices(&start)
-        .filter_map(|(at, _)| time_after(&rest[at + start.len()..], &stream.time_zone))
-        .last()
+    let prefix = match kind {
+        Kind::Raw => &stream.raw.as_ref()?.prefix,
+        Kind::Quarantine => &stream.quarantine.prefix,
+    };
+    if common_start(homes, stream, kind)?.bucket != place.bucket {
+        return None;
+    }
+    rest.match_indices(&start).find_map(|(at, _)| {
+        let time = time_after(&rest[at + start.len()..])?;
+        // Other streams, whose names end as this one's, may have the same place: the prefix tells.
+        let own = prefix.at(moment(time, &stream.time_zone)?, &stream.time_zone);
+        (own == rest[..at]).then_some(time)
+    })
+}
+
+fn moment(time: DateTime, zone: &TimeZone) -> Option<Timestamp> {
+    Some(zone.to_ambiguous_zoned(time).compatible().ok()?.timestamp())
 }
 
 /// Reads `VERSION-yyyy-MM-dd-HH-mm-ss-` at the beginning of a text.
-fn time_after(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+fn time_after(text: &str) -> Option<DateTime> {
     let (version, rest) = text.split_once('-')?;
     version.parse::<u32>().ok()?;
     let (time, rest) = rest.split_at_checked(TIME_LENGTH)?;
     rest.strip_prefix('-')?;
-    let time = DateTime::strptime(TIME, time).ok()?;
-    Some(zone.to_ambiguous_zoned(time).compatible().ok()?.timestamp())
+    DateTime::strptime(TIME, time).ok()
 }
 
-/// Returns whether an object may hold records of a time span: its oldest record is in the span, to the second.
-pub(super) fn is_within(found: &Found, from: Timestamp, to: Timestamp) -> bool {
-    found.time + SignedDuration::from_secs(1) > from && found.time < to
+/// Returns the objects of a list that may hold records of a time span. `found` is in the order of the times.
+///
+/// An object holds the records from the time in its name up to that of the next object, perhaps. So the last object before
+/// the span may hold records of it.
+pub(super) fn of_span(found: Vec<Found>, span: Span) -> Vec<(Found, Within)> {
+    // The time in a name is cut to the second.
+    let last =
+        |found: &Found| found.moments.1.checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
+    let before = found.iter().filter(|found| last(found) <= span.from).map(|found| found.time).last();
+    let within = |found: &Found| match found.moments {
+        (first, _) if first >= span.to => Within::No,
+        _ if last(found) <= span.from && Some(found.time) != before => Within::No,
+        (first, latest) if first >= span.from && latest < span.to => Within::Yes,
+        _ => Within::Perhaps,
+    };
+    let all = found.into_iter().map(|found| (within(&found), found));
+    all.filter(|(within, _)| *within != Within::No).map(|(within, found)| (found, within)).collect()
+}
+
+/// Returns whether an object that was fetched has a record of a time span. Blocks on the disk.
+pub(super) fn has_record_of(
+    file: &NamedTempFile,
+    found: &Found,
+    kind: Kind,
+    span: Span,
+) -> Result<bool, QueryError> {
+    let mut has_one = false;
+    each_line(file, &found.place, |line| {
+        let arrival = kind.read(line).map_err(LineError::Line)?.arrival;
+        has_one |= span.from <= arrival && arrival < span.to;
+        Ok(())
+    })?;
+    Ok(has_one)
 }
 
 /// Copies an object into a file of the folder.
@@ -181,6 +290,7 @@ mod tests {
     use stream::StreamName;
     use stream::file::diagnose;
 
+    use super::Within::{Perhaps, Yes};
     use super::*;
 
     fn stream(name: &str, text: &str) -> Stream {
@@ -190,6 +300,11 @@ mod tests {
 
     fn homes() -> Homes {
         Homes { drop: "drop".to_owned(), raw: "raw".to_owned() }
+    }
+
+    fn raw_object(stream: &Stream, time: &str) -> S3Object {
+        let origin = Origin::Cut { stream_id: "f00d", number: 17 };
+        Objects::of(stream, &homes(), origin, 3, time.parse().unwrap()).raw.unwrap()
     }
 
     #[test]
@@ -204,12 +319,67 @@ mod tests {
             for kind in [Kind::Raw, Kind::Quarantine] {
                 let origin = Origin::Cut { stream_id: "f00d", number: 17 };
                 let place = kind.of(Objects::of(&stream, &homes(), origin, 3, time)).unwrap();
-                assert_eq!(time_in(&place.key, &stream, kind), Some(time), "{place:?}");
+                let found = time_in(&place, &homes(), &stream, kind);
+                assert_eq!(found.and_then(|time| moment(time, &stream.time_zone)), Some(time), "{place:?}");
                 let start = common_start(&homes(), &stream, kind).unwrap();
                 assert!(place.key.starts_with(&start.key) && place.bucket == start.bucket, "{start:?}");
             }
         }
-        assert_eq!(time_in("streams/x/readme.json.gz", &stream("x", "{}"), Kind::Raw), None);
+        let readme = S3Object { bucket: "raw".to_owned(), key: "streams/x/readme-raw.json.gz".to_owned() };
+        assert_eq!(time_in(&readme, &homes(), &stream("x", "{}"), Kind::Raw), None);
+    }
+
+    #[test]
+    fn the_objects_of_another_stream_in_the_same_place_are_not_those_of_this_one() {
+        let text = r#"{"raw": "s3://raw/all/!{timestamp:HH}/"}"#;
+        let names = ["a", "x-a", "a-1", "1"];
+        let all: Vec<_> = names.iter().map(|name| stream(name, text)).collect();
+        for (own, name) in all.iter().zip(names) {
+            let place = raw_object(own, "2026-07-01T23:04:05Z");
+            let finders: Vec<_> =
+                all.iter().filter(|other| time_in(&place, &homes(), other, Kind::Raw).is_some()).collect();
+            assert_eq!(finders.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), [name], "{place:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_has_several_meanings_has_all_of_them() {
+        let (lisbon, utc) = (stream("x", r#"{"timeZone": "Europe/Lisbon"}"#), stream("x", "{}"));
+        // 01:30 comes twice in the night in which the summer ends.
+        let place = raw_object(&lisbon, "2026-10-25T01:30:00Z");
+        assert_eq!(place, raw_object(&lisbon, "2026-10-25T00:30:00Z"));
+        let times = |definitions: &[Stream]| times_in(&place, &homes(), definitions, Kind::Raw).unwrap().1;
+        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        let both = (at("2026-10-25T00:30:00Z"), at("2026-10-25T01:30:00Z"));
+        assert_eq!(times(&[lisbon, utc]), both);
+        // In summer, the zone alone makes the difference.
+        let definitions = [stream("x", "{}"), stream("x", r#"{"timeZone": "Asia/Tokyo"}"#)];
+        let place = raw_object(&definitions[0], "2026-07-01T23:04:05Z");
+        let (first, last) = times_in(&place, &homes(), &definitions, Kind::Raw).unwrap().1;
+        assert_eq!((first, last), (at("2026-07-01T14:04:05Z"), at("2026-07-01T23:04:05Z")));
+    }
+
+    #[test]
+    fn the_last_object_before_a_span_may_hold_records_of_it() {
+        let stream = stream("x", "{}");
+        let found = ["09:00:00", "10:00:00", "10:00:00", "11:00:00.7", "12:00:00", "13:00:00"].map(|time| {
+            let place = raw_object(&stream, &format!("2026-07-01T{time}Z"));
+            let (time, moments) =
+                times_in(&place, &homes(), std::slice::from_ref(&stream), Kind::Raw).unwrap();
+            Found { place, time, moments }
+        });
+        let within = |from: &str, to: &str| -> Vec<(i8, Within)> {
+            let at = |time: &str| format!("2026-07-01T{time}Z").parse().unwrap();
+            let found = of_span(found.to_vec(), Span { from: at(from), to: at(to) });
+            found.into_iter().map(|(found, within)| (found.time.hour(), within)).collect()
+        };
+        assert_eq!(within("10:30:00", "12:00:00"), [(10, Perhaps), (10, Perhaps), (11, Yes)]);
+        assert_eq!(
+            within("11:00:00.5", "12:00:01"),
+            [(10, Perhaps), (10, Perhaps), (11, Perhaps), (12, Yes)]
+        );
+        assert_eq!(within("08:00:00", "09:30:00"), [(9, Yes)]);
+        assert_eq!(within("14:00:00", "15:00:00"), [(13, Perhaps)]);
     }
 
     #[test]

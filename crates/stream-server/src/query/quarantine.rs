@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 
 use super::QueryError;
 use super::objects::{self, Kind, LineError};
-use super::replay::is_replayed;
+use super::replay::{definitions, is_replayed};
 use crate::answers::{Quarantine, QuarantinedRecord};
 use crate::deliver::Dock;
 use crate::live::LiveStream;
@@ -25,10 +25,11 @@ pub(crate) async fn list(
     limit: Option<usize>,
 ) -> Result<Quarantine, QueryError> {
     let limit = limit.unwrap_or(USUAL_LIMIT).min(MOST_RECORDS);
-    let version = stream.version().map_err(|refused| QueryError::Undefined(refused.to_string()))?;
-    let found = objects::list(&dock.s3, &dock.homes, &version.stream, Kind::Quarantine).await?;
+    stream.version().map_err(|refused| QueryError::Undefined(refused.to_string()))?;
+    let definitions = definitions(stream).await?;
+    let found = objects::list(&dock.s3, &dock.homes, &definitions, Kind::Quarantine).await?;
     let mut quarantine = Quarantine { records: Vec::new(), total: 0 };
-    for found in found.unwrap_or_default().into_iter().rev() {
+    for found in found.into_iter().rev() {
         if is_replayed(&dock.s3, &found.place).await? {
             continue;
         }

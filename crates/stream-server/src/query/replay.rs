@@ -1,7 +1,8 @@
 //! Runs today's definition over records that are in S3: over all of a time span, or over the refused ones.
 //!
 //! An object is replayed as a whole, and the name of the result follows from the object and the version of the definition.
-//! So a second replay finds everything in place.
+//! So a second replay finds everything in place. An object that holds a record of the time span is replayed with all its records:
+//! a part of it would have the name of the whole.
 //!
 //! Refused records need more care: a record that a first replay brought to the data must not come there again by a second
 //! replay with a later version. So a replay that brings records of a quarantine object to the data first claims the object for
@@ -9,17 +10,16 @@
 //! nothing. The records that are refused again go to a quarantine object of their own, which a later replay claims in its turn. An
 //! object whose records are all refused again stays as it is.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use serde::{Deserialize, Serialize};
-use stream::encode::{read_quarantined, read_raw};
+use stream::Stream;
 use stream::objects::{Objects, Origin, S3Object};
 use tempfile::NamedTempFile;
 
-use super::objects::{self, Found, Kind, LineError};
+use super::objects::{self, Found, Kind, LineError, Within};
 use super::{QueryError, Span};
 use crate::answers::Replayed;
 use crate::deliver::{Dock, Made, Outcome, Put, Sorter, put, reason, status};
@@ -37,130 +37,172 @@ struct Claim {
     version: u64,
 }
 
-/// Replays the objects of a time span, or the refused records in it. Returns what was done.
+/// Replays the objects with records of a time span, or the refused records in them. Returns what was done.
 pub(crate) async fn replay(
     dock: &Dock,
     stream: &Arc<LiveStream>,
     span: Span,
     is_quarantined: bool,
 ) -> Result<Replayed, QueryError> {
+    let Span { from, to } = span;
+    if from >= to {
+        return Err(QueryError::Span { from, to });
+    }
     let version = stream.version().map_err(|refused| QueryError::Undefined(refused.to_string()))?;
     let kind = if is_quarantined { Kind::Quarantine } else { Kind::Raw };
-    let found = objects::list(&dock.s3, &dock.homes, &version.stream, kind).await?;
-    let found = found.ok_or_else(|| QueryError::NoRaw(stream.name.to_string()))?;
-    let mut replayed = Replayed::default();
-    for found in found.iter().filter(|found| objects::is_within(found, span.from, span.to)) {
-        match kind {
-            Kind::Raw => {
-                let made = make(dock, &version, found, kind).await?;
-                count(&made, &mut replayed);
-                put_all(dock, stream, &version, found, kind, &made, &mut replayed).await?;
-            }
-            Kind::Quarantine => refused(dock, stream, &version, found, &mut replayed).await?,
+    if objects::common_start(&dock.homes, &version.stream, kind).is_none() {
+        return Err(QueryError::NoRaw(stream.name.to_string()));
+    }
+    let definitions = definitions(stream).await?;
+    let found = objects::list(&dock.s3, &dock.homes, &definitions, kind).await?;
+    let mut replay = Replay { dock, stream, kind, replayed: Replayed::default() };
+    for (found, within) in objects::of_span(found, span) {
+        let file = objects::fetch(&dock.s3, &found.place, &dock.spool).await?;
+        let file = Arc::new(file);
+        if within == Within::Perhaps && !replay.has_record_of(&file, &found, span).await? {
+            continue;
+        }
+        replay.object(&version, &found, &file).await?;
+    }
+    Ok(replay.replayed)
+}
+
+/// Returns the definitions that may have named objects of a stream: first that in force, and then those before it that put
+/// objects to other places or name them in another time zone.
+pub(super) async fn definitions(stream: &LiveStream) -> Result<Vec<Stream>, QueryError> {
+    let mut definitions: Vec<Stream> = Vec::new();
+    for (number, source) in stream.log.versions().await? {
+        // A definition that cannot be read any more named objects that nobody can find.
+        let Ok(found) = stream.parse(number, &source) else { continue };
+        let is_new = definitions.iter().all(|other| {
+            let own = &found.stream;
+            (&other.raw, &other.quarantine, &other.data.bucket, &other.time_zone)
+                != (&own.raw, &own.quarantine, &own.data.bucket, &own.time_zone)
+        });
+        if is_new {
+            definitions.push(found.stream);
         }
     }
-    Ok(replayed)
+    Ok(definitions)
 }
 
-/// Replays the refused records of one object.
-async fn refused(
-    dock: &Dock,
-    stream: &Arc<LiveStream>,
-    version: &Arc<Version>,
-    found: &Found,
-    replayed: &mut Replayed,
-) -> Result<(), QueryError> {
-    let kind = Kind::Quarantine;
-    let is_new = !is_replayed(&dock.s3, &found.place).await?;
-    if is_new {
-        let made = make(dock, version, found, kind).await?;
-        if made.counts.lines == 0 {
-            count(&made, replayed);
-            return Ok(());
-        }
-    }
-    // An object that was claimed for a version of another log was replayed there.
-    let Some(version) = claim(dock, stream, version, &found.place).await? else { return Ok(()) };
-    let made = make(dock, &version, found, kind).await?;
-    // The records of an object that an earlier replay has claimed were counted then.
-    if is_new {
-        count(&made, replayed);
-    }
-    put_all(dock, stream, &version, found, kind, &made, replayed).await
-}
-
-fn count(made: &Made, replayed: &mut Replayed) {
-    replayed.objects_read += 1;
-    replayed.records += made.counts.opened;
-    replayed.lines += made.counts.lines;
-    replayed.refused += made.counts.quarantined;
-}
-
-/// Makes what comes out of one object.
-async fn make(dock: &Dock, version: &Arc<Version>, found: &Found, kind: Kind) -> Result<Made, QueryError> {
-    let file = objects::fetch(&dock.s3, &found.place, &dock.spool).await?;
-    let work = Work { version: Arc::clone(version), found: found.clone(), kind, folder: dock.spool.clone() };
-    let made = tokio::task::spawn_blocking(move || work.make(&file)).await;
-    made.map_err(|_| QueryError::Stopping)?
-}
-
-/// Puts what came out of one object.
-async fn put_all(
-    dock: &Dock,
-    stream: &LiveStream,
-    version: &Version,
-    found: &Found,
+/// A replay under way.
+struct Replay<'r> {
+    dock: &'r Dock,
+    stream: &'r Arc<LiveStream>,
     kind: Kind,
-    made: &Made,
-    replayed: &mut Replayed,
-) -> Result<(), QueryError> {
-    let number = u32::try_from(version.number).unwrap_or(u32::MAX);
-    let S3Object { bucket, key } = &found.place;
-    let objects =
-        Objects::of(&version.stream, &dock.homes, Origin::Replay { bucket, key }, number, found.time);
-    let identity = format!("{}/replay/{bucket}/{key}/{number}", stream.log.header().id);
-    // The records that are still refused come first: when the event of the data fires, they lie there.
-    if let (Some(content), Kind::Quarantine) = (&made.quarantine, kind) {
-        let place = &objects.quarantine;
-        put(&dock.s3, &Put { place, content, identity: &identity }).await.map_err(s3)?;
+    replayed: Replayed,
+}
+
+impl Replay<'_> {
+    async fn has_record_of(
+        &self,
+        file: &Arc<NamedTempFile>,
+        found: &Found,
+        span: Span,
+    ) -> Result<bool, QueryError> {
+        let (file, found, kind) = (Arc::clone(file), found.clone(), self.kind);
+        let looked = tokio::task::spawn_blocking(move || objects::has_record_of(&file, &found, kind, span));
+        looked.await.map_err(|_| QueryError::Stopping)?
     }
-    if let Some(content) = &made.data {
-        let place = &objects.data;
-        match put(&dock.s3, &Put { place, content, identity: &identity }).await.map_err(s3)? {
-            Outcome::New => replayed.objects.push(format!("s3://{}/{}", place.bucket, place.key)),
-            Outcome::WasThere => replayed.already_there += 1,
+
+    /// Replays one object.
+    async fn object(
+        &mut self,
+        version: &Arc<Version>,
+        found: &Found,
+        file: &Arc<NamedTempFile>,
+    ) -> Result<(), QueryError> {
+        if self.kind == Kind::Raw {
+            let made = self.make(version, found, file).await?;
+            self.count(&made);
+            return self.put(version, found, &made).await.map(drop);
         }
+        let is_new = !is_replayed(&self.dock.s3, &found.place).await?;
+        if is_new {
+            let made = self.make(version, found, file).await?;
+            if made.counts.lines == 0 {
+                self.count(&made);
+                return Ok(());
+            }
+        }
+        // An object that was claimed for a version of another log was replayed there.
+        let Some(version) = claim(self.dock, self.stream, version, &found.place).await? else {
+            return Ok(());
+        };
+        let made = self.make(&version, found, file).await?;
+        let outcome = self.put(&version, found, &made).await?;
+        // What an earlier replay has done is no work of this one.
+        if is_new || outcome == Some(Outcome::New) {
+            self.count(&made);
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn count(&mut self, made: &Made) {
+        self.replayed.objects_read += 1;
+        self.replayed.records += made.counts.opened;
+        self.replayed.refused += made.counts.quarantined;
+    }
+
+    /// Makes what comes out of one object.
+    async fn make(
+        &self,
+        version: &Arc<Version>,
+        found: &Found,
+        file: &Arc<NamedTempFile>,
+    ) -> Result<Made, QueryError> {
+        let (version, found, file) = (Arc::clone(version), found.clone(), Arc::clone(file));
+        let (kind, folder) = (self.kind, self.dock.spool.clone());
+        let made = tokio::task::spawn_blocking(move || {
+            let number = u32::try_from(version.number).unwrap_or(u32::MAX);
+            // The time in quarantine lines follows from the object, so that a repeated replay gives the same bytes.
+            let mut sorter = Sorter::new(&version.stream, number, found.time(&version.stream));
+            objects::each_line(&file, &found.place, |line| {
+                let record = kind.read(line).map_err(LineError::Line)?;
+                sorter.sort(record.as_record(), &folder).map_err(LineError::Spool)
+            })?;
+            Ok(sorter.finish(None, &folder)?)
+        });
+        made.await.map_err(|_| QueryError::Stopping)?
+    }
+
+    /// Puts what came out of one object. Returns whether the data object is new, if there is one.
+    async fn put(
+        &mut self,
+        version: &Version,
+        found: &Found,
+        made: &Made,
+    ) -> Result<Option<Outcome>, QueryError> {
+        let number = u32::try_from(version.number).unwrap_or(u32::MAX);
+        let S3Object { bucket, key } = &found.place;
+        let (origin, time) = (Origin::Replay { bucket, key }, found.time(&version.stream));
+        let objects = Objects::of(&version.stream, &self.dock.homes, origin, number, time);
+        let identity = format!("{}/replay/{bucket}/{key}/{number}", self.stream.log.header().id);
+        // The records that are still refused come first: when the event of the data fires, they lie there.
+        if let (Some(content), Kind::Quarantine) = (&made.quarantine, self.kind) {
+            let place = &objects.quarantine;
+            put(&self.dock.s3, &Put { place, content, identity: &identity }).await.map_err(s3)?;
+        }
+        let Some(content) = &made.data else { return Ok(None) };
+        let place = &objects.data;
+        let outcome = put(&self.dock.s3, &Put { place, content, identity: &identity }).await.map_err(s3)?;
+        match outcome {
+            Outcome::New => {
+                self.replayed.lines += made.counts.lines;
+                self.replayed.objects.push(format!("s3://{}/{}", place.bucket, place.key));
+            }
+            Outcome::WasThere => {
+                self.replayed.already_there += 1;
+                self.replayed.lines_already_there += made.counts.lines;
+            }
+        }
+        Ok(Some(outcome))
+    }
 }
 
 fn s3(error: crate::deliver::PutError) -> QueryError {
     QueryError::S3(error.to_string())
-}
-
-/// Makes the objects of a replay on a thread that may block.
-struct Work {
-    version: Arc<Version>,
-    found: Found,
-    kind: Kind,
-    folder: PathBuf,
-}
-
-impl Work {
-    fn make(self, file: &NamedTempFile) -> Result<Made, QueryError> {
-        let Self { version, found, kind, folder } = self;
-        let number = u32::try_from(version.number).unwrap_or(u32::MAX);
-        // The time in quarantine lines follows from the object, so that a repeated replay gives the same bytes.
-        let mut sorter = Sorter::new(&version.stream, number, found.time);
-        objects::each_line(file, &found.place, |line| {
-            let record = match kind {
-                Kind::Raw => read_raw(line).map_err(LineError::Line)?,
-                Kind::Quarantine => read_quarantined(line).map_err(LineError::Line)?.record,
-            };
-            sorter.sort(record.as_record(), &folder).map_err(LineError::Spool)
-        })?;
-        Ok(sorter.finish(None, &folder)?)
-    }
 }
 
 /// Claims a quarantine object for the version in force. Returns the version that the object is claimed for; `None` if the

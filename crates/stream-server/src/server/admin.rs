@@ -87,7 +87,7 @@ impl From<QueryError> for Refusal {
     fn from(error: QueryError) -> Self {
         let status = match error {
             QueryError::NoStream(_) => StatusCode::NOT_FOUND,
-            QueryError::Sequence(_) => StatusCode::BAD_REQUEST,
+            QueryError::Sequence(_) | QueryError::Span { .. } => StatusCode::BAD_REQUEST,
             QueryError::Undefined(_) | QueryError::NotDelivered(_) | QueryError::NoRaw(_) => {
                 StatusCode::CONFLICT
             }

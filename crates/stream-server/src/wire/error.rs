@@ -103,7 +103,9 @@ impl From<SignatureError> for WireError {
 impl From<BodyError> for WireError {
     fn from(error: BodyError) -> Self {
         let (code, status) = match error {
-            BodyError::TooLarge(_) => ("RequestEntityTooLargeException", StatusCode::PAYLOAD_TOO_LARGE),
+            BodyError::TooLarge(_) | BodyError::TooLargeUnpacked(_) => {
+                ("RequestEntityTooLargeException", StatusCode::PAYLOAD_TOO_LARGE)
+            }
             BodyError::Busy => ("ServiceUnavailableException", StatusCode::SERVICE_UNAVAILABLE),
             BodyError::Late | BodyError::Broken | BodyError::Gzip | BodyError::Encoding => {
                 ("SerializationException", StatusCode::BAD_REQUEST)

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::error::{WireError, Words};
-use super::parse;
+use super::{lifecycle, parse};
 use crate::intake::Intake;
-use crate::live::{Life, LiveStream};
+use crate::live::LiveStream;
 
 /// The exceptions of Firehose for what every service refuses.
 const WORDS: Words = Words {
@@ -79,14 +79,6 @@ struct Delete {
 async fn delete(intake: &Intake, call: Delete) -> Result<String, WireError> {
     let name = check_name(call.delivery_stream_name.as_deref())?;
     let stream = find(intake, name)?;
-    if stream.is_of_file() {
-        return Err(WireError::in_use(format!(
-            "Firehose {name} is defined by the file streams/{name}.json: remove the file to end the stream."
-        )));
-    }
-    if stream.life().await == Life::Ending {
-        return Err(WireError::in_use(format!("Firehose {name} is being deleted.")));
-    }
-    intake.streams.delete(&stream).await?;
+    lifecycle::delete(intake, &stream, &format!("Firehose {name}")).await?;
     Ok(json!({}).to_string())
 }

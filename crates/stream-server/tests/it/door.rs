@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::{Method, StatusCode};
 
-use crate::world::{API_KEY, Memory, World};
+use crate::world::{API_KEY, Settings, World};
 
 const KEY: (&str, &str) = ("x-api-key", API_KEY);
 
@@ -89,6 +89,149 @@ async fn a_body_may_be_packed_and_a_bomb_is_refused() {
     let answer = client.send(Method::POST, "/streams/events", &[KEY, ("content-encoding", "br")], "{}").await;
     assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert_eq!(world.summary("events").await.accepted_records, 1);
+}
+
+/// Returns a body that arrives in pieces of so many bytes, without its length in the headers.
+fn in_pieces(bytes: &[u8], length: usize) -> Body {
+    let pieces: Vec<_> =
+        bytes.chunks(length).map(|piece| Ok::<_, std::io::Error>(Bytes::copy_from_slice(piece))).collect();
+    Body::from_stream(futures::stream::iter(pieces))
+}
+
+/// Records whose values a careless reader would change.
+const DELICATE: [&str; 6] = [
+    r#"{"n":12345678901234567890123.4500,"e":1E+400,"z":-0}"#,
+    r#"{"nul":"a\u0000b","pair":"\ud83d\ude00","escaped":"\/\u00e4"}"#,
+    "{\"mark\":\"\u{feff}\",\"separator\":\"\u{2028}\"}",
+    r#"{"\u0061":1,"A":2,"":3}"#,
+    r#"{"deep":[[[[[[[[[[[[[[[[[[[[{}]]]]]]]]]]]]]]]]]]]]}"#,
+    "{ \"spaces\" :\t[ 1 , 2 ] }",
+];
+
+#[tokio::test]
+async fn what_is_sent_is_delivered_to_the_byte_whatever_the_way() {
+    let world = World::with(&[("events", "{}")]).await;
+    let long = format!("{{\"{}\":1}}", "k".repeat(100_000));
+    let all: Vec<&str> = DELICATE.into_iter().chain([long.as_str()]).collect();
+    let text = all.join("\n");
+    let mut client = world.client().await;
+    let (one, rest) = text.as_bytes().split_at(40);
+    let members = [gzip(one), gzip(b""), gzip(rest)].concat();
+    let packed = [KEY, ("Content-Encoding", "GZIP")];
+    for (headers, body) in [(&packed[..], members.as_slice()), (&packed[..1], text.as_bytes())] {
+        let answer = client.send(Method::POST, "/streams/events", headers, in_pieces(body, 7)).await;
+        assert_eq!(answer.json().as_array().map(Vec::len), Some(all.len()), "{answer:?}");
+    }
+    world.put_records("events", &all).await;
+    for record in &all {
+        let body = format!(r#"{{"Data": {record}, "PartitionKey": "{}"}}"#, "\u{1f600}".repeat(256));
+        let answer = world.send(Method::PUT, "/streams/events/record", &body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    }
+    world.server.flush("events").await.unwrap();
+    let lines = world.s3.data_lines();
+    assert_eq!(lines.len(), 4 * all.len());
+    for way in lines.chunks(all.len()) {
+        assert_eq!(way, all);
+    }
+}
+
+#[tokio::test]
+async fn a_packed_body_with_a_rest_or_a_hole_is_refused() {
+    let world = World::with(&[("events", "{}")]).await;
+    let mut client = world.client().await;
+    let headers = [KEY, ("content-encoding", "gzip")];
+    let whole = [gzip(b"{\"a\":1}\n"), gzip(b"{\"a\":2}\n")].concat();
+    let mut damaged = whole.clone();
+    damaged[12] ^= 0x40;
+    for (body, what) in [
+        ([&whole[..], b"rest"].concat(), "a rest"),
+        ([&whole[..], &[0x1f, 0x8b]].concat(), "the beginning of a member"),
+        (whole[..whole.len() - 1].to_vec(), "a byte is missing"),
+        (damaged, "a changed bit"),
+        (Vec::new(), "nothing"),
+    ] {
+        let answer = client.send(Method::POST, "/streams/events", &headers, in_pieces(&body, 7)).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{what}: {answer:?}");
+    }
+    for encoding in ["deflate", "gzip, gzip"] {
+        let headers = [KEY, ("content-encoding", encoding)];
+        let answer = client.send(Method::POST, "/streams/events", &headers, whole.clone()).await;
+        assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{encoding}");
+    }
+    assert_eq!(world.summary("events").await.accepted_records, 0);
+}
+
+#[tokio::test]
+async fn records_that_readers_understand_differently_go_to_quarantine_as_they_came() {
+    let world = World::with(&[("events", r#"{"schema": {"type": "object"}}"#)]).await;
+    let data = [
+        r#"{"a":1,"a":2}"#,
+        r#"{"a":1,"\u0061":2}"#,
+        r#"{"a":"\ud83d"}"#,
+        r#"{"a":"\ude00\ud83d"}"#,
+        r#"{"a":1e999}"#,
+        "{\"a\":\"\u{0}\"}",
+        r#"{"a":1} {"a":01}"#,
+        r#"{"a":NaN}"#,
+    ];
+    world.put_records("events", &data).await;
+    for record in data {
+        let answer = world.send(Method::POST, "/streams/events", record).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{record}: {answer:?}");
+    }
+    world.server.flush("events").await.unwrap();
+    let (key, object) = world.s3.objects("quarantine").remove(0);
+    let kept: Vec<String> = object
+        .lines(&key)
+        .iter()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let raw = base64::Engine::decode(
+                &base64::engine::general_purpose::STANDARD,
+                line["rawData"].as_str().unwrap(),
+            );
+            String::from_utf8(raw.unwrap()).unwrap()
+        })
+        .collect();
+    assert_eq!(kept, data);
+    assert!(world.s3.data_lines().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_refused_with_the_limit() {
+    let world = World::with(&[("events", "{}")]).await;
+    let mut client = world.client().await;
+    let long = vec![b' '; (10 << 20) + 1];
+    for body in [Body::from(long.clone()), in_pieces(&long, 1 << 20)] {
+        let mut client = world.client().await;
+        let answer = client.send(Method::POST, "/streams/events", &[KEY], body).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+        let message = answer.json()["message"].as_str().unwrap().to_owned();
+        assert_eq!(message, "the body is longer than 10485760 bytes: send its records in several requests");
+    }
+    let answer = client.send(Method::POST, "/streams/events", &[KEY], "{}".repeat(10_001)).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(answer.body.contains("more than 10000 records: send them in several requests"), "{answer:?}");
+    let long = "x".repeat(1 << 20);
+    let body = format!(r#"{{"Data": {{"a":"{long}"}}, "PartitionKey": "k"}}"#);
+    let answer = world.send(Method::PUT, "/streams/events/record", &body).await;
+    assert!(answer.body.contains("longer than 1048576 bytes"), "{answer:?}");
+    // The longest record that Kinesis takes fits into a POST, too.
+    world.post("events", &format!(r#"{{"a":"{long}"}}"#)).await;
+    assert_eq!(world.summary("events").await.accepted_records, 1);
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_line_of_the_body() {
+    let world = World::with(&[("users", USERS)]).await;
+    let body = "\u{feff}{\"first_name\": \"a\", \"zip_code\": \"1\"}\n\n{\"zip_code\": \"2\"}\n";
+    let answer = world.send(Method::POST, "/streams/users", body).await;
+    assert_eq!(answer.headers["x-downspout-line"], "3");
+    assert_eq!(
+        answer.headers["x-downspout-detail"],
+        "the field `first_name` is missing (record 2 of the body)"
+    );
 }
 
 #[tokio::test]
@@ -177,14 +320,27 @@ async fn only_listed_pages_and_known_hosts_may_send() {
         let answer = client.send(Method::POST, path, &headers, "{\"a\":1}").await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {headers:?}");
         assert!(answer.json()["message"].is_string());
+        if headers[1].0 == "origin" {
+            assert_eq!(answer.headers["vary"], "Origin", "{path} {headers:?}");
+        }
+    }
+    // A cache must not give the answer to a caller that is no page to a page.
+    for (method, headers) in [
+        (Method::GET, &[KEY][..]),
+        (Method::GET, &[][..]),
+        (Method::OPTIONS, &asks[..]),
+        (Method::GET, &[KEY, page][..]),
+    ] {
+        let answer = client.send(method.clone(), "/streams/events", headers, Body::empty()).await;
+        assert_eq!(answer.headers["vary"], "Origin", "{method} {headers:?} {answer:?}");
     }
     assert_eq!(world.summary("events").await.accepted_records, 1);
 }
 
 #[tokio::test]
 async fn bodies_of_all_requests_share_bounded_memory() {
-    let memory = Memory { bodies: 1 << 20, ..Memory::default() };
-    let world = World::start(&[("events", "{}")], None, memory).await;
+    let settings = Settings { bodies: 1 << 20, ..Settings::default() };
+    let world = World::start(&[("events", "{}")], None, settings).await;
     let (mut first, mut second) = (world.client().await, world.client().await);
     // The first request takes 600 KiB of the memory and does not go on.
     let never = futures::stream::pending::<Result<Bytes, std::io::Error>>();

@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use crate::stand_in_s3::Fault;
-use crate::world::{Memory, World};
+use crate::world::{Settings, World};
 
 #[tokio::test]
 async fn a_flush_that_fails_ends_the_acceptance_until_a_restart() {
@@ -18,7 +18,8 @@ async fn a_flush_that_fails_ends_the_acceptance_until_a_restart() {
     let before_flush = move || {
         if told.load(Ordering::Relaxed) { Err(io::Error::other("a bad disk")) } else { Ok(()) }
     };
-    let mut world = World::start(&[("events", "{}")], Some(Arc::new(before_flush)), Memory::default()).await;
+    let mut world =
+        World::start(&[("events", "{}")], Some(Arc::new(before_flush)), Settings::default()).await;
     world.post("events", r#"{"n":1}"#).await;
     fails.store(true, Ordering::Relaxed);
     let refused = world.send(Method::POST, "/streams/events", r#"{"n":2}"#).await;
@@ -69,7 +70,7 @@ async fn a_full_disk_is_a_refusal_after_which_records_are_accepted_again() {
 #[tokio::test]
 async fn a_stream_that_keeps_too_much_says_so_in_the_words_of_each_protocol() {
     let world =
-        World::start(&[("events", "{}")], None, Memory { backlog: 1 << 20, ..Memory::default() }).await;
+        World::start(&[("events", "{}")], None, Settings { backlog: 1 << 20, ..Settings::default() }).await;
     world.s3.choose(|_, _| Fault::Unavailable);
     let text = "x".repeat(900 << 10);
     world.post("events", &format!("{{\"text\":\"{text}\"}}")).await;

@@ -78,6 +78,10 @@ async fn every_exception_has_its_type_status_and_message() {
         ("PutRecord", json!({"DeliveryStreamName": "n".repeat(65), "Record": record("")})),
         ("PutRecord", json!({"DeliveryStreamName": "events"})),
         ("PutRecord", json!({"DeliveryStreamName": "events", "Record": {"Data": "secret!"}})),
+        (
+            "PutRecordBatch",
+            json!({"DeliveryStreamName": "events", "Records": [record("{}"), {"Data": "{\"secret\": 1}"}]}),
+        ),
         ("PutRecord", json!({"DeliveryStreamName": "events", "Record": record(&long)})),
         ("PutRecordBatch", json!({"DeliveryStreamName": "events", "Records": []})),
         ("PutRecordBatch", json!({"DeliveryStreamName": "events", "Records": vec![record(""); 501]})),

@@ -78,6 +78,10 @@ async fn every_exception_has_its_type_status_and_message() {
         ("PutRecord", record(&"k".repeat(257))),
         ("PutRecord", json!({"StreamName": "events", "Data": "secret!", "PartitionKey": "a"})),
         ("PutRecord", json!({"StreamName": "events", "Data": 17, "PartitionKey": "a"})),
+        (
+            "PutRecords",
+            json!({"StreamName": "events", "Records": [{"Data": "e30=", "PartitionKey": "a"}, {"Data": {"secret": 1}, "PartitionKey": "a"}]}),
+        ),
         ("PutRecord", json!({"StreamName": "events", "Data": long((1 << 20) + 1), "PartitionKey": "a"})),
         (
             "PutRecord",

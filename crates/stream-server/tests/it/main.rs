@@ -1,5 +1,6 @@
 //! The server over real sockets, with a stand-in for S3.
 
+mod alarms;
 mod delivery;
 mod door;
 mod faults;

@@ -74,14 +74,93 @@ async fn raw_records_of_a_time_span_are_replayed_by_the_definition_of_today() {
         let (status, body) = ask(&world, "POST", path).await;
         let replayed: Replayed = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{status} {body}"));
         assert_eq!((replayed.objects.len(), replayed.already_there), (new, there));
+        assert_eq!((replayed.objects_read, replayed.records), (1, 1));
+        assert_eq!(
+            (replayed.lines, replayed.lines_already_there),
+            (new as u64, there),
+            "a second time makes no line"
+        );
     }
     let lines = world.s3.data_lines();
     assert_eq!(lines.iter().filter(|line| line.contains("new")).collect::<Vec<_>>(), [r#"{"new":2}"#]);
     assert_eq!(lines.len(), 4);
+    let (status, body) =
+        ask(&world, "POST", "/streams/events/replay?from=2026-11-21T00:00:00Z&to=2026-11-20T00:00:00Z").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(
+        body.starts_with("nothing is from 2026-11-21T00:00:00Z on and before 2026-11-20T00:00:00Z"),
+        "{body}"
+    );
     world.set_file("events", Some(r#"{"raw": false}"#)).await;
     let (status, body) = ask(&world, "POST", path).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(body.contains("`raw` is false"), "{body}");
+}
+
+#[tokio::test]
+async fn an_object_with_a_record_of_the_time_span_is_replayed_although_it_began_before() {
+    let mut world = World::with(&[("events", "{}")]).await;
+    // One object has the records of 10:00:00 and 10:04:00, the next one that of 10:10:00.
+    for (seconds, last) in [(0, false), (240, true), (360, true)] {
+        world.clock.wind(seconds);
+        let time = world.clock.now();
+        world.put_records("events", &[&format!("{{\"at\":\"{time}\"}}")]).await;
+        if last {
+            world.server.flush("events").await.unwrap();
+        }
+    }
+    assert_eq!(world.s3.objects("drop/streams/").len(), 2);
+    let at = |time: &str| Some(format!("2026-11-20T{time}Z").parse().unwrap());
+    world.set_file("events", Some(r#"{"fields": {"again": "/at"}}"#)).await;
+    let replayed = world.server.replay("events", at("10:05:00"), at("10:09:00"), false).await.unwrap();
+    assert_eq!((replayed.objects_read, replayed.lines), (0, 0), "no record is from that time");
+    let replayed = world.server.replay("events", at("10:03:00"), at("10:09:00"), false).await.unwrap();
+    assert_eq!((replayed.objects_read, replayed.lines), (1, 2));
+    assert_eq!(world.s3.data_lines().iter().filter(|line| line.contains("again")).count(), 2);
+}
+
+#[tokio::test]
+async fn another_time_zone_or_place_in_the_file_neither_hides_records_nor_brings_them_back_twice() {
+    let strict = r#"{"schema": {"required": ["n"]}}"#;
+    let mut world = World::with(&[("events", strict)]).await;
+    world.put_records("events", &[r#"{"m":1}"#]).await;
+    world.server.flush("events").await.unwrap();
+    let at = |time: &str| Some(format!("2026-11-20T{time}Z").parse().unwrap());
+    let span = (at("09:59:00"), at("10:01:00"));
+    for file in [
+        r#"{"timeZone": "Asia/Tokyo"}"#,
+        r#"{"timeZone": "America/New_York", "quarantine": "s3://elsewhere/q/", "raw": "s3://elsewhere/r/"}"#,
+        "{}",
+    ] {
+        world.set_file("events", Some(file)).await;
+        world.server.replay("events", span.0, span.1, true).await.unwrap();
+        assert_eq!(world.s3.data_lines(), [r#"{"m":1}"#], "{file}");
+        assert_eq!(world.server.quarantine("events", None).await.unwrap().total, 0, "{file}");
+    }
+    // The raw object is found as well.
+    world.set_file("events", Some(r#"{"timeZone": "Asia/Tokyo", "raw": "s3://elsewhere/r/"}"#)).await;
+    let replayed = world.server.replay("events", span.0, span.1, false).await.unwrap();
+    assert_eq!((replayed.objects_read, replayed.lines), (1, 1));
+}
+
+#[tokio::test]
+async fn a_replay_leaves_the_records_of_another_stream_in_the_same_place_alone() {
+    let file =
+        r#"{"raw": "s3://raw/all/", "quarantine": "s3://raw/refused/", "schema": {"required": ["n"]}}"#;
+    let mut world = World::with(&[("a", file), ("x-a", file)]).await;
+    world.put_records("a", &[r#"{"m":"of a"}"#]).await;
+    world.put_records("x-a", &[r#"{"m":"of x-a"}"#]).await;
+    for name in ["a", "x-a"] {
+        world.server.flush(name).await.unwrap();
+    }
+    assert_eq!(world.server.quarantine("a", None).await.unwrap().total, 1);
+    let open = file.replace(r#""required": ["n"]"#, "");
+    world.set_file("a", Some(&open)).await;
+    for is_quarantined in [true, false] {
+        let replayed = world.server.replay("a", None, None, is_quarantined).await.unwrap();
+        assert_eq!((replayed.objects_read, replayed.records), (1, 1));
+    }
+    assert!(world.s3.data_lines().iter().all(|line| line.contains("of a")), "{:?}", world.s3.data_lines());
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     StoreAndBreak,
     /// The connection ends without an answer, and nothing is stored.
     Break,
+    /// The bucket does not exist.
+    NoBucket,
 }
 
 /// An object.
@@ -152,6 +154,7 @@ impl StandInS3 {
         };
         match fault {
             Fault::Unavailable => return Ok(error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown")),
+            Fault::NoBucket => return Ok(error(StatusCode::NOT_FOUND, "NoSuchBucket")),
             Fault::Break => return Err(io::Error::other("told to break")),
             Fault::None | Fault::StoreAndBreak => {}
         }

@@ -48,6 +48,26 @@ async fn a_broken_file_leaves_the_version_before_in_force() {
 }
 
 #[tokio::test]
+async fn a_file_without_a_text_leaves_the_version_before_in_force() {
+    let mut world = World::with(&[("events", "{}")]).await;
+    let problem = "streams/events.json:1:5: this byte is not UTF-8".to_owned();
+    let files =
+        [("events".to_owned(), Err(problem.clone())), ("new".to_owned(), Err(problem.clone()))].into();
+    let none = |_: &str| Err(String::new());
+    for _ in 0..2 {
+        let reports = world.server.set_files(&files, &none).await;
+        assert!(reports.iter().all(|report| report.failure.as_ref() == Some(&problem)), "{reports:?}");
+        let summary = world.summary("events").await;
+        assert_eq!((summary.state.as_str(), summary.version), ("ACTIVE", 1));
+        assert!(summary.why.unwrap().contains("this byte is not UTF-8"));
+        world.post("events", r#"{"n":1}"#).await;
+        world.server.flush("events").await.unwrap();
+        world = world.restart().await;
+    }
+    assert_eq!(world.server.list().await.streams.len(), 1);
+}
+
+#[tokio::test]
 async fn a_file_that_was_never_right_makes_no_stream() {
     let mut world = World::with(&[]).await;
     let reports = world.set_file("events", Some("{")).await;

@@ -55,18 +55,21 @@ impl Clock {
     }
 }
 
-/// How much a server may keep.
+/// How a server is set up.
 #[derive(Clone, Copy)]
-pub(crate) struct Memory {
+pub(crate) struct Settings {
     /// The bytes of all bodies.
     pub(crate) bodies: usize,
     /// The bytes that a stream keeps undelivered.
     pub(crate) backlog: u64,
+    /// How long a delivery that failed waits.
+    pub(crate) pauses: Pauses,
 }
 
-impl Default for Memory {
+impl Default for Settings {
     fn default() -> Self {
-        Self { bodies: 64 << 20, backlog: u64::MAX }
+        let pauses = Pauses { first: Duration::from_millis(1), most: Duration::from_millis(20) };
+        Self { bodies: 64 << 20, backlog: u64::MAX, pauses }
     }
 }
 
@@ -79,7 +82,7 @@ pub(crate) struct World {
     folder: TempDir,
     files: BTreeMap<String, String>,
     before_flush: Option<BeforeFlush>,
-    memory: Memory,
+    settings: Settings,
     stop: CancellationToken,
     running: JoinHandle<()>,
 }
@@ -107,21 +110,21 @@ impl Answer {
 impl World {
     /// Starts a server with stream files.
     pub(crate) async fn with(files: &[(&str, &str)]) -> Self {
-        Self::start(files, None, Memory::default()).await
+        Self::start(files, None, Settings::default()).await
     }
 
     /// Starts a server; `before_flush` runs before each flush of the disk.
     pub(crate) async fn start(
         files: &[(&str, &str)],
         before_flush: Option<BeforeFlush>,
-        memory: Memory,
+        settings: Settings,
     ) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         let (s3, clock) = (StandInS3::start().await, Clock::new());
-        let server = open(folder.path(), &s3, &clock, before_flush.clone(), memory).await;
+        let server = open(folder.path(), &s3, &clock, before_flush.clone(), settings).await;
         let (address, stop, running) = run(&server).await;
-        let world = Self { server, s3, clock, address, folder, files, before_flush, memory, stop, running };
+        let world = Self { server, s3, clock, address, folder, files, before_flush, settings, stop, running };
         let reports = world.set_files().await;
         assert!(
             reports.iter().all(|it| it.failure.is_none() && it.findings.iter().all(|it| !it.is_error)),
@@ -137,14 +140,14 @@ impl World {
 
     /// Ends the server, does `change`, and starts the server anew.
     pub(crate) async fn restart_after(self, change: impl FnOnce()) -> Self {
-        let Self { server, s3, clock, folder, files, before_flush, memory, stop, running, .. } = self;
+        let Self { server, s3, clock, folder, files, before_flush, settings, stop, running, .. } = self;
         stop.cancel();
         running.await.expect("the server ends");
         drop(server);
         change();
-        let server = open(folder.path(), &s3, &clock, before_flush.clone(), memory).await;
+        let server = open(folder.path(), &s3, &clock, before_flush.clone(), settings).await;
         let (address, stop, running) = run(&server).await;
-        let world = Self { server, s3, clock, address, folder, files, before_flush, memory, stop, running };
+        let world = Self { server, s3, clock, address, folder, files, before_flush, settings, stop, running };
         world.set_files().await;
         world
     }
@@ -159,7 +162,8 @@ impl World {
     }
 
     async fn set_files(&self) -> Vec<FileReport> {
-        self.server.set_files(&self.files, &|file| Err(format!("there is no file {file}"))).await
+        let files = self.files.iter().map(|(name, text)| (name.clone(), Ok(text.clone()))).collect();
+        self.server.set_files(&files, &|file| Err(format!("there is no file {file}"))).await
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -239,7 +243,7 @@ async fn open(
     s3: &StandInS3,
     clock: &Clock,
     before_flush: Option<BeforeFlush>,
-    memory: Memory,
+    settings: Settings,
 ) -> StreamServer {
     let homes = Homes { drop: "drop".to_owned(), raw: "raw".to_owned() };
     let keys = sigv4::Credentials { access_key_id: KEYS.0.to_owned(), secret_access_key: KEYS.1.to_owned() };
@@ -247,10 +251,10 @@ async fn open(
     let config = Config {
         now: Arc::new(move || own_clock.now()),
         clock_set: clock.set.subscribe(),
-        pauses: Pauses { first: Duration::from_millis(1), most: Duration::from_millis(20) },
+        pauses: settings.pauses,
         before_flush,
-        body_bytes: memory.bodies,
-        backlog_bytes: memory.backlog,
+        body_bytes: settings.bodies,
+        backlog_bytes: settings.backlog,
         ..Config::new(folder.to_owned(), s3.client(), homes, keys, API_KEY.to_owned())
     };
     StreamServer::open(config).await.expect("the logs can be opened")

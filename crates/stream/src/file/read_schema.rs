@@ -1,12 +1,14 @@
 //! Reads the field `schema` of a stream file.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::ops::Range;
 
-use definition::file::json::{Json, Member, Node};
+use definition::file::Lines;
+use definition::file::json::{self, Json, Node};
 use serde_json::Value;
 
-use super::keywords;
-use super::reader::{INVALID_SCHEMA, MALFORMED, Reader, bytes_of, hint};
+use super::keywords::{self, Problem, ProblemKind};
+use super::reader::{INVALID_SCHEMA, MALFORMED, Reader, bytes_of};
 use crate::schema::{FILE_END, RecordSchema, SchemaError, is_file_name};
 
 const FIELD: &str = "schema";
@@ -17,22 +19,27 @@ pub(super) fn read(
     load: &dyn Fn(&str) -> Result<String, String>,
     reader: &mut Reader<'_>,
 ) -> Option<(Value, RecordSchema)> {
-    let load = |file: &str| {
-        let text = load(file)?;
-        serde_json::from_str::<Value>(&text)
-            .map_err(|error| format!("not JSON at line {}, column {}", error.line(), error.column()))
-    };
+    let problems = RefCell::default();
+    let load = |file: &str| beside(file, &load(file)?, &problems);
     let schema = match &node.json {
-        Json::String(file) => in_file(file, node, &load, reader)?,
-        Json::Object(_) => in_place(node, reader)?,
+        Json::String(file) => in_file(file, node, &load, reader),
+        Json::Object(_) => in_place(node, reader),
         _ => {
             reader.expected(node, FIELD, "a JSON Schema or the name of a file beside");
-            return None;
+            None
         }
     };
-    match RecordSchema::compile(&schema, &load) {
-        Ok(compiled) => Some((schema, compiled)),
-        Err(SchemaError { at, message }) => {
+    let compiled = schema.map(|schema| (RecordSchema::compile(&schema, &load), schema));
+    let problems = problems.into_inner();
+    let is_told = problems.iter().any(|(kind, _)| *kind != ProblemKind::Ignored);
+    for (kind, message) in problems {
+        tell(bytes_of(node), kind, message, reader);
+    }
+    match compiled? {
+        (Ok(compiled), schema) => (!is_told).then_some((schema, compiled)),
+        // The checker says it again, in other words.
+        (Err(_), _) if is_told => None,
+        (Err(SchemaError { at, message }), _) => {
             let (part, message) = match &node.json {
                 Json::String(file) => (node, format!("{file}, at `{at}`: {message}")),
                 _ => (find(node, &at), message),
@@ -41,6 +48,40 @@ pub(super) fn read(
             None
         }
     }
+}
+
+/// Adds a problem of a schema to the findings.
+fn tell(at: Range<usize>, kind: ProblemKind, message: String, reader: &mut Reader<'_>) {
+    match kind {
+        ProblemKind::Twice => reader.error(at, Some(FIELD), MALFORMED, message),
+        ProblemKind::Wrong => reader.error(at, Some(FIELD), INVALID_SCHEMA, message),
+        ProblemKind::Ignored => reader.warning(at, FIELD, INVALID_SCHEMA, message),
+    }
+}
+
+/// Reads the text of a schema file, and adds its problems with the name of the file and their places in it.
+fn beside(file: &str, text: &str, problems: &RefCell<Vec<(ProblemKind, String)>>) -> Result<Value, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let value = serde_json::from_str::<Value>(text)
+        .map_err(|error| format!("not JSON at line {}, column {}", error.line(), error.column()))?;
+    let mut problems = problems.borrow_mut();
+    // The checker may load a file more than once.
+    let start = format!("{file}:");
+    if let Ok(node) = json::parse(text)
+        && !problems.iter().any(|(_, message)| message.starts_with(&start))
+    {
+        let lines = Lines::of(text);
+        for Problem { at, message, kind } in keywords::problems(&node) {
+            let place = lines.position(at.start);
+            // Versions of streams that are in force may have such a file, so it must stay readable.
+            let (kind, effect) = match kind {
+                ProblemKind::Twice => (ProblemKind::Ignored, ": the last one counts"),
+                kind => (kind, ""),
+            };
+            problems.push((kind, format!("{start}{}:{}: {message}{effect}", place.line, place.column)));
+        }
+    }
+    Ok(value)
 }
 
 fn in_file(
@@ -60,14 +101,12 @@ fn in_file(
 }
 
 fn in_place(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Value> {
-    let before = reader.findings.len();
-    twice(node, reader);
-    keywords::check(node, &mut |member: &Member<'_>, near: &str| {
-        let message =
-            format!("'{}' is not a keyword of JSON Schema{}", member.key, hint(&member.key, &[near]));
-        reader.warning(member.start..member.end, FIELD, INVALID_SCHEMA, message);
-    });
-    if reader.findings[before..].iter().any(|finding| finding.is_error) {
+    let problems = keywords::problems(node);
+    let is_usable = problems.iter().all(|problem| problem.kind == ProblemKind::Ignored);
+    for problem in problems {
+        tell(problem.at, problem.kind, problem.message, reader);
+    }
+    if !is_usable {
         return None;
     }
     let value = serde_json::from_str(&reader.text[bytes_of(node)]);
@@ -78,24 +117,6 @@ fn in_place(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Value> {
             reader.error(bytes_of(node), Some(FIELD), MALFORMED, message);
         })
         .ok()
-}
-
-/// Refuses keys that stand twice in one object.
-fn twice(node: &Node<'_>, reader: &mut Reader<'_>) {
-    match &node.json {
-        Json::Object(members) => {
-            let mut keys = HashSet::new();
-            for member in members {
-                if !keys.insert(member.key.as_ref()) {
-                    let message = format!("the key '{}' stands twice in this object", member.key);
-                    reader.error(member.start..member.end, Some(FIELD), MALFORMED, message);
-                }
-                twice(&member.value, reader);
-            }
-        }
-        Json::Array(items) => items.iter().for_each(|item| twice(item, reader)),
-        _ => {}
-    }
 }
 
 /// Returns the part of a schema at a JSON Pointer, as far as it leads.

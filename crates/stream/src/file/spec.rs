@@ -47,6 +47,11 @@ const NAMES: [&str; 13] = [
 ];
 pub(super) const SHARD_COUNT: &str = "shards";
 
+/// Returns whether a stream file may have a field of this name.
+pub(super) fn is_field(name: &str) -> bool {
+    NAMES.contains(&name) || name == SHARD_COUNT
+}
+
 /// Returns the stream of a file. Values that cannot be read have their defaults.
 pub(super) fn stream(
     name: &StreamName,

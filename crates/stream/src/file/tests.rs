@@ -19,6 +19,13 @@ fn diagnosed(text: &str) -> Diagnosis {
         "common.schema.json" => Ok(r#"{"id": {"type": "string"}}"#.to_owned()),
         "broken.schema.json" => Ok("{\n  \"type\":".to_owned()),
         "wrong.schema.json" => Ok(r#"{"type": "text"}"#.to_owned()),
+        "misspelt.schema.json" => Ok(
+            "\u{feff}{\n  \"requird\": [],\n  \"properties\": {\"a\": {\"$ref\": \"twice.schema.json\"}}\n}"
+                .to_owned(),
+        ),
+        "twice.schema.json" => Ok(r#"{"maximum": 1, "maximum": 2}"#.to_owned()),
+        "marked.schema.json" => Ok("\u{feff}{\"minimum\": 1}".to_owned()),
+        "limits.schema.json" => Ok(r#"{"minimum": "1"}"#.to_owned()),
         _ => Err("no such file".to_owned()),
     };
     diagnose(&StreamName::new("test").unwrap(), text, &load)
@@ -139,7 +146,7 @@ fn problems_of_a_schema_are_told_where_they_are() {
             "{\"schema\": {\"properties\": {\"a\": {\"type\": \"text\"}, \"b\": {\"maxLenght\": 3}},\n \"requird\": []}}"
         ),
         [
-            "1:42+6 INVALID_SCHEMA no JSON Schema: \"text\" is not valid under any of the schemas listed in the 'anyOf' keyword",
+            "1:42+6 INVALID_SCHEMA 'text' is not a type; the types are `array`, `boolean`, `integer`, `null`, `number`, `object` and `string`",
             "warning 1:57+11 INVALID_SCHEMA 'maxLenght' is not a keyword of JSON Schema (did you mean 'maxLength'?)",
             "warning 2:2+9 INVALID_SCHEMA 'requird' is not a keyword of JSON Schema (did you mean 'required'?)",
         ]
@@ -162,7 +169,11 @@ fn problems_of_a_schema_are_told_where_they_are() {
         ),
         (
             "wrong.schema.json",
-            "INVALID_SCHEMA no JSON Schema: wrong.schema.json, at `/type`: \"text\" is not valid under any of the schemas listed in the 'anyOf' keyword",
+            "INVALID_SCHEMA wrong.schema.json:1:10: 'text' is not a type; the types are `array`, `boolean`, `integer`, `null`, `number`, `object` and `string`",
+        ),
+        (
+            "limits.schema.json",
+            "INVALID_SCHEMA no JSON Schema: limits.schema.json, at `/minimum`: \"1\" is not of type \"number\"",
         ),
     ] {
         let length = schema.len() + 2;
@@ -180,12 +191,49 @@ fn problems_of_a_schema_are_told_where_they_are() {
 }
 
 #[test]
+fn misspelt_words_of_a_schema_are_told_where_they_stand() {
+    let text = r#"{"schema": {"properties": {"a": {"typo": "string"}, "type": {"type": "strin"}, "b": {"type": ["null", "Integer"]}},
+ "items": [{"format": "date_time"}, {"format": "tomorrow"}, {"format": "uuid"}]}}"#;
+    let types = "the types are `array`, `boolean`, `integer`, `null`, `number`, `object` and `string`";
+    assert_eq!(
+        told(text),
+        [
+            "warning 1:34+6 INVALID_SCHEMA 'typo' is not a keyword of JSON Schema (did you mean 'type'?)".to_owned(),
+            format!("1:70+7 INVALID_SCHEMA 'strin' is not a type (did you mean 'string'?); {types}"),
+            format!("1:103+9 INVALID_SCHEMA 'Integer' is not a type (did you mean 'integer'?); {types}"),
+            "warning 2:23+11 INVALID_SCHEMA there is no format 'date_time' (did you mean 'date-time'?), so it is not checked".to_owned(),
+            "warning 2:48+10 INVALID_SCHEMA there is no format 'tomorrow', so it is not checked".to_owned(),
+        ]
+    );
+    // In a file beside, also in one that is only referred to, the place in that file is told.
+    assert_eq!(
+        told(r#"{"schema": "misspelt.schema.json"}"#),
+        [
+            "warning 1:12+22 INVALID_SCHEMA misspelt.schema.json:2:3: 'requird' is not a keyword of JSON Schema (did you mean 'required'?)",
+            "warning 1:12+22 INVALID_SCHEMA twice.schema.json:1:16: the key 'maximum' stands twice in this object: the last one counts",
+        ]
+    );
+    // A byte order mark at the start of a file is no content of it.
+    assert_eq!(told(r#"{"schema": "marked.schema.json"}"#), Vec::<String>::new());
+}
+
+#[test]
 fn a_schema_file_is_no_stream_file() {
     assert_eq!(stream_name("user-data.json").unwrap().unwrap().as_str(), "user-data");
     assert_eq!(stream_name("a b.json"), Some(Err(NameError::Character)));
     assert_eq!(stream_name(".json"), Some(Err(NameError::Length)));
     for other in ["user.schema.json", ".schema.json", "README.md", "user.jsonl"] {
         assert_eq!(stream_name(other), None, "{other}");
+    }
+}
+
+#[test]
+fn a_stream_file_is_known_by_its_fields() {
+    for text in ["{}", r#"{"bufferSizeMB": 1, "x": 2}"#, "\u{feff}{\"shards\": 1}"] {
+        assert!(looks_like_one(text), "{text}");
+    }
+    for text in ["", "[]", r#"{"a": 1}"#, r#"{"objects": [], "schema": {}}"#, r#"{"$schema": "x"}"#] {
+        assert!(!looks_like_one(text), "{text}");
     }
 }
 

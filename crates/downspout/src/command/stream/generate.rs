@@ -91,11 +91,11 @@ pub(super) async fn run(endpoints: &Endpoints, args: &GenerateArgs) -> anyhow::R
         if lines.is_empty() {
             continue;
         }
-        let refused = tokio::select! {
-            refused = put::send(endpoints, &args.name, lines.concat().into_bytes()) => refused?,
+        let outcome = tokio::select! {
+            outcome = put::send(endpoints, &args.name, lines.concat().into_bytes(), sent + 1) => outcome?,
             _ = &mut stop => break,
         };
-        if let Some(reason) = refused {
+        if let put::Sent::Refused { reason, .. } = outcome {
             output::complain!("downspout: the stream {} did not take the records: {reason}", args.name);
             return Ok(Exit::Failed);
         }

@@ -1,9 +1,13 @@
-//! Gives the stream files to the server of streams, and tells people of a file that does not take effect.
+//! Gives the stream files to the server of streams, and tells people of a file that does not take effect. [`alarms`] tells
+//! them of a stream that cannot deliver.
+
+pub(super) mod alarms;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use definition::file::decode;
 use sha2::{Digest, Sha256};
 use stream::file::{Finding, stream_name};
 use stream_server::{FileReport, StreamServer};
@@ -14,11 +18,31 @@ use crate::sdk_error::readable;
 /// The folder of the stream files among the definitions.
 const FOLDER: &str = "streams/";
 
+/// Why a schema file cannot be read that a stream file names.
+pub(crate) const NO_SCHEMA: &str = "there is no such file beside the stream file";
+
+/// The topic for notices.
+#[derive(Clone)]
+pub(super) struct Topic {
+    pub(super) sns: aws_sdk_sns::Client,
+    pub(super) arn: String,
+}
+
+impl Topic {
+    /// Publishes a notice about a stream.
+    async fn publish(&self, subject: &str, message: String) -> anyhow::Result<()> {
+        // The name of a stream alone may be longer than SNS allows a subject to be.
+        let subject = definition::subject::of(subject);
+        let call = self.sns.publish().topic_arn(&self.arn).set_subject(subject).message(message);
+        call.send().await.map_err(readable).context("publishing a notice about a stream")?;
+        Ok(())
+    }
+}
+
 /// The stream files of a stack.
 pub(super) struct StreamFiles {
     pub(super) server: StreamServer,
-    pub(super) sns: aws_sdk_sns::Client,
-    pub(super) topic_arn: String,
+    pub(super) topic: Topic,
     /// The path of the file with a digest of each text that people were told of, by the name of the stream.
     pub(super) told: PathBuf,
 }
@@ -32,11 +56,10 @@ impl StreamFiles {
     ///
     /// If a notice cannot be published; then the next call publishes it. Every usable file has taken effect all the same.
     pub(super) async fn take(&self, files: &BTreeMap<String, Vec<u8>>) -> anyhow::Result<()> {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut texts = BTreeMap::new();
         for (key, bytes) in files {
             match key.strip_prefix(FOLDER).and_then(stream_name) {
-                Some(Ok(name)) => drop(texts.insert(name.to_string(), text(bytes))),
+                Some(Ok(name)) => drop(texts.insert(name.to_string(), text(key, bytes))),
                 Some(Err(error)) => {
                     tracing::error!(s3.key = %key, %error, "this is not the file of a stream")
                 }
@@ -44,8 +67,9 @@ impl StreamFiles {
             }
         }
         let beside = |name: &str| {
-            let bytes = files.get(&format!("{FOLDER}{name}"));
-            bytes.map(|bytes| text(bytes)).ok_or_else(|| "there is no such file".to_owned())
+            let key = format!("{FOLDER}{name}");
+            let bytes = files.get(&key).ok_or_else(|| NO_SCHEMA.to_owned())?;
+            decode(bytes).map(str::to_owned).map_err(|error| error.to_string())
         };
         let reports = self.server.set_files(&texts, &beside).await;
         let before: BTreeMap<String, String> = read_json(&self.told)?.unwrap_or_default();
@@ -55,7 +79,8 @@ impl StreamFiles {
             if problems.is_empty() {
                 continue;
             }
-            let digest = hex::encode(Sha256::digest(texts.get(&report.name).map_or("", String::as_str)));
+            let bytes = files.get(&format!("{FOLDER}{}.json", report.name));
+            let digest = hex::encode(Sha256::digest(bytes.map_or(&[][..], Vec::as_slice)));
             if before.get(&report.name) != Some(&digest) {
                 self.tell(&report.name, &problems).await?;
             }
@@ -76,11 +101,15 @@ impl StreamFiles {
              shows what is still wrong.",
             problems.join("\n")
         );
-        let subject = format!("stream {name}: the file has errors");
-        let call = self.sns.publish().topic_arn(&self.topic_arn).subject(subject).message(message);
-        call.send().await.map_err(readable).context("publishing the notice about a stream file")?;
-        Ok(())
+        self.topic.publish(&format!("stream {name}: the file has errors"), message).await
     }
+}
+
+/// Returns the text of a file, or its problem.
+fn text(key: &str, bytes: &[u8]) -> Result<String, String> {
+    decode(bytes)
+        .map(str::to_owned)
+        .map_err(|error| format!("{key}:{}:{}: {}", error.span.at.line, error.span.at.column, error.message))
 }
 
 /// Returns why a file does not take effect, a line for each reason; nothing if it does.

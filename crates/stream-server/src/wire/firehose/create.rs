@@ -6,10 +6,11 @@ use serde_json::{Map, Value, json};
 use stream::file::Source;
 
 use super::super::error::WireError;
+use super::super::lifecycle;
 use super::check_name;
 use crate::intake::Intake;
 use crate::log::Origin;
-use crate::streams::{CreateError, NewStream};
+use crate::streams::NewStream;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -94,25 +95,9 @@ pub(super) async fn create(intake: &Intake, call: Create) -> Result<String, Wire
         role_arn: destination.role_arn,
         source: Source { text, ..Source::default() },
     };
-    let stream = intake.streams.create(new).await.map_err(|error| match error {
-        CreateError::Exists(stream) => {
-            let why = if stream.is_of_file() {
-                ": a file defines it"
-            } else if stream.log.header().origin == Origin::Kinesis {
-                ": it was created by Kinesis, and streams of both services share their names here"
-            } else {
-                ""
-            };
-            WireError::in_use(format!(
-                "Firehose {name} under accountId {} already exists{why}",
-                intake.account_id
-            ))
-        }
-        CreateError::Definition(problem) => WireError::invalid_argument(problem),
-        CreateError::Unusable(_) => WireError::internal(&error.to_string()),
-        CreateError::Log(error) => error.into(),
-    })?;
-    intake.dock.begin(stream);
+    let account = &intake.account_id;
+    let exists = |origin: &str| format!("Firehose {name} under accountId {account} already exists{origin}");
+    lifecycle::create(intake, new, exists).await?;
     let arn = super::list::arn(intake, name);
     Ok(json!({ "DeliveryStreamARN": arn }).to_string())
 }

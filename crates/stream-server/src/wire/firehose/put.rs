@@ -2,19 +2,15 @@
 
 use std::fmt::Write as _;
 
-use base64::DecodeError;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::super::error::WireError;
+use super::super::records::{Data, check_count};
 use super::super::text::Text;
 use super::{WORDS, check_name, find};
 use crate::intake::{Intake, shard_of, texts};
 use crate::log::{Group, Places};
 
-/// The most records of a request.
-const MOST_RECORDS: usize = 500;
 /// The longest record in bytes.
 const LONGEST_RECORD: usize = 1000 << 10;
 /// The most bytes of a request.
@@ -40,7 +36,7 @@ struct PutRecordBatch<'a> {
 #[serde(rename_all = "PascalCase")]
 struct Record<'a> {
     #[serde(borrow)]
-    data: Option<Text<'a>>,
+    data: Option<Data<'a>>,
 }
 
 pub(super) async fn record(intake: &Intake, body: &[u8]) -> Result<String, WireError> {
@@ -48,7 +44,7 @@ pub(super) async fn record(intake: &Intake, body: &[u8]) -> Result<String, WireE
     let name = check_name(call.delivery_stream_name.as_ref().map(Text::as_str))?;
     let record =
         call.record.ok_or_else(|| WireError::constraint("record", None, "Member must not be null"))?;
-    let places = accept(intake, name, &[record], |_| "record.data".to_owned()).await?;
+    let places = accept(intake, name, &[record], false).await?;
     let (sequence, _) = texts(&places).next().unwrap_or_default();
     Ok(format!(r#"{{"RecordId":"{sequence}","Encrypted":false}}"#))
 }
@@ -59,17 +55,8 @@ pub(super) async fn batch(intake: &Intake, body: &[u8]) -> Result<String, WireEr
     let name = check_name(call.delivery_stream_name.as_ref().map(Text::as_str))?;
     let records = call.records.as_deref();
     let records = records.ok_or_else(|| WireError::constraint("records", None, "Member must not be null"))?;
-    let broken = match records.len() {
-        0 => Some("Member must have length greater than or equal to 1"),
-        1..=MOST_RECORDS => None,
-        _ => Some("Member must have length less than or equal to 500"),
-    };
-    if let Some(broken) = broken {
-        let value = format!("[{} records]", records.len());
-        return Err(WireError::constraint("records", Some(&value), broken));
-    }
-    let path = |index: usize| format!("records.{}.member.data", index + 1);
-    let places = accept(intake, name, records, path).await?;
+    check_count(records.len())?;
+    let places = accept(intake, name, records, true).await?;
     let mut answer = String::with_capacity(places.len() * 80 + 100);
     answer.push_str(r#"{"FailedPutCount":0,"Encrypted":false,"RequestResponses":["#);
     for (number, (sequence, _)) in texts(&places).enumerate() {
@@ -81,13 +68,17 @@ pub(super) async fn batch(intake: &Intake, body: &[u8]) -> Result<String, WireEr
     Ok(answer)
 }
 
-/// Accepts all records or none. `path` names the data of a record in errors.
+/// Accepts all records or none. If the request has a list, errors name the place in it.
 async fn accept(
     intake: &Intake,
     name: &str,
     records: &[Record<'_>],
-    path: impl Fn(usize) -> String,
+    is_list: bool,
 ) -> Result<Places, WireError> {
+    let path = |index: usize| match is_list {
+        true => format!("records.{}.member.data", index + 1),
+        false => "record.data".to_owned(),
+    };
     let stream = find(intake, name)?;
     let refused = |refused| WireError::refused(&refused, name, &WORDS);
     let version = stream.version().map_err(refused)?;
@@ -99,10 +90,7 @@ async fn accept(
             data.ok_or_else(|| WireError::constraint(&path(index), None, "Member must not be null"))?;
         let shard = shard_of(&intake.keyless, &version, "", None);
         let before = group.bytes();
-        let decoded = group.push(shard, now, "", |buffer| STANDARD.decode_vec(data.as_str(), buffer));
-        decoded.map_err(|_: DecodeError| {
-            WireError::serialization(format!("`Data` of record {} is no Base64", index + 1))
-        })?;
+        group.push(shard, now, "", |buffer| data.decode(is_list.then_some(index), buffer))?;
         let length = group.bytes() - before;
         if length > LONGEST_RECORD as u64 {
             let constraint = "Member must have length less than or equal to 1024000";

@@ -6,11 +6,11 @@ use serde_json::json;
 use stream::file::Source;
 
 use super::super::error::WireError;
+use super::super::lifecycle;
 use super::{Named, check_name};
 use crate::intake::Intake;
-use crate::live::Life;
 use crate::log::Origin;
-use crate::streams::{CreateError, NewStream};
+use crate::streams::NewStream;
 
 /// The shards that a stream in on-demand mode begins with.
 const ON_DEMAND_SHARDS: i64 = 4;
@@ -68,19 +68,9 @@ pub(super) async fn create(intake: &Intake, call: CreateStream) -> Result<String
         role_arn: None,
         source: Source { text, ..Source::default() },
     };
-    let stream = intake.streams.create(new).await.map_err(|error| match error {
-        CreateError::Exists(stream) => {
-            let why = if stream.is_of_file() { ": a file defines it" } else { "" };
-            WireError::in_use(format!(
-                "Stream {name} under account {} already exists{why}.",
-                intake.account_id
-            ))
-        }
-        CreateError::Definition(problem) => WireError::invalid_argument(problem),
-        CreateError::Unusable(_) => WireError::internal(&error.to_string()),
-        CreateError::Log(error) => error.into(),
-    })?;
-    intake.dock.begin(stream);
+    let account = &intake.account_id;
+    let exists = |origin: &str| format!("Stream {name} under account {account} already exists{origin}.");
+    lifecycle::create(intake, new, exists).await?;
     Ok(String::new())
 }
 
@@ -108,15 +98,6 @@ pub(super) struct DeleteStream {
 
 pub(super) async fn delete(intake: &Intake, call: DeleteStream) -> Result<String, WireError> {
     let stream = call.named.stream(intake)?;
-    let name = &stream.name;
-    if stream.is_of_file() {
-        return Err(WireError::in_use(format!(
-            "Stream {name} is defined by the file streams/{name}.json: remove the file to end the stream."
-        )));
-    }
-    if stream.life().await == Life::Ending {
-        return Err(WireError::in_use(format!("Stream {name} is being deleted.")));
-    }
-    intake.streams.delete(&stream).await?;
+    lifecycle::delete(intake, &stream, &format!("Stream {}", stream.name)).await?;
     Ok(String::new())
 }

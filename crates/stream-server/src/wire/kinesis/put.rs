@@ -2,12 +2,10 @@
 
 use std::fmt::Write as _;
 
-use base64::DecodeError;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::super::error::WireError;
+use super::super::records::{Data, check_count};
 use super::super::text::Text;
 use super::{WORDS, find, named, version};
 use crate::intake::{Intake, shard_of, texts};
@@ -15,8 +13,6 @@ use crate::live::LiveStream;
 use crate::log::{Group, Places};
 use stream::shard::explicit_hash_key;
 
-/// The most records of a request.
-const MOST_RECORDS: usize = 500;
 /// The longest record in bytes. `UpdateMaxRecordSize` of AWS, which the server does not have, allows more.
 const LONGEST_RECORD: usize = 1 << 20;
 /// The most bytes of a request, data and partition keys together.
@@ -32,7 +28,7 @@ struct PutRecord<'a> {
     #[serde(rename = "StreamARN")]
     stream_arn: Option<Text<'a>>,
     stream_id: Option<Text<'a>>,
-    data: Option<Text<'a>>,
+    data: Option<Data<'a>>,
     partition_key: Option<Text<'a>>,
     explicit_hash_key: Option<Text<'a>>,
     dry_run: Option<bool>,
@@ -54,7 +50,7 @@ struct PutRecords<'a> {
 #[serde(rename_all = "PascalCase")]
 struct Entry<'a> {
     #[serde(borrow)]
-    data: Option<Text<'a>>,
+    data: Option<Data<'a>>,
     partition_key: Option<Text<'a>>,
     explicit_hash_key: Option<Text<'a>>,
 }
@@ -84,15 +80,7 @@ pub(super) async fn records(intake: &Intake, body: &[u8]) -> Result<String, Wire
     let name = named(intake, text(&call.stream_name), text(&call.stream_arn), text(&call.stream_id))?;
     let entries = call.records.as_deref();
     let entries = entries.ok_or_else(|| WireError::constraint("records", None, "Member must not be null"))?;
-    let broken = match entries.len() {
-        0 => Some("Member must have length greater than or equal to 1"),
-        1..=MOST_RECORDS => None,
-        _ => Some("Member must have length less than or equal to 500"),
-    };
-    if let Some(broken) = broken {
-        let value = format!("[{} records]", entries.len());
-        return Err(WireError::constraint("records", Some(&value), broken));
-    }
+    check_count(entries.len())?;
     let entries = Entries { list: entries, is_list: true };
     let stream = find(intake, name)?;
     let places = accept(intake, &stream, &entries, call.dry_run).await?;
@@ -137,16 +125,12 @@ async fn accept(
     let mut keys = 0;
     for (index, entry) in entries.list.iter().enumerate() {
         let required = |member| entries.constraint(index, member, None, "Member must not be null");
-        let data = text(&entry.data).ok_or_else(|| required("data"))?;
+        let data = entry.data.as_ref().ok_or_else(|| required("data"))?;
         let key = text(&entry.partition_key).ok_or_else(|| required("partitionKey"))?;
         let hash = check_keys(entries, index, key, text(&entry.explicit_hash_key))?;
         let shard = shard_of(&intake.keyless, &version, key, hash);
         let before = group.bytes();
-        let decoded = group.push(shard, now, key, |buffer| STANDARD.decode_vec(data, buffer));
-        decoded.map_err(|_: DecodeError| {
-            let of = if entries.is_list { format!(" of record {}", index + 1) } else { String::new() };
-            WireError::serialization(format!("`Data`{of} is no Base64"))
-        })?;
+        group.push(shard, now, key, |buffer| data.decode(entries.is_list.then_some(index), buffer))?;
         if group.bytes() - before > LONGEST_RECORD as u64 {
             let constraint = "Member must have length less than or equal to 1048576";
             let value = format!("{} bytes", group.bytes() - before);

@@ -1,0 +1,137 @@
+//! Decides when people are told that a stream cannot deliver, and that it can again.
+//!
+//! One notice comes when a delivery has failed for some minutes without a success, and one when it works again. The caller
+//! publishes the notices and keeps what was told, so that a restart tells nothing twice.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::live::LiveStream;
+use crate::streams::{Streams, age};
+
+/// How long a delivery fails before people are told. Shorter troubles of S3 pass by themselves.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// The troubles that people were told of, by the name of the stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldTroubles(BTreeMap<String, ToldTrouble>);
+
+/// A trouble that people were told of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ToldTrouble {
+    /// The id of the stream's log, which another stream of the same name does not have.
+    stream_id: String,
+    since: Timestamp,
+    /// The records that the stream had delivered. When there are more, the delivery works again.
+    settled_records: u64,
+}
+
+impl ToldTroubles {
+    /// Notes that a notice was published.
+    pub fn note(&mut self, notice: &DeliveryNotice) {
+        match notice {
+            DeliveryNotice::Failing(Failing { name, told, .. }) => {
+                self.0.insert(name.clone(), told.clone());
+            }
+            DeliveryNotice::Again(Again { name, .. }) => drop(self.0.remove(name)),
+        }
+    }
+}
+
+/// What people are to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeliveryNotice {
+    /// A stream cannot deliver.
+    Failing(Failing),
+    /// A stream of which people were told that it cannot deliver does so again.
+    Again(Again),
+}
+
+/// A stream that cannot deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// The name of the stream.
+    pub name: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Where the files go, as `s3://bucket/prefix`; empty if that is not known.
+    pub place: String,
+    /// What failed, in words.
+    pub why: String,
+    /// What a person can do.
+    pub remedy: &'static str,
+    /// The records that wait.
+    pub waiting_records: u64,
+    /// The bytes of their data.
+    pub waiting_bytes: u64,
+    told: ToldTrouble,
+}
+
+/// A stream that delivers again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// The name of the stream.
+    pub name: String,
+    /// Since when it could not deliver.
+    pub since: Timestamp,
+    /// The records that wait; `None` if the stream has ended, after it had delivered all of them.
+    pub waiting_records: Option<u64>,
+}
+
+/// Returns the notices that are due.
+pub(crate) fn due(streams: &Streams, told: &ToldTroubles, now: Timestamp) -> Vec<DeliveryNotice> {
+    let mut due = Vec::new();
+    let all = streams.all();
+    for stream in &all {
+        let name = stream.name.as_str();
+        let told = told.0.get(name).filter(|told| told.stream_id == stream.log.header().id);
+        let notice = match told {
+            None => failing(stream, now).map(DeliveryNotice::Failing),
+            Some(told) => again(stream, told).map(DeliveryNotice::Again),
+        };
+        due.extend(notice);
+    }
+    let is_there = |id: &str| all.iter().any(|stream| stream.log.header().id == id);
+    for (name, ToldTrouble { since, .. }) in
+        told.0.iter().filter(|(name, told)| !is_there(&told.stream_id) && !streams.is_unusable(name))
+    {
+        due.push(DeliveryNotice::Again(Again { name: name.clone(), since: *since, waiting_records: None }));
+    }
+    due
+}
+
+fn failing(stream: &LiveStream, now: Timestamp) -> Option<Failing> {
+    let trouble = stream.trouble().filter(|trouble| age(trouble.since, now) >= PATIENCE)?;
+    let totals = stream.log.totals();
+    let waiting = totals.waiting();
+    Some(Failing {
+        name: stream.name.to_string(),
+        since: trouble.since,
+        place: trouble.place,
+        why: trouble.why,
+        remedy: trouble.remedy,
+        waiting_records: waiting.records,
+        waiting_bytes: waiting.bytes,
+        told: ToldTrouble {
+            stream_id: stream.log.header().id.clone(),
+            since: trouble.since,
+            settled_records: totals.settled.records,
+        },
+    })
+}
+
+fn again(stream: &LiveStream, told: &ToldTrouble) -> Option<Again> {
+    let totals = stream.log.totals();
+    let waiting = totals.waiting().records;
+    // Directly after a start there is no trouble yet, also if S3 is still away.
+    let has_delivered = totals.settled.records > told.settled_records || waiting == 0;
+    let is_well = has_delivered && stream.trouble().is_none();
+    is_well.then(|| Again {
+        name: stream.name.to_string(),
+        since: told.since,
+        waiting_records: Some(waiting),
+    })
+}
