@@ -1,5 +1,7 @@
 //! Streams: records that come by HTTP, Kinesis or Firehose become files, rows and mails.
 
+mod alarms;
+mod commands;
 mod killed;
 mod producer;
 
