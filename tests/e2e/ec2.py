@@ -234,6 +234,36 @@ try:
     until("the run is over", lambda: state(second) == "FINISHED")
     process.kill()
 
+    # The fields of a resource make its machine: those that name a subnet, and those that name only a zone.
+    *_, (zone, subnet) = sorted(cloud["subnets"].items())
+    vpc = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["VpcId"]
+    group = ec2.create_security_group(GroupName="story", Description="of the story", VpcId=vpc)["GroupId"]
+    ec2.create_key_pair(KeyName="of-the-story")
+    of_fields, _, _ = activate("fields", imageId="ami-story", instanceType="c5.large", keyPair="of-the-story", subnetId=subnet,
+                               securityGroupIds=group, associatePublicIpAddress="true", region="us-east-1")
+    of_zone, _, _ = activate("zone", availabilityZone=sorted(cloud["subnets"])[1], associatePublicIpAddress="false")
+    until("both machines start", lambda: len(living()) == 2)
+    found = {tag["Value"]: it for it in machines() for tag in it["Tags"] if tag["Key"] == "downspout:pipeline"}
+    one = found[of_fields]
+    assert (one["ImageId"], one["InstanceType"], one["KeyName"]) == ("ami-story", "c5.large", "of-the-story"), one
+    assert (one["SubnetId"], one["Placement"]["AvailabilityZone"]) == (subnet, zone), one
+    groups = lambda machine: [group["GroupId"] for it in machine["NetworkInterfaces"] for group in it["Groups"]]
+    assert groups(one) == [group] and one["PublicIpAddress"], one
+    other = found[of_zone]
+    assert other["Placement"]["AvailabilityZone"] == sorted(cloud["subnets"])[1] and other["ImageId"] == "ami-default", other
+    assert groups(other) == [cloud["group"]] and "KeyName" not in other and "PublicIpAddress" not in other, other
+    for pipeline in [of_fields, of_zone]:
+        owner.delete_pipeline(pipelineId=pipeline)
+    until("both machines are ended", lambda: not living())
+
+    # Fields that no machine can fit are refused when the pipeline is activated, by their names.
+    for field, value in [("securityGroups", "story"), ("availabilityZone", "us-east-1z"), ("runAsUser", "-x")]:
+        try:
+            activate(f"wrong-{field}", **{field: value})
+            raise AssertionError(f"{field} is taken")
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "InvalidRequestException" and field in str(error), error
+
     # A machine that nobody wants is ended. Its user data does not start a program with another checksum.
     third, _, _ = activate("third")
     (instance,) = until("a machine starts", living)
