@@ -51,11 +51,7 @@ impl Caller {
     pub(crate) async fn connect_to(endpoints: &Endpoints, url: &str, service: Service) -> Result<Self> {
         let Endpoints { region, access_key_id, secret_access_key, .. } = endpoints;
         let host = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let stream = TcpStream::connect(&host).await.with_context(|| format!("connecting to {url}"))?;
-        stream.set_nodelay(true).context("calls are small")?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.context("speaking HTTP")?;
-        // The task ends with the sender. If the connection breaks, the next call fails.
-        tokio::spawn(connection);
+        let sender = connection(&host).await?;
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "endpoints.json");
         let url = format!("http://{host}/");
         Ok(Self { service, sender, url, host, region: region.clone(), credentials })
@@ -90,11 +86,23 @@ impl Caller {
         for (name, value) in headers.into_iter().chain(signature.headers()) {
             request = request.header(name, value);
         }
-        self.sender.ready().await?;
+        // moto closes the connection after each answer.
+        if self.sender.ready().await.is_err() {
+            self.sender = connection(&self.host).await?;
+        }
         let answer = self.sender.send_request(request.body(Full::from(body))?).await?;
         let status = answer.status();
         let answer = to_bytes(axum::body::Body::new(answer.into_body()), MOST_BYTES).await?;
         ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&answer));
         Ok(answer)
     }
+}
+
+async fn connection(host: &str) -> Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(host).await.with_context(|| format!("connecting to {host}"))?;
+    stream.set_nodelay(true).context("calls are small")?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.context("speaking HTTP")?;
+    // The task ends with the sender.
+    tokio::spawn(connection);
+    Ok(sender)
 }
