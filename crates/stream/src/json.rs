@@ -217,6 +217,7 @@ fn closing(kind: Kind) -> u8 {
 fn string(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
     let (mut at, mut is_escaped) = (start + 1, false);
     loop {
+        at += plain(&bytes[at.min(bytes.len())..]);
         match bytes.get(at) {
             Some(b'"') => return Ok((at + 1, is_escaped)),
             Some(b'\\') => {
@@ -228,6 +229,24 @@ fn string(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
             None => return Err(Fault { at: start, why: "a string is not closed" }),
         }
     }
+}
+
+/// Returns how many of the first bytes are neither a quotation mark, nor a backslash, nor a control character. Less than the
+/// last eight are not looked at.
+fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES * 128;
+    // The lowest bit that is set in `below(number, n)` belongs to the first byte below `n`, for `n` up to 128.
+    let below = |number: u64, n: u8| number.wrapping_sub(ONES * u64::from(n)) & !number & HIGH;
+    for (count, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
+        let number = u64::from_le_bytes(*eight);
+        let is = |byte: u8| below(number ^ (ONES * u64::from(byte)), 1);
+        let found = is(b'"') | is(b'\\') | below(number, 0x20);
+        if found != 0 {
+            return count * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    bytes.len() / 8 * 8
 }
 
 /// Returns the place behind an escape. Half of a surrogate pair is no character, so it is refused.
@@ -281,6 +300,26 @@ fn number(bytes: &[u8], start: usize) -> Result<usize, Fault> {
     Ok(at)
 }
 
+/// The items of a list, or the keys of an object.
+#[derive(Clone, Debug)]
+pub(crate) struct Children<'t> {
+    nodes: &'t [Node],
+    at: usize,
+    end: usize,
+    kind: Kind,
+}
+
+impl Iterator for Children<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let child = Some(self.at).filter(|at| *at < self.end)?;
+        let value = if self.kind == Kind::Object { child + 1 } else { child };
+        self.at = self.nodes[value].next as usize;
+        Some(child)
+    }
+}
+
 impl<'t> Tree<'t> {
     /// Returns all nodes. The first one is the whole value.
     pub(crate) fn nodes(&self) -> &'t [Node] {
@@ -320,19 +359,9 @@ impl<'t> Tree<'t> {
     }
 
     /// Returns the items of a list, or the keys of an object: each value is behind its key.
-    pub(crate) fn children(&self, index: usize) -> impl Iterator<Item = usize> + use<'t> {
-        let nodes = self.nodes;
-        let (kind, end) = (nodes[index].kind, nodes[index].next as usize);
-        let mut at = index + 1;
-        std::iter::from_fn(move || {
-            if at >= end {
-                return None;
-            }
-            let child = at;
-            let value = if kind == Kind::Object { at + 1 } else { at };
-            at = nodes[value].next as usize;
-            Some(child)
-        })
+    pub(crate) fn children(&self, index: usize) -> Children<'t> {
+        let node = &self.nodes[index];
+        Children { nodes: self.nodes, at: index + 1, end: node.next as usize, kind: node.kind }
     }
 
     /// Refuses an object that has a key twice: readers differ in which of the values they take.

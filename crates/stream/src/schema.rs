@@ -3,6 +3,8 @@
 //! References lead to files beside the stream file only: nothing is fetched. The reasons that this module gives name
 //! fields and rules of the schema, and never content of a record.
 
+mod instance;
+
 use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +14,9 @@ use jsonschema::paths::LocationSegment;
 use jsonschema::{Retrieve, Uri, ValidationError, Validator};
 use serde_json::Value;
 
+use crate::json::{Kind, Tree};
 use crate::refusal::{ErrorCode, Refusal};
+use instance::{Instance, Scanned};
 
 /// How many errors of a record are looked at to find a missing field among them.
 const MAX_ERRORS: usize = 100;
@@ -23,7 +27,7 @@ const BASE: &str = "beside:///";
 /// A schema that records are checked with.
 #[derive(Debug)]
 pub(crate) struct RecordSchema {
-    validator: Validator,
+    validator: Validator<Scanned>,
     /// The names of fields in the schema. Other names are content of a record.
     names: HashSet<String>,
 }
@@ -54,7 +58,7 @@ impl RecordSchema {
         let mut names = HashSet::new();
         beside.values().flatten().chain([schema]).for_each(|schema| collect_names(schema, &mut names));
         let build = || {
-            jsonschema::options()
+            jsonschema::options_for::<Scanned>()
                 .with_base_uri(BASE)
                 .with_retriever(FilesBeside(beside))
                 // A format in a schema is a rule, although some drafts see it as a remark.
@@ -79,18 +83,18 @@ impl RecordSchema {
     /// # Errors
     ///
     /// The refusal. If the record lacks a required field, the refusal is about that.
-    pub(crate) fn check(&self, json: &[u8]) -> Result<(), Refusal> {
-        let instance: Value = serde_json::from_slice(json).map_err(|_| Refusal {
-            code: ErrorCode::SchemaMismatch,
-            message: "the schema cannot be checked: a number is too large, or values are nested deeper than 127 levels"
-                .to_owned(),
-        })?;
+    pub(crate) fn check(&self, record: Tree<'_>) -> Result<(), Refusal> {
+        if !is_checkable(record) {
+            let message = "the schema cannot be checked: a number is too large, or values are nested deeper than 127 levels";
+            return Err(Refusal { code: ErrorCode::SchemaMismatch, message: message.to_owned() });
+        }
+        let instance = Instance::of(record);
         let check = || {
-            if self.validator.is_valid(&instance) {
+            if self.validator.is_valid(instance) {
                 return Ok(());
             }
             let mut first = None;
-            for error in self.validator.iter_errors(&instance).take(MAX_ERRORS) {
+            for error in self.validator.iter_errors(instance).take(MAX_ERRORS) {
                 let is_missing = matches!(error.kind(), ValidationErrorKind::Required { .. });
                 if is_missing || first.is_none() {
                     first = Some(self.refusal(&error));
@@ -133,6 +137,20 @@ impl RecordSchema {
         }
         place
     }
+}
+
+/// Returns whether the checker can read all values of a record: it knows numbers up to the largest `f64`, and 127 levels of
+/// lists and objects.
+fn is_checkable(record: Tree<'_>) -> bool {
+    record.nodes().iter().enumerate().all(|(index, node)| match node.kind {
+        Kind::Object | Kind::List => node.depth < 127,
+        Kind::Number => {
+            let raw = record.raw(index);
+            let is_small = raw.len() < 300 && !raw.contains(['e', 'E']);
+            is_small || raw.parse::<f64>().is_ok_and(f64::is_finite)
+        }
+        _ => true,
+    })
 }
 
 fn internal() -> Refusal {
@@ -280,6 +298,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::json::Scanner;
 
     fn none(_: &str) -> Result<Value, String> {
         Err("no such file".to_owned())
@@ -289,8 +308,12 @@ mod tests {
         RecordSchema::compile(schema, &none).unwrap()
     }
 
+    fn check(schema: &RecordSchema, record: &str) -> Result<(), Refusal> {
+        schema.check(Scanner::default().scan(record, 0).unwrap().0)
+    }
+
     fn told(schema: &Value, record: &str) -> (ErrorCode, String) {
-        let Refusal { code, message } = compiled(schema).check(record.as_bytes()).unwrap_err();
+        let Refusal { code, message } = check(&compiled(schema), record).unwrap_err();
         (code, message)
     }
 
@@ -359,8 +382,9 @@ mod tests {
                 schema["$id"] = id.into();
             }
             let schema = RecordSchema::compile(&schema, &load).unwrap();
-            assert!(schema.check(br#"{"x": 1, "again": {"x": 2}}"#).is_ok());
-            assert_eq!(schema.check(br#"{"x": 1, "again": {}}"#).unwrap_err().code, ErrorCode::MissingField);
+            assert!(check(&schema, r#"{"x": 1, "again": {"x": 2}}"#).is_ok());
+            let missing = check(&schema, r#"{"x": 1, "again": {}}"#).unwrap_err();
+            assert_eq!(missing.code, ErrorCode::MissingField);
         }
         for (reference, reason) in [
             ("c.schema.json", "the file `c.schema.json` cannot be read: no such file"),
@@ -392,13 +416,13 @@ mod tests {
             json!({"additionalProperties": {"anyOf": [{"$ref": "#"}, {"oneOf": [{"$ref": "#"}]}]}, "type": ["object", "number"]}),
         ] {
             if let Ok(schema) = RecordSchema::compile(&schema, &none) {
-                let _ = schema.check(nested(5).as_bytes());
+                let _ = check(&schema, &nested(5));
             }
         }
         let linear = compiled(&json!({"properties": {"a": {"$ref": "#"}}, "type": ["object", "number"]}));
-        assert_eq!(linear.check(nested(126).as_bytes()), Ok(()));
-        assert!(linear.check(nested(128).as_bytes()).unwrap_err().message.contains("nested"));
-        assert!(linear.check(b"{\"a\":1e999}").unwrap_err().message.contains("too large"));
+        assert_eq!(check(&linear, &nested(127)), Ok(()));
+        assert!(check(&linear, &nested(128)).unwrap_err().message.contains("nested"));
+        assert!(check(&linear, "{\"a\":1e999}").unwrap_err().message.contains("too large"));
     }
 
     #[test]
@@ -408,7 +432,7 @@ mod tests {
             "then": {"properties": {"a": {"$ref": "#"}}}, "else": {"not": {"type": "string"}}}]}]}]});
         let nested = |last: &str| format!("{}{last}{}", "{\"a\":".repeat(126), "}".repeat(126));
         let schema = compiled(&level);
-        assert_eq!(schema.check(nested("1").as_bytes()), Ok(()));
-        assert!(schema.check(nested("\"\"").as_bytes()).is_err());
+        assert_eq!(check(&schema, &nested("1")), Ok(()));
+        assert!(check(&schema, &nested("\"\"")).is_err());
     }
 }

@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use crate::fields::Fields;
 use crate::json::{Kind, Scanner, append_in_line, skip_between};
 use crate::refusal::{ErrorCode, Refusal};
+use crate::schema::RecordSchema;
 use crate::{Record, Stream};
 
 /// Makes lines from the records of a stream. It keeps its working memory from record to record.
@@ -15,13 +16,15 @@ use crate::{Record, Stream};
 pub struct Transformer<'s> {
     stream: &'s Stream,
     scanner: Scanner,
+    /// Scans the lines that `fields` make, for the schema.
+    line_scanner: Scanner,
 }
 
 impl<'s> Transformer<'s> {
     /// Returns a transformer for the records of a stream.
     #[must_use]
     pub fn new(stream: &'s Stream) -> Self {
-        Self { stream, scanner: Scanner::default() }
+        Self { stream, scanner: Scanner::default(), line_scanner: Scanner::default() }
     }
 
     /// Appends the lines of a record to `out`, each with a line feed at its end, and returns their number.
@@ -51,18 +54,31 @@ impl<'s> Transformer<'s> {
                 return Err(no_object(tree.kind(0), at, record.data));
             }
             let start = out.len();
-            match self.stream.fields() {
-                Some(fields) => Fields::append(fields, &tree, record, count, out),
-                None => append_in_line(tree.raw(0), out),
-            }
-            if let Some(schema) = self.stream.record_schema() {
-                schema.check(&out[start..]).map_err(|refusal| about(count, refusal))?;
-            }
+            let schema = self.stream.record_schema();
+            let checked = match self.stream.fields() {
+                Some(fields) => {
+                    Fields::append(fields, &tree, record, count, out);
+                    schema.map_or(Ok(()), |schema| check_line(schema, &mut self.line_scanner, &out[start..]))
+                }
+                None => {
+                    append_in_line(tree.raw(0), out);
+                    schema.map_or(Ok(()), |schema| schema.check(tree))
+                }
+            };
+            checked.map_err(|refusal| about(count, refusal))?;
             out.push(b'\n');
             (at, count) = (skip_between(text, end), count + 1);
         }
         Ok(count)
     }
+}
+
+/// Checks a line that `fields` have made. The line is JSON, because its parts are.
+fn check_line(schema: &RecordSchema, scanner: &mut Scanner, line: &[u8]) -> Result<(), Refusal> {
+    let text = std::str::from_utf8(line)
+        .map_err(|error| not_json(Fault { at: error.valid_up_to(), why: "a byte is not UTF-8" }, line))?;
+    let (tree, _) = scanner.scan(text, 0).map_err(|fault| not_json(fault, line))?;
+    schema.check(tree)
 }
 
 /// Says which JSON text of a record is refused, if it is not the first.
