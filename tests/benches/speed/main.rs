@@ -95,8 +95,10 @@ const PARTS: &[Part] = &[
     // Data Pipeline beside moto, and S3 beside moto and s3s-fs.
     part("endpoints", endpoints::figures),
     part("pgbench", |_, runtime| Ok(vec![endpoints::pgbench(runtime)?])),
-    // Puts beside kinesalite and moto, and delivery beside Python.
+    // Puts beside kinesalite and moto.
     part("streams", streams::figures),
+    // The lines of a file of a stream, beside Python.
+    part("delivery", |target, _| Ok(vec![streams::delivery(target)?])),
     // Ten million records that wait.
     part("backlog", |_, runtime| backlog::figures(runtime)),
     // A load of 10 GB.

@@ -78,7 +78,6 @@ pub(crate) fn figures(target: &Path, runtime: &Runtime) -> Result<Vec<Figure>> {
             figures.push(Figure::new("put_record_median", pause * 1_000.0, "ms"));
         }
     }
-    figures.push(delivery(target)?);
     figures.push(Figure::new("put_to_row_median", runtime.block_on(put_to_row(&up))?, "ms"));
     Ok(figures)
 }
@@ -154,7 +153,7 @@ pub(crate) fn body(client: usize, call: usize, records: usize) -> (&'static str,
 }
 
 /// Measures how many records a second become lines of a packed file on one core, beside the same work in Python.
-fn delivery(target: &Path) -> Result<Figure> {
+pub(crate) fn delivery(target: &Path) -> Result<Figure> {
     let folder = tempfile::tempdir()?;
     let records = folder.path().join("records.jsonl");
     let generated = Command::new(PROGRAM)
