@@ -1,5 +1,6 @@
 //! DescribePipelines: returns the metadata of up to 25 pipelines. One unknown id fails the request.
 
+use futures::future::join_all;
 use engine::{Header, PipelineId, PipelineState, RunOutcome, time};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -48,22 +49,25 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
         let text = format!("{} pipeline ids were given; DescribePipelines takes {MOST} at most", ids.len());
         return Err(ServiceError::InvalidRequest(text));
     }
-    let mut list = Vec::with_capacity(ids.len());
-    for id in ids {
-        let described = match service.driver.lock_pipeline(&id).await {
-            Ok(live) => {
-                let state = if live.is_scheduling() { "SCHEDULING" } else { live.pipeline.state.as_str() };
-                let pipeline = live.pipeline.clone();
-                drop(live);
-                let runs = service.driver.store.runs(&pipeline.id).await?;
-                describe(service, pipeline, state, health(&runs))
-            }
-            Err(ServiceError::PipelineDeleted(id)) => deleting(service, id).await?,
-            Err(error) => return Err(error),
-        };
-        list.push(described);
-    }
-    Ok(Response { pipeline_description_list: list })
+    // The pipelines are read at the same time. The first error in the order of the request is the answer.
+    let described = join_all(ids.into_iter().map(|id| description(service, id))).await;
+    Ok(Response { pipeline_description_list: described.into_iter().collect::<Result<_, _>>()? })
+}
+
+async fn description(service: &Service, id: String) -> Result<Description, ServiceError> {
+    let live = match service.driver.lock_pipeline(&id).await {
+        Ok(live) => live,
+        Err(ServiceError::PipelineDeleted(id)) => return deleting(service, id).await,
+        Err(error) => return Err(error),
+    };
+    let state = if live.is_scheduling() { "SCHEDULING" } else { live.pipeline.state.as_str() };
+    let pipeline = live.pipeline.clone();
+    drop(live);
+    let runs = match pipeline.first_activation {
+        Some(_) => service.driver.store.runs(&pipeline.id).await?,
+        None => Vec::new(),
+    };
+    Ok(describe(service, pipeline, state, health(&runs)))
 }
 
 /// Describes a pipeline that was deleted a moment ago.
