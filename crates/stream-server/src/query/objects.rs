@@ -209,7 +209,7 @@ pub(super) fn of_span(found: Vec<Found>, span: Span) -> Vec<(Found, Within)> {
     // The time in a name is cut to the second.
     let last =
         |found: &Found| found.moments.1.checked_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX);
-    let before = found.iter().filter(|found| last(found) <= span.from).map(|found| found.time).last();
+    let before = found.iter().filter(|found| last(found) <= span.from).map(|found| found.time).next_back();
     let within = |found: &Found| match found.moments {
         (first, _) if first >= span.to => Within::No,
         _ if last(found) <= span.from && Some(found.time) != before => Within::No,
