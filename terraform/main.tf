@@ -32,6 +32,12 @@ locals {
   } : null
 
   bucket = { for purpose, name in module.buckets.names : purpose => { name = name, arn = module.buckets.arns[purpose] } }
+  # What the workers read at run time, when a database of a definition names it by `myPasswordSecret`.
+  password_secrets = {
+    secret_arns    = concat([module.database_login.secret_arn], var.password_secrets.secret_arns)
+    parameter_arns = var.password_secrets.parameter_arns
+    kms_key_arns   = concat([module.encryption_key.arn], var.password_secrets.kms_key_arns)
+  }
   # With `terraform destroy`, secrets of a deployment that protects nothing go at once, so that their names are free again.
   secret_recovery_days = var.deletion_protection ? 30 : 0
 }
@@ -87,13 +93,32 @@ module "database" {
     { worker = module.worker.security_group_id },
     local.hosted ? { engine = module.engine[0].security_group_id } : {},
   )
-  kms_key_arn         = module.encryption_key.arn
   password            = var.database_password
   instance_class      = var.database_instance_class
   storage_gib         = var.database_storage_gib
   multi_az            = var.database_multi_az
   backup_days         = var.database_backup_days
   deletion_protection = var.deletion_protection
+}
+
+module "database_login" {
+  source = "./modules/database-login"
+
+  name                 = var.name
+  connection           = { for key in ["host", "port", "name", "username"] : key => local.database[key] }
+  password             = var.database_password
+  kms_key_arn          = module.encryption_key.arn
+  secret_recovery_days = local.secret_recovery_days
+}
+
+moved {
+  from = module.database[0].aws_secretsmanager_secret.this
+  to   = module.database_login.aws_secretsmanager_secret.this
+}
+
+moved {
+  from = module.database[0].aws_secretsmanager_secret_version.this
+  to   = module.database_login.aws_secretsmanager_secret_version.this
 }
 
 module "engine_program" {
@@ -135,6 +160,7 @@ module "engine" {
     rds_instances     = var.rds_instances
     read_bucket_arns  = [local.bucket.drop.arn, local.bucket.definitions.arn]
     write_bucket_arns = [local.bucket.results.arn, local.bucket.logs.arn]
+    password_secrets  = local.password_secrets
   } : null
   topic_arn            = module.topic.arn
   kms_key_arn          = module.encryption_key.arn
@@ -216,6 +242,7 @@ module "worker" {
   write_bucket_arns    = [local.bucket.results.arn, local.bucket.logs.arn]
   kms_key_arn          = module.encryption_key.arn
   secret_recovery_days = local.secret_recovery_days
+  password_secrets     = local.password_secrets
   wait_for_workers     = var.wait_for_workers
 }
 
@@ -237,7 +264,7 @@ module "definitions" {
     },
     var.definition_values,
   )
-  secret_values = { "*myDatabasePassword" = var.database_password }
+  database = { secret_arn = module.database_login.secret_arn, password = var.database_password }
 }
 
 module "alarms" {

@@ -46,8 +46,14 @@ output "engine" {
 }
 
 output "database" {
-  description = "Where the database is."
-  value       = { host = local.database.host, port = local.database.port, name = local.database.name, username = local.database.username }
+  description = "Where the database is, and the secret with its user and its password."
+  value = {
+    host       = local.database.host
+    port       = local.database.port
+    name       = local.database.name
+    username   = local.database.username
+    secret_arn = module.database_login.secret_arn
+  }
 }
 
 output "role_arns" {

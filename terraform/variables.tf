@@ -39,6 +39,29 @@ variable "database_password" {
   }
 }
 
+variable "password_secrets" {
+  description = "What databases of your definitions name by `myPasswordSecret`, besides the database of this deployment: the ARNs of secrets and of parameters, and the ARNs of the keys of KMS that encrypt them, unless the keys are those of AWS."
+  type = object({
+    secret_arns    = optional(list(string), [])
+    parameter_arns = optional(list(string), [])
+    kms_key_arns   = optional(list(string), [])
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for arn in var.password_secrets.secret_arns : can(regex("^arn:[^:]+:secretsmanager:", arn))])
+    error_message = "The ARN of a secret begins like arn:aws:secretsmanager:us-east-1."
+  }
+  validation {
+    condition     = alltrue([for arn in var.password_secrets.parameter_arns : can(regex("^arn:[^:]+:ssm:[^:]+:[^:]+:parameter/", arn))])
+    error_message = "The ARN of a parameter is like arn:aws:ssm:us-east-1:123456789012:parameter/name."
+  }
+  validation {
+    condition     = alltrue([for arn in var.password_secrets.kms_key_arns : can(regex("^arn:[^:]+:kms:[^:]+:[^:]+:key/", arn))])
+    error_message = "The ARN of a key is like arn:aws:kms:us-east-1:123456789012:key/ID."
+  }
+}
+
 variable "engine_secret_access_key" {
   description = "The secret with which calls of the engine are signed. Pass it as TF_VAR_engine_secret_access_key. AWS Data Pipeline needs none: null."
   type        = string

@@ -6,17 +6,21 @@ use anyhow::bail;
 use aws_config::SdkConfig;
 use aws_sdk_datapipeline::config::Credentials;
 
+use crate::secrets::Secrets;
+
 /// The variables with the access key of the engine. On a machine of AWS, the role of the machine signs all other calls; the
 /// engine does not know the keys of roles.
 const ENGINE_KEY: [&str; 2] = ["DOWNSPOUT_ACCESS_KEY_ID", "DOWNSPOUT_SECRET_ACCESS_KEY"];
 
-/// Clients of the pipeline service and of S3.
+/// Clients of the pipeline service, of S3 and of the stores of secrets.
 #[derive(Clone, Debug)]
 pub struct Clients {
     /// The pipeline service, which hands out tasks.
     pub datapipeline: aws_sdk_datapipeline::Client,
     /// S3, which holds inputs, results and logs.
     pub s3: aws_sdk_s3::Client,
+    /// The secrets that databases name.
+    pub secrets: Secrets,
 }
 
 impl Clients {
@@ -47,6 +51,7 @@ impl Clients {
         Self {
             datapipeline: aws_sdk_datapipeline::Client::from_conf(datapipeline.build()),
             s3: aws_sdk_s3::Client::from_conf(s3),
+            secrets: Secrets::new(config),
         }
     }
 

@@ -28,6 +28,7 @@ mod report;
 mod runner;
 mod scratch;
 mod script;
+mod secrets;
 mod service;
 pub mod sql;
 pub mod storage;
@@ -42,6 +43,7 @@ pub use failure::Failure;
 pub use hindrance::{Foreseen, Hindrance};
 pub use rds::{ParseInstanceError, RdsInstance, RdsInstances};
 pub use reader::Reader;
+pub use secrets::Secrets;
 
 /// Polls for tasks and does them until `shutdown` is cancelled. The running tasks then have [`Config::shutdown_limit`]
 /// to finish.

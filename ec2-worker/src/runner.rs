@@ -18,8 +18,9 @@ use crate::logs;
 use crate::panics;
 use crate::progress::{Fields, Progress};
 use crate::scratch::Scratch;
+use crate::secrets::Secrets;
 use crate::service::{ReportReply, Service};
-use crate::task::Task;
+use crate::task::{self, Task};
 
 /// The pause after the first poll that fails. After each further failure, the pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -32,6 +33,7 @@ struct Runner {
     config: Config,
     service: Service,
     tools: Tools,
+    secrets: Secrets,
     scratch: Arc<Scratch>,
     /// One permit for each task that may run at the same time.
     permits: Arc<Semaphore>,
@@ -56,6 +58,7 @@ pub(crate) async fn run(config: Config, clients: Clients, shutdown: Cancellation
             command_umask: config.command_umask,
             ..Tools::new(&clients, config.database_patience)
         },
+        secrets: clients.secrets.clone(),
         permits: Arc::new(Semaphore::new(config.concurrency.max(1))),
         tasks: TaskTracker::new(),
         service,
@@ -170,8 +173,10 @@ impl Runner {
         tracing::info!(pipeline.id = pipeline, attempt.id = attempt, "task begins");
         let progress = Progress::default();
         progress.log(&format!("attempt {attempt} begins on {}", self.config.hostname));
-        let Config { activities, rds, .. } = &self.config;
-        let task = panics::caught("reading the task", || Task::read(&wire, activities, rds));
+        let Some(task) = self.read(&wire).await else {
+            tracing::info!(pipeline.id = pipeline, attempt.id = attempt, "task dropped");
+            return;
+        };
         let folder = self.scratch.for_attempt();
         let result = match (&task, &folder) {
             (Err(failure), _) => Some(Err(failure.clone())),
@@ -199,6 +204,19 @@ impl Runner {
         if let (Ok(Task { logs: Some(at), .. }), Ok(folder)) = (&task, &folder) {
             logs::upload(&self.tools.storage, at, folder.path(), &progress).await;
         }
+    }
+
+    /// Reads a task, with the secrets that it names. Returns `None` if the worker stops before.
+    async fn read(&self, wire: &TaskObject) -> Option<Result<Task, Failure>> {
+        let Config { activities, rds, .. } = &self.config;
+        let mut objects = task::objects(wire);
+        let resolved = tokio::select! {
+            resolved = panics::caught_in("reading secrets", self.secrets.resolve(&mut objects)) => resolved,
+            () = self.stop.cancelled() => return None,
+        };
+        Some(resolved.and_then(|()| {
+            panics::caught("reading the task", || Task::read(wire, &objects, activities, rds))
+        }))
     }
 
     /// Sends the first report, which acknowledges the task. Returns whether the work may begin.

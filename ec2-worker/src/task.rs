@@ -25,7 +25,7 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// Reads the objects that the service handed out.
+    /// Reads `objects`, which the service handed out as `wire`, and which now have the passwords of secrets.
     ///
     /// # Errors
     ///
@@ -33,12 +33,12 @@ impl Task {
     /// names the object and the field.
     pub(crate) fn read(
         wire: &TaskObject,
+        objects: &HashMap<String, PipelineObject>,
         activities: &Activities,
         rds: &RdsInstances,
     ) -> Result<Self, Failure> {
         let attempt_id = wire.attempt_id().unwrap_or_default();
-        let objects = objects(wire);
-        let objects = rds.located(&objects);
+        let objects = rds.located(objects);
         let attempt = objects.get(attempt_id).ok_or_else(|| {
             let message = format!("the task has no object for its attempt `{attempt_id}`");
             Failure::bad_input("Definition", message)
@@ -50,7 +50,8 @@ impl Task {
     }
 }
 
-fn objects(wire: &TaskObject) -> HashMap<String, PipelineObject> {
+/// Returns the objects of a task.
+pub(crate) fn objects(wire: &TaskObject) -> HashMap<String, PipelineObject> {
     let objects = wire.objects().into_iter().flatten().map(|(id, object)| {
         let fields = object.fields().iter().map(|field| match field.ref_value() {
             Some(target) => Field::reference(field.key(), target),

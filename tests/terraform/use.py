@@ -37,6 +37,12 @@ def definitions(example, made):
     lacking = {parameter["id"] for parameter in parameters} - values.keys() - filled_by_the_drop
     expect(not lacking, f"{example.name}: values.json has no value for {sorted(lacking)}")
     expect(all(isinstance(value, str) and value for value in values.values()), f"{example.name}: values.json has an empty value")
+    password = example.env["TF_VAR_database_password"]
+    for key in keys:
+        text = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+        expect(password not in text, f"{example.name}: {key} in the definitions bucket has the password of the database")
+    secret = example.moto.client("secretsmanager").get_secret_value(SecretId=values["myDatabaseCredentials"])["SecretString"]
+    expect(json.loads(secret)["password"] == password, f"{example.name}: the secret that values.json names lacks the password")
 
 
 def drop(example, made):

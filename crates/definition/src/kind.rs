@@ -19,6 +19,7 @@ pub mod own_fields;
 mod preconditions;
 mod resources;
 mod schedule;
+pub mod secret_reference;
 mod shared_fields;
 mod spec;
 mod typed_field;

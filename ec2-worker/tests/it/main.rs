@@ -30,6 +30,7 @@ mod remedies;
 mod replacing;
 mod retries;
 mod scripts;
+mod secrets;
 mod settings;
 mod shop;
 mod stack;

@@ -188,7 +188,7 @@ pub(crate) fn clients(datapipeline: &str, s3: &str) -> Clients {
             .build();
         Clients::new(&config, true)
     };
-    Clients { datapipeline: at(datapipeline).datapipeline, s3: at(s3).s3 }
+    Clients { datapipeline: at(datapipeline).datapipeline, ..at(s3) }
 }
 
 /// The settings of a worker that works in `scratch` and reports often.

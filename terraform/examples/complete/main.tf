@@ -29,6 +29,8 @@ module "downspout" {
   engine_program     = "${var.package_folder}/downspout"
   definitions_folder = "${path.module}/../../../pipeline-definitions"
   definition_values  = { myEnvironment = "production" }
+  # A definition may read the password of the database of a partner: "myPasswordSecret": "ssm:/partner/password".
+  password_secrets = { parameter_arns = ["arn:aws:ssm:us-east-1:123456789012:parameter/partner/password"] }
 
   event_route        = "queue"
   sweep_minutes      = 5

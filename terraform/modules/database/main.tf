@@ -75,23 +75,3 @@ resource "aws_db_instance" "this" {
   skip_final_snapshot        = !var.deletion_protection
   final_snapshot_identifier  = "${var.name}-final"
 }
-
-# The programs get the password in their own secrets. This one is for people.
-resource "aws_secretsmanager_secret" "this" {
-  # checkov:skip=CKV2_AWS_57:A new password must reach values.json and the engine, too. docs/aws.md says how to change it with one apply.
-  name_prefix             = "${var.name}-database-"
-  description             = "How to connect to the PostgreSQL of ${var.name}"
-  kms_key_id              = var.kms_key_arn
-  recovery_window_in_days = var.deletion_protection ? 30 : 0
-}
-
-resource "aws_secretsmanager_secret_version" "this" {
-  secret_id = aws_secretsmanager_secret.this.id
-  secret_string = jsonencode({
-    host     = aws_db_instance.this.address
-    port     = aws_db_instance.this.port
-    dbname   = var.database_name
-    username = var.username
-    password = var.password
-  })
-}

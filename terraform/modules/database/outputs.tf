@@ -12,8 +12,3 @@ output "security_group_id" {
   description = "The security group of the database."
   value       = aws_security_group.this.id
 }
-
-output "secret_arn" {
-  description = "The ARN of the secret that says how to connect."
-  value       = aws_secretsmanager_secret.this.arn
-}

@@ -18,11 +18,6 @@ variable "client_security_group_ids" {
   type        = map(string)
 }
 
-variable "kms_key_arn" {
-  description = "The ARN of the key that encrypts the secret."
-  type        = string
-}
-
 variable "database_name" {
   description = "The name of the database in the instance."
   type        = string

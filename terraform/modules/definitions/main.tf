@@ -5,7 +5,16 @@ locals {
     if file != "values.json" && !contains(split("/", file), "samples") && !startswith(basename(file), ".")
   ])
   own_values = fileexists("${var.folder}/values.json") ? jsondecode(file("${var.folder}/values.json")) : {}
-  types      = { json = "application/json", sql = "application/sql" }
+  # A definition that asks for the password without naming its secret gets the password itself.
+  definitions = { for file in local.files : file => file("${var.folder}/${file}") if endswith(file, ".json") }
+  needs_password = anytrue([
+    for text in values(local.definitions) : strcontains(text, "*myDatabasePassword") && !strcontains(text, "myDatabaseCredentials")
+  ])
+  database = {
+    myDatabaseCredentials = var.database.secret_arn
+    "*myDatabasePassword" = local.needs_password ? var.database.password : "in the secret myDatabaseCredentials"
+  }
+  types = { json = "application/json", sql = "application/sql" }
 }
 
 resource "aws_s3_object" "file" {
@@ -24,6 +33,6 @@ resource "aws_s3_object" "values" {
   # checkov:skip=CKV_AWS_186:The bucket encrypts its objects with the key of S3, as the module buckets says.
   bucket       = var.bucket
   key          = "values.json"
-  content      = jsonencode(merge(var.values, var.secret_values, local.own_values))
+  content      = jsonencode(merge(var.values, local.database, local.own_values))
   content_type = "application/json"
 }

@@ -13,14 +13,8 @@ variable "values" {
   type        = map(string)
 }
 
-variable "secret_values" {
-  description = "Values of parameters that are secrets. Their names begin with *my."
-  type        = map(string)
+variable "database" {
+  description = "The password of the database, and the ARN of its secret, which definitions name by the parameter myDatabaseCredentials. The password itself is written only if a definition uses the parameter *myDatabasePassword without it."
+  type        = object({ secret_arn = string, password = string })
   sensitive   = true
-  default     = {}
-
-  validation {
-    condition     = alltrue([for name in keys(var.secret_values) : startswith(name, "*my")])
-    error_message = "The name of a secret parameter begins with *my, so that it is never shown."
-  }
 }

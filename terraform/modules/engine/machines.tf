@@ -91,6 +91,28 @@ data "aws_iam_policy_document" "machine" {
     actions   = ["s3:PutObject", "s3:AbortMultipartUpload"]
     resources = [for arn in each.value.write_bucket_arns : "${arn}/*"]
   }
+
+  # The passwords of the databases, by reference.
+  statement {
+    sid       = "ReadPasswords"
+    actions   = ["secretsmanager:GetSecretValue"]
+    resources = each.value.password_secrets.secret_arns
+  }
+
+  dynamic "statement" {
+    for_each = length(each.value.password_secrets.parameter_arns) > 0 ? [each.value.password_secrets.parameter_arns] : []
+    content {
+      sid       = "ReadPasswordParameters"
+      actions   = ["ssm:GetParameter"]
+      resources = statement.value
+    }
+  }
+
+  statement {
+    sid       = "UseTheKeys"
+    actions   = ["kms:Decrypt"]
+    resources = each.value.password_secrets.kms_key_arns
+  }
 }
 
 resource "aws_iam_role_policy" "machine" {

@@ -77,7 +77,7 @@ variable "checked_bucket_arns" {
 }
 
 variable "machines" {
-  description = "The machines that the engine starts for Ec2Resource: the program `ec2-worker`, where they start, how large they are, and the buckets that they read and write. Null: it starts none."
+  description = "The machines that the engine starts for Ec2Resource: the program `ec2-worker`, where they start, how large they are, the buckets that they read and write, and the secrets with the passwords of databases. Null: it starts none."
   type = object({
     program           = object({ name = string, s3_uri = string, arn = string, sha256 = string })
     subnet_ids        = list(string)
@@ -87,6 +87,11 @@ variable "machines" {
     rds_instances     = list(string)
     read_bucket_arns  = list(string)
     write_bucket_arns = list(string)
+    password_secrets = object({
+      secret_arns    = list(string)
+      parameter_arns = list(string)
+      kms_key_arns   = list(string)
+    })
   })
   default = null
 }

@@ -103,13 +103,26 @@ data "aws_iam_policy_document" "this" {
     }
   }
 
+  # The passwords of the databases, by reference.
+  statement {
+    sid       = "ReadPasswords"
+    actions   = ["secretsmanager:GetSecretValue"]
+    resources = var.password_secrets.secret_arns
+  }
+
   dynamic "statement" {
-    for_each = aws_secretsmanager_secret.settings
+    for_each = length(var.password_secrets.parameter_arns) > 0 ? [var.password_secrets.parameter_arns] : []
     content {
-      sid       = "UseTheKey"
-      actions   = ["kms:Decrypt"]
-      resources = [var.kms_key_arn]
+      sid       = "ReadPasswordParameters"
+      actions   = ["ssm:GetParameter"]
+      resources = statement.value
     }
+  }
+
+  statement {
+    sid       = "UseTheKeys"
+    actions   = ["kms:Decrypt"]
+    resources = distinct(concat([var.kms_key_arn], var.password_secrets.kms_key_arns))
   }
 
   dynamic "statement" {

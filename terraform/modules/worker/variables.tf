@@ -110,6 +110,15 @@ variable "write_bucket_arns" {
   type        = list(string)
 }
 
+variable "password_secrets" {
+  description = "The secrets and parameters that databases of definitions name by `myPasswordSecret`, and the keys of KMS that encrypt them."
+  type = object({
+    secret_arns    = list(string)
+    parameter_arns = list(string)
+    kms_key_arns   = list(string)
+  })
+}
+
 variable "kms_key_arn" {
   description = "The key that encrypts the secret."
   type        = string

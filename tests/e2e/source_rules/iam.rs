@@ -12,7 +12,7 @@ use super::{collect, workspace};
 /// A program: its name on the page, its sources, the services that it calls, and the module of Terraform with its role.
 const PROGRAMS: [(&str, &str, &[&str], &str); 4] = [
     ("orchestrator", "orchestrator/src", &["s3", "datapipeline", "sns"], "orchestrator"),
-    ("ec2-worker", "ec2-worker/src", &["s3", "datapipeline"], "worker"),
+    ("ec2-worker", "ec2-worker/src", &["s3", "datapipeline", "secretsmanager", "ssm"], "worker"),
     ("server", "crates/server/src", &["s3", "sns", "dynamodb"], "engine"),
     ("ec2-host", "crates/ec2-host/src", &["ec2"], "engine"),
 ];
@@ -57,6 +57,9 @@ fn called(folder: &Path, operations: &BTreeMap<String, String>) -> BTreeSet<Stri
         // A request that is made before its client is known.
         let is_built = |name: &&String| text.contains(&format!("{name}Input::builder()"));
         found.extend(operations.values().filter(is_built).cloned());
+        // A call without the SDK names its operation in a header.
+        let is_target = |name: &&String| text.contains(&format!(".{name}\""));
+        found.extend(operations.values().filter(is_target).cloned());
     }
     found
 }

@@ -1,9 +1,10 @@
 //! Databases: connections to a database server.
 
 use super::{
-    Group, Kind,
+    Group, Kind, ValueShape,
+    secret_reference::MY_PASSWORD_SECRET,
     shared_fields::PLAIN,
-    spec::{FieldSpec, KindSpec, OneOf, text},
+    spec::{FieldSpec, KindSpec, OneOf, spec, text},
 };
 
 /// The types that a `database` field accepts.
@@ -12,6 +13,11 @@ pub(super) const ANY_DATABASE: &[Kind] = &[Kind::JdbcDatabase, Kind::RdsDatabase
 const USERNAME: FieldSpec = text("username", "User of the database.").required();
 const PASSWORD: FieldSpec =
     text("*password", "Password of the database user; the asterisk keeps it out of every output.").required();
+const OWN: &[FieldSpec] = &[spec(
+    MY_PASSWORD_SECRET,
+    ValueShape::SecretReference,
+    "Secret in AWS with the password, in place of *password. The worker reads it for each task; it may also name the user.",
+)];
 const DATABASE_NAME: FieldSpec = text("databaseName", "Name of the database on its server.");
 const REGION: FieldSpec = text("region", "Region of the database, such as us-east-1.");
 const PROPERTIES: FieldSpec = text("jdbcProperties", "Property of the JDBC connection, name=value.").multi();
@@ -31,7 +37,7 @@ pub(super) static JDBC_DATABASE: KindSpec = KindSpec {
     ],
     includes: PLAIN,
     one_of: &[],
-    my_fields: &[],
+    my_fields: OWN,
 };
 
 pub(super) static RDS_DATABASE: KindSpec = KindSpec {
@@ -52,7 +58,7 @@ pub(super) static RDS_DATABASE: KindSpec = KindSpec {
     ],
     includes: PLAIN,
     one_of: &[],
-    my_fields: &[],
+    my_fields: OWN,
 };
 
 pub(super) static REDSHIFT_DATABASE: KindSpec = KindSpec {
@@ -70,5 +76,5 @@ pub(super) static REDSHIFT_DATABASE: KindSpec = KindSpec {
     ],
     includes: PLAIN,
     one_of: &[OneOf::exactly(&["clusterId", "connectionString"])],
-    my_fields: &[],
+    my_fields: OWN,
 };

@@ -5,6 +5,7 @@ use crate::{
     kind::{
         BID_PRICE_LIMIT, FieldType, ON_DEMAND_PRICE, ValueShape,
         field_type::{Limit, SchedulePeriod, WaitFor},
+        secret_reference::SecretReference,
     },
     period::Period,
     time_zone,
@@ -53,6 +54,11 @@ pub(crate) fn complaint(key: &str, shape: ValueShape, text: &str) -> Option<Stri
             Limit::read(text).is_none().then(|| "a count of rows or a percentage such as '1%'".to_owned())
         }
         ValueShape::S3Prefix => (!text.starts_with("s3://")).then(|| shape.describe()),
+        // The text may be the secret itself, so no message shows it.
+        ValueShape::SecretReference => {
+            let is_legal = text.trim().is_empty() || SecretReference::read(text).is_some();
+            return (!is_legal).then(|| format!("'{key}' value must be {}", shape.describe()));
+        }
         ValueShape::DatePattern => {
             return pattern(key, "a Joda date pattern such as 'dd/MM/yyyy'", text, text);
         }
@@ -166,6 +172,18 @@ mod tests {
         );
         assert!(complaint("spotBidPrice", spot, "OnDemandPrice").is_some());
         assert_eq!(complaint("coreInstanceBidPrice", cluster, "ondemandprice"), None);
+    }
+
+    #[test]
+    fn a_password_in_place_of_the_name_of_a_secret_is_not_shown() {
+        let complaint = |text| complaint("myPasswordSecret", ValueShape::SecretReference, text);
+        assert_eq!(
+            complaint("hush").as_deref(),
+            Some(
+                "'myPasswordSecret' value must be the name of a secret: secretsmanager:NAME, ssm:NAME or an ARN"
+            )
+        );
+        assert_eq!((complaint("ssm:/db"), complaint("")), (None, None));
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub enum ValueShape {
     TimeZone,
     /// A period, or a time of day such as `by 08:30`.
     WaitFor,
+    /// The name of a secret in AWS, or nothing.
+    SecretReference,
 }
 
 /// A bid price must be below this limit, in dollars an hour.
@@ -84,6 +86,7 @@ impl ValueShape {
             Self::KeyPattern => "a key pattern such as incoming/{day}/orders.csv",
             Self::TimeZone => "the IANA name of a time zone such as Europe/Berlin",
             Self::WaitFor => "a period such as 15 minutes, or a time of day such as by 08:30",
+            Self::SecretReference => "the name of a secret: secretsmanager:NAME, ssm:NAME or an ARN",
             Self::BidPrice { or_on_demand: false } => "dollars per hour, above 0 and below 20.00",
             Self::BidPrice { or_on_demand: true } => {
                 "dollars per hour, above 0 and below 20.00, or OnDemandPrice"

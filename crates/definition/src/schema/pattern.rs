@@ -19,6 +19,10 @@ pub(super) fn of(shape: ValueShape) -> Option<String> {
         ValueShape::ColumnPattern => return Some(r"\S\s+\S|#\{".to_owned()),
         ValueShape::Character => return Some(r"^[^A-Za-z0-9+%-]$|#\{".to_owned()),
         ValueShape::S3Prefix => return Some(r"^s3://|#\{".to_owned()),
+        ValueShape::SecretReference => {
+            let named = r"(?:secretsmanager|ssm|arn:[^:]*:(?:secretsmanager|ssm)):";
+            return Some(format!(r"^\s*(?:{named}|$)|#\{{"));
+        }
         ValueShape::Boolean => return Some(words(&["true", "false"])),
         ValueShape::Word(known) => return Some(words(known)),
         ValueShape::Integer { least, most } if most - least < 10 => {

@@ -12,7 +12,10 @@ use crate::{
     FieldValue, ObjectId, PipelineObject,
     expression::{self, Template, parse_time},
     inherit::{DEFAULT_ID, Key, Resolved},
-    kind::{FieldSpec, Kind, RefTarget, ValueShape, field::SCHEDULE_TYPE, value_check},
+    kind::{
+        FieldSpec, Kind, RefTarget, ValueShape, field::SCHEDULE_TYPE, secret_reference::MY_PASSWORD_SECRET,
+        value_check,
+    },
     period::Period,
     schedule::ScheduleType,
 };
@@ -250,7 +253,9 @@ fn is_bare_call(text: &str) -> bool {
 
 fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, problems: &mut Problems) {
     let has = |key: &str| object.has(key);
-    for spec in kind.required_fields().filter(|spec| !has(spec.key)) {
+    // AWS asks for the password itself. The worker can also read it from the secret that the object names.
+    let is_elsewhere = |key: &str| key == "*password" && has(MY_PASSWORD_SECRET);
+    for spec in kind.required_fields().filter(|spec| !has(spec.key) && !is_elsewhere(spec.key)) {
         problems.error(
             object.id(),
             Some(spec.key),

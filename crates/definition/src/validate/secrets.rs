@@ -13,7 +13,9 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     for parameter in &subject.definition.parameters {
         let id = parameter.id.as_str();
         let lower = id.to_ascii_lowercase();
-        if !id.starts_with('*') && TELLING.iter().any(|word| lower.contains(word)) {
+        // The name of a secret is no secret.
+        let is_name = lower.ends_with("passwordsecret");
+        if !id.starts_with('*') && !is_name && TELLING.iter().any(|word| lower.contains(word)) {
             let message = format!("'{id}' looks like a secret: name it '*{id}' to mask its value everywhere");
             problems.warning(&ObjectId::from(id), Some("id"), CODE, message);
         }

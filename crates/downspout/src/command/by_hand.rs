@@ -1,8 +1,8 @@
 //! Loads of files into tables that a person starts: reads them from a run or from a definition.
 //!
 //! The service keeps secrets to itself and its workers. So the password of a database comes from where the service got it:
-//! from `--set`, from the `values.json` and the definition in the bucket for definitions, or else from PGPASSWORD. No
-//! message contains it.
+//! from `--set`, from the `values.json` and the definition in the bucket for definitions, or else from PGPASSWORD. The password
+//! of a database that names a secret in AWS comes from PGPASSWORD alone. No message contains it.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::Context;
 use aws_sdk_datapipeline::Client;
 use clap::Args;
+use definition::kind::secret_reference::MY_PASSWORD_SECRET;
 use definition::{
     Definition, Field, FieldValue, MASK, ObjectId, ParameterValue, PipelineObject, file, inherit,
 };
@@ -137,6 +138,18 @@ async fn object(endpoints: &Endpoints, key: &str) -> Option<Vec<u8>> {
 /// If a secret is in no place where it may be. The message names the object, and how to give the secret.
 pub(super) fn reveal(object: &mut PipelineObject, definition: &Definition) -> anyhow::Result<()> {
     let id = ec2_worker::reader::component(object).to_owned();
+    let environment = || std::env::var(PASSWORD).ok();
+    if let Some(name) = object.string(MY_PASSWORD_SECRET).filter(|name| !name.trim().is_empty()) {
+        let password = environment().with_context(|| {
+            format!(
+                "object '{id}', field '{MY_PASSWORD_SECRET}': the password is in the secret '{name}', which only workers \
+                 read: give the password with the environment variable {PASSWORD}"
+            )
+        })?;
+        object.fields.retain(|field| field.key.as_str() != "*password");
+        object.fields.push(Field::string("*password", password));
+        return Ok(());
+    }
     let resolved = inherit::resolve(definition).unwrap_or_default();
     let stated = resolved.iter().find(|stated| stated.id == id.as_str());
     for field in object.fields.iter_mut().filter(|field| field.key.is_secret()) {
@@ -151,7 +164,7 @@ pub(super) fn reveal(object: &mut PipelineObject, definition: &Definition) -> an
             Some(name) => value_of(definition, name),
             None => written,
         };
-        let from_environment = || std::env::var(PASSWORD).ok().filter(|_| field.key.as_str() == "*password");
+        let from_environment = || environment().filter(|_| field.key.as_str() == "*password");
         let Some(secret) = found.filter(|found| found != MASK).or_else(from_environment) else {
             let set = parameter.map(|name| format!("--set '{name}=...', or ")).unwrap_or_default();
             anyhow::bail!(
@@ -201,6 +214,15 @@ mod tests {
         assert_eq!(revealed("#{*mySecret}", &[]).expect("default"), "from the default");
         let values = [("*mySecret", "of the stack"), ("*mySecret", "set")];
         assert_eq!(revealed("#{*mySecret}", &values).expect("set"), "set");
+    }
+
+    #[test]
+    fn the_password_of_a_named_secret_is_asked_for_by_its_variable() {
+        let fields =
+            vec![Field::string("myPasswordSecret", "ssm:/db"), Field::string("*password", "placeholder")];
+        let mut object = PipelineObject { id: "Db".into(), name: "Db".to_owned(), fields };
+        let error = reveal(&mut object, &Definition::default()).expect_err("no password").to_string();
+        assert!(error.contains("'ssm:/db'") && error.contains("PGPASSWORD"), "{error}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use definition::kind::secret_reference::MY_PASSWORD_SECRET;
 use definition::kind::{Group, Kind};
 use definition::render::render;
 use definition::schedule::Interval;
@@ -119,7 +120,7 @@ fn with_location(object: &PipelineObject) -> PipelineObject {
 fn with_database(mut object: PipelineObject, purpose: Purpose) -> PipelineObject {
     let is_database = Kind::of(&object).is_some_and(|kind| kind.group() == Group::Database);
     if purpose == Purpose::Look && is_database {
-        object.fields.retain(|field| !field.key.is_secret());
+        object.fields.retain(|field| !field.key.is_secret() && field.key.as_str() != MY_PASSWORD_SECRET);
         object.set("connectionString", "jdbc:postgresql://unused/unused");
         object.set("username", "unused");
     }

@@ -355,7 +355,12 @@ async fn work(
         command_umask: umask,
         ..ec2_worker::Config::new(WORKER_GROUP, scratch)
     };
-    let clients = ec2_worker::Clients { datapipeline: endpoints.datapipeline(), s3: endpoints.s3() };
+    let clients = ec2_worker::Clients {
+        datapipeline: endpoints.datapipeline(),
+        s3: endpoints.s3(),
+        // The stack keeps no secrets. A definition that names one means one in AWS.
+        secrets: ec2_worker::Secrets::from_env(),
+    };
     if let Err(error) = ec2_worker::run(config, clients, stop).await {
         tracing::error!(worker.name = %name, error = %format!("{error:#}"), "a worker failed");
     }

@@ -21,6 +21,24 @@ fn required_fields_and_choices_are_named() {
 }
 
 #[test]
+fn a_database_needs_a_password_or_the_name_of_its_secret() {
+    let database = |fields: &str| {
+        errors(&format!(
+            r##"{{"id": "Db", "type": "JdbcDatabase", "connectionString": "jdbc:x", "jdbcDriverClass": "c", "username": "u"{fields}}}"##
+        ))
+    };
+    assert_eq!(database(""), ["Db.*password MISSING_FIELD:  '*password' is required on type 'JdbcDatabase'"]);
+    assert_eq!(database(r#", "myPasswordSecret": "secretsmanager:prod/db""#), Vec::<String>::new());
+    assert_eq!(
+        database(r#", "myPasswordSecret": "hush""#),
+        [
+            "Db.myPasswordSecret INVALID_FIELD_VALUE:  'myPasswordSecret' value must be the name of a secret: secretsmanager:NAME, \
+             ssm:NAME or an ARN"
+        ]
+    );
+}
+
+#[test]
 fn an_activity_needs_a_runner_a_schedule_and_an_alarm_needs_a_role() {
     let text = r#"{"objects": [{"id": "A", "type": "ShellCommandActivity", "command": "x"},
         {"id": "B", "type": "SnsAlarm", "topicArn": "t", "subject": "s", "message": "m"}]}"#;

@@ -73,6 +73,15 @@ fn secrets_that_others_can_read_are_warnings() {
 }
 
 #[test]
+fn the_name_of_a_secret_is_no_secret() {
+    let objects = r##"{"id": "A", "type": "SqlActivity", "database": {"ref": "Db"}, "script": "select 1"},
+        {"id": "Db", "type": "JdbcDatabase", "connectionString": "jdbc:x", "username": "u", "jdbcDriverClass": "c",
+         "myPasswordSecret": "#{myPasswordSecret}"}"##;
+    let rest = r#", "parameters": [{"id": "myPasswordSecret"}], "values": {"myPasswordSecret": "ssm:/db"}"#;
+    assert_eq!(all_warnings(objects, rest), Vec::<String>::new());
+}
+
+#[test]
 fn a_secret_is_found_through_the_values_of_parameters() {
     let objects = r##"{"id": "A", "type": "ShellCommandActivity", "workerGroup": "w", "command": "curl #{myUrl}"},
         {"id": "B", "type": "ShellCommandActivity", "workerGroup": "w", "command": "curl #{myPlain}"}"##;
