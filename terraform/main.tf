@@ -25,6 +25,11 @@ locals {
 
   # All calls of the engine are signed with this key. AWS Data Pipeline takes the callers' roles instead.
   access_key = local.hosted ? { id = "downspout", secret = var.engine_secret_access_key } : null
+  # The workers' key is good for their group alone. From it, nobody can work out the engine's key.
+  worker_key = local.hosted ? { id = "downspout-worker", secret = sha256("worker of ${var.name}: ${var.engine_secret_access_key}") } : null
+  # CloudWatch needs to know what waits only if there may be more workers.
+  scales = local.hosted && var.worker_count.max > var.worker_count.min
+  domain = coalesce(var.engine_domain, "${var.name}.internal")
   pipeline_service = local.hosted ? {
     endpoint          = module.engine[0].endpoint
     port              = module.engine[0].port
@@ -79,7 +84,7 @@ module "network" {
   cidr = var.network_cidr
   # The workers of AWS Data Pipeline reach it, and all other services, through the internet.
   nat_gateway         = !local.hosted
-  interface_endpoints = local.hosted ? concat(["sns", "secretsmanager", "ssm", "ssmmessages"], var.ec2_resources ? ["ec2"] : []) : []
+  interface_endpoints = local.hosted ? concat(["sns", "secretsmanager", "ssm", "ssmmessages"], var.ec2_resources ? ["ec2"] : [], local.scales ? ["monitoring"] : []) : []
 }
 
 module "database" {
@@ -139,10 +144,18 @@ module "engine" {
   account_id    = local.account_id
   vpc_id        = local.network.vpc_id
   subnet_id     = local.network.subnet_ids[0]
-  domain        = "${var.name}.internal"
+  domain        = local.domain
   instance_type = var.engine_instance_type
   program       = module.engine_program[0].program
   access_key    = local.access_key
+  worker_key    = local.worker_key
+  worker_groups = [var.worker_group]
+
+  measured_worker_groups = local.scales ? [var.worker_group] : []
+  tls_certificate        = try(var.engine_tls.certificate, null)
+  tls_private_key        = var.engine_tls_private_key
+  tls_key_secret_arn     = try(var.engine_tls.key_secret_arn, null)
+  tls_key_kms_key_arn    = try(var.engine_tls.key_kms_key_arn, null)
   client_security_group_ids = {
     orchestrator = module.orchestrator.security_group_id
     worker       = module.worker.security_group_id
@@ -192,6 +205,7 @@ module "orchestrator" {
   log_retention_days   = var.log_retention_days
   pipeline_service     = local.pipeline_service
   access_key           = local.access_key
+  authority            = try(var.engine_tls.authority, null)
   pipeline_role_arns   = flatten(module.data_pipeline_roles[*].role_arns)
   network              = local.hosted ? local.network : null
 }
@@ -235,7 +249,9 @@ module "worker" {
   worker_groups        = [var.worker_group]
   rds_instances        = var.rds_instances
   pipeline_service     = local.pipeline_service
-  access_key           = local.access_key
+  access_key           = local.worker_key
+  authority            = try(var.engine_tls.authority, null)
+  waiting_metric       = local.scales ? module.engine[0].waiting_metrics[var.worker_group] : null
   database             = { port = local.database.port, security_group_id = local.database.security_group_id }
   https_targets        = local.network.https_targets
   read_bucket_arns     = [local.bucket.drop.arn, local.bucket.definitions.arn]

@@ -76,7 +76,7 @@ variable "worker_disk_gib" {
 }
 
 variable "worker_count" {
-  description = "How many workers run at least and at most. Between them, their load decides."
+  description = "How many workers run at least and at most. Between them, the attempts that wait for a worker decide; with AWS Data Pipeline, the load of the workers."
   type        = object({ min = number, max = number })
   default     = { min = 1, max = 1 }
 }

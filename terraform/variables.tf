@@ -74,6 +74,40 @@ variable "engine_secret_access_key" {
   }
 }
 
+variable "engine_domain" {
+  description = "The domain of the engine's name in its network: the engine is engine.DOMAIN. Null: NAME.internal."
+  type        = string
+  default     = null
+}
+
+variable "engine_tls" {
+  description = "TLS of the engine: the certificate of engine.DOMAIN and of its issuers in PEM, the ARN of a secret of yours with its private key in PEM (null: engine_tls_private_key), the key of KMS that encrypts this secret (null: the key of AWS), and the certificate of the issuing authority, unless this is a public one. Null: calls are signed, but not encrypted."
+  type = object({
+    certificate     = string
+    key_secret_arn  = optional(string)
+    key_kms_key_arn = optional(string)
+    authority       = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = try(var.engine_tls.authority, null) == null || !var.ec2_resources
+    error_message = "Machines for Ec2Resource trust public authorities alone. Take a certificate of one, or no ec2_resources."
+  }
+}
+
+variable "engine_tls_private_key" {
+  description = "The private key of the engine's certificate in PEM, if it is in no secret of yours. Pass it as TF_VAR_engine_tls_private_key."
+  type        = string
+  sensitive   = true
+  default     = null
+
+  validation {
+    condition     = var.engine_tls_private_key == null || (var.engine_tls != null && try(var.engine_tls.key_secret_arn, null) == null)
+    error_message = "The private key belongs to the certificate of engine_tls, and is given once: here, or as key_secret_arn."
+  }
+}
+
 variable "deletion_protection" {
   description = "Whether `terraform destroy` is refused while there is a database, buckets with objects, or secrets."
   type        = bool

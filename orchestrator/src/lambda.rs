@@ -147,7 +147,7 @@ async fn invoke(
 
 /// Returns the clients, which keep their connections from invocation to invocation.
 async fn clients(environment: &Environment) -> anyhow::Result<Clients> {
-    let http = tls::client().context("reading the root certificates")?;
+    let http = tls::client(environment.authority()).context("reading the root certificates")?;
     let config: SdkConfig = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
     // A configured endpoint may be an IP address, and a host name cannot be a bucket's name in front of an IP address.
     let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(environment.has_own_s3()).build();

@@ -57,6 +57,59 @@ run "machines_for_ec2_resource" {
   }
 }
 
+run "tls_of_the_engine" {
+  command = plan
+
+  variables {
+    engine_domain          = "pipelines.example.com"
+    engine_tls             = { certificate = "-----BEGIN CERTIFICATE-----", authority = "-----BEGIN CERTIFICATE-----" }
+    engine_tls_private_key = "-----BEGIN PRIVATE KEY-----"
+  }
+
+  assert {
+    condition     = output.endpoint == "https://engine.pipelines.example.com:4567"
+    error_message = "The engine's address is ${output.endpoint}."
+  }
+}
+
+run "a_private_key_without_a_certificate_is_refused" {
+  command = plan
+
+  variables {
+    engine_tls_private_key = "-----BEGIN PRIVATE KEY-----"
+  }
+
+  expect_failures = [var.engine_tls_private_key]
+}
+
+run "machines_do_not_know_an_authority_of_yours" {
+  command = plan
+
+  variables {
+    ec2_resources = true
+    engine_tls = {
+      certificate    = "-----BEGIN CERTIFICATE-----"
+      key_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tls-AbCdEf"
+      authority      = "-----BEGIN CERTIFICATE-----"
+    }
+  }
+
+  expect_failures = [var.engine_tls]
+}
+
+run "workers_scale_by_waiting_attempts" {
+  command = plan
+
+  variables {
+    worker_count = { min = 1, max = 3 }
+  }
+
+  assert {
+    condition     = module.engine[0].waiting_metrics["downspout"].name == "WaitingAttempts"
+    error_message = "The engine must send the metric by which the workers scale."
+  }
+}
+
 run "aws_data_pipeline" {
   command = plan
 

@@ -1,9 +1,15 @@
 """Applies every example to moto: makes it, plans again, changes it, uses it, and destroys it."""
 
+import datetime
 import json
 import re
 import shutil
 import zipfile
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 import tools
 from stand_in import Moto
@@ -41,6 +47,17 @@ def network_of_the_user(moto):
     }
 
 
+def certificate():
+    """A certificate for the engine of the example existing-vpc, which is its own authority, and its private key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "engine.pipelines.example.com")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1))
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    form = serialization.PrivateFormat.PKCS8
+    return pem, key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+
 class Example:
     """One example on one moto."""
 
@@ -60,6 +77,8 @@ class Example:
         }
         if name == "existing-vpc":
             variables |= network_of_the_user(moto)
+            pem, key = certificate()
+            variables |= {"engine_tls": json.dumps({"certificate": pem, "authority": pem}), "engine_tls_private_key": key}
         if name == "aws-data-pipeline":
             del variables["engine_secret_access_key"]
         self.env = tools.environment(name) | {"AWS_ENDPOINT_URL": moto.url}

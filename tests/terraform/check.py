@@ -12,6 +12,7 @@ import time
 
 import apply
 import bindings
+import costs
 import faults
 import sources
 import tables
@@ -51,6 +52,7 @@ def tested():
 def planned(write):
     yield "conventions", sources.check
     yield "tables", lambda: tables.check(write)
+    yield "costs", costs.check
     yield "version 6 of the provider", bindings.check
     yield "checkov", checkov
     if not tools.terraform():

@@ -1,6 +1,7 @@
 """Uses what an example has made, as a user would."""
 
 import base64
+import datetime
 import hashlib
 import json
 from urllib.parse import unquote_plus
@@ -103,7 +104,13 @@ def worker(example, made):
     expect(len(keys) == 1 and f"s3://{artifacts}/{keys[0]}" in script, f"{example.name}: the workers do not fetch {keys}")
     checksum = hashlib.sha256(s3.get_object(Bucket=artifacts, Key=keys[0])["Body"].read()).hexdigest()
     expect(checksum in script, f"{example.name}: the workers expect another checksum than {checksum}")
-    started(example, script, "ec2-worker", checksum, {"WORKER_GROUP", "WORKER_CONCURRENCY", "AWS_REGION"})
+    needed = {"WORKER_GROUP", "WORKER_CONCURRENCY", "AWS_REGION"}
+    if made["engine"]:
+        needed |= {"DOWNSPOUT_ACCESS_KEY_ID", "DOWNSPOUT_SECRET_ACCESS_KEY"}
+    if left := started(example, script, "ec2-worker", checksum, needed):
+        secret = settings(left, "ec2-worker").get("DOWNSPOUT_SECRET_ACCESS_KEY")
+        full = example.env.get("TF_VAR_engine_secret_access_key")
+        expect(not full or secret != full, f"{example.name}: the workers have the engine's key, which may do everything")
 
 
 def engine(example, made):
@@ -112,23 +119,62 @@ def engine(example, made):
     ec2, identity = example.moto.client("ec2"), made["engine"]["instance_id"]
     data = ec2.describe_instance_attribute(InstanceId=identity, Attribute="userData")["UserData"]["Value"]
     checksum = hashlib.sha256((ROOT / example.env["TF_VAR_package_folder"] / "downspout").read_bytes()).hexdigest()
-    needed = {"DOWNSPOUT_STORE", "DOWNSPOUT_LISTEN", "ENGINE_HOST_NAME"}
+    needed = {"DOWNSPOUT_STORE", "DOWNSPOUT_LISTEN", "DOWNSPOUT_KEYS", "ENGINE_HOST_NAME"}
     if example.name == "complete":
         needed |= {f"DOWNSPOUT_EC2_{name}" for name in ["TAG", "WORKER", "WORKER_SHA256", "INSTANCE_PROFILE", "IMAGE", "SUBNETS", "ENDPOINT"]}
-    started(example, base64.b64decode(data).decode(), "downspout", checksum, needed)
+    has_tls = made["endpoint"].startswith("https:")
+    if has_tls:
+        needed |= {"DOWNSPOUT_TLS_CERTIFICATE", "DOWNSPOUT_TLS_KEY"}
+    left = started(example, base64.b64decode(data).decode(), "downspout", checksum, needed)
+    if not left:
+        return
+    for name in ["keys.json"] + ["certificate.pem", "key.pem"] * has_tls:
+        file = left[name]
+        expect((file["mode"], file["group"]) == ("640", "downspout"), f"{example.name}: {name} is {file['mode']} {file['group']}")
+    if has_tls:
+        expect(left["key.pem"]["text"].strip() == example.env["TF_VAR_engine_tls_private_key"].strip(), f"{example.name}: another key of TLS")
+    keys = {key["accessKeyId"]: key for key in json.loads(left["keys.json"]["text"])["keys"]}
+    expect("workerGroups" not in keys["downspout"] and keys["downspout-worker"]["workerGroups"], f"{example.name}: the keys are {keys}")
+    measured(example)
+
+
+def measured(example):
+    """The waiting attempts reach CloudWatch if workers scale by them."""
+    client = example.moto.client("cloudwatch")
+    metrics = client.list_metrics(Namespace="Downspout", MetricName="WaitingAttempts")["Metrics"]
+    alarms = client.describe_alarms(AlarmNamePrefix="downspout-prod-worker-")["MetricAlarms"]
+    if example.name != "complete":
+        expect(not metrics, f"{example.name}: nobody asked for {metrics}")
+        return
+    expect(len(metrics) == 1 and len(alarms) == 2, f"{example.name}: the metrics are {metrics}, and the alarms {alarms}")
+    for alarm in alarms:
+        expect(alarm["Dimensions"] == metrics[0]["Dimensions"], f"{example.name}: {alarm['AlarmName']} looks at another metric than is sent")
+    until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=1)
+    points = client.get_metric_statistics(
+        Namespace="Downspout", MetricName="WaitingAttempts", Dimensions=metrics[0]["Dimensions"], Period=3600, Statistics=["Sum"],
+        StartTime=until - datetime.timedelta(hours=1), EndTime=until)["Datapoints"]
+    expect([point["Sum"] for point in points] == [7], f"{example.name}: CloudWatch counts {points}")
+
+
+def settings(left, name):
+    """The settings of a program, of the files that its machine has."""
+    return dict(line.split("=", 1) for line in left[f"{name}.env"]["text"].splitlines())
 
 
 def started(example, script, name, checksum, needed):
-    """A machine that starts with this user data has the program, its settings and its service."""
+    """A machine that starts with this user data has the program, its settings and its service. Returns its files, if it can start."""
     at = f"{example.name}: a machine of {name}"
-    for secret in example.env["TF_VAR_database_password"], example.env.get("TF_VAR_engine_secret_access_key"):
+    for variable in "database_password", "engine_secret_access_key", "engine_tls_private_key":
+        secret = example.env.get(f"TF_VAR_{variable}")
         expect(not secret or secret not in script, f"{at} has a secret in its user data")
     if not machine.can_start():
-        return
-    mode, installed, calls, settings = machine.start(example, script)
-    expect(mode == "600 root", f"{at}: the file with the secrets is {mode}")
+        return None
+    installed, calls, left = machine.start(example, script)
+    mode = left[f"{name}.env"]["mode"]
+    expect(mode == "600", f"{at}: the file with the settings is {mode}")
     expect(installed == checksum, f"{at} has another program than was uploaded")
-    expect(calls == f"daemon-reload;enable --quiet {name};restart {name};", f"{at} called systemctl {calls}")
-    if "engine_secret_access_key" in "".join(example.env).lower():
-        needed = needed | {"DOWNSPOUT_ACCESS_KEY_ID", "DOWNSPOUT_SECRET_ACCESS_KEY"}
-    expect(needed <= settings.keys(), f"{at} lacks the settings {sorted(needed - settings.keys())}")
+    timer = "daemon-reload;enable --quiet --now downspout-metrics.timer;" if "downspout-metrics.timer" in script else ""
+    expect(calls == f"daemon-reload;enable --quiet {name};restart {name};{timer}", f"{at} called systemctl {calls}")
+    lacking = needed - settings(left, name).keys()
+    expect(not lacking, f"{at} lacks the settings {sorted(lacking)}")
+    return left

@@ -23,6 +23,7 @@ const REGION: &str = "AWS_REGION";
 const LOG: &str = "RUST_LOG";
 const KEY_ID: &str = "DOWNSPOUT_ACCESS_KEY_ID";
 const KEY_SECRET: &str = "DOWNSPOUT_SECRET_ACCESS_KEY";
+const AUTHORITY: &str = "DOWNSPOUT_CA_CERTIFICATE";
 const LOG_STREAM: &str = "AWS_LAMBDA_LOG_STREAM_NAME";
 /// The variables of the AWS SDK with the addresses of services, and the names of the services in the output.
 const ENDPOINTS: [(&str, &str); 3] = [
@@ -33,7 +34,7 @@ const ENDPOINTS: [(&str, &str); 3] = [
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 
 /// Every variable that the program reads, each with its meaning. The help shows this list.
-pub(super) const VARIABLES: [(&str, &str); 12] = [
+pub(super) const VARIABLES: [(&str, &str); 13] = [
     (DEFINITIONS, "Home of the definitions and of the ledger: s3://bucket or s3://bucket/prefix. Needed"),
     (TOPIC, "ARN of the SNS topic for notices. Needed"),
     (REGION, "Region of the services. Needed; Lambda sets it"),
@@ -53,6 +54,7 @@ pub(super) const VARIABLES: [(&str, &str); 12] = [
     ("AWS_ENDPOINT_URL_SNS", "Address of SNS, if it is not that of AWS"),
     (KEY_ID, "Access key of the Data Pipeline service, if it has keys of its own"),
     (KEY_SECRET, "Secret of that access key"),
+    (AUTHORITY, "Certificate in PEM of a further authority that the program trusts, such as your own"),
     (
         LOG,
         "What the log contains: error, warn, info, debug, or a filter such as info,orchestrator=debug [default: info]",
@@ -70,6 +72,8 @@ pub(super) struct Environment {
     endpoints: Vec<(&'static str, Option<Url>)>,
     /// The access key of the pipeline service, and its secret; `None` is the role of the function.
     pipeline_key: Option<(String, String)>,
+    /// The certificate of a further authority, as PEM.
+    authority: Option<String>,
     log: String,
     log_stream: Option<String>,
 }
@@ -121,6 +125,7 @@ impl Environment {
                 None
             }
         };
+        let authority = checked(&mut problems, AUTHORITY, given(AUTHORITY).map(certificate).transpose());
         let everywhere =
             checked(&mut problems, ENDPOINT, given(ENDPOINT).map(|text| address(&text)).transpose());
         let everywhere = everywhere.flatten();
@@ -137,6 +142,7 @@ impl Environment {
             region,
             endpoints,
             pipeline_key,
+            authority: authority.flatten(),
             log,
             log_stream: given(LOG_STREAM),
         };
@@ -177,6 +183,11 @@ impl Environment {
         self.pipeline_key.as_ref()
     }
 
+    /// Returns the certificate of a further authority that the program trusts, as PEM.
+    pub(super) fn authority(&self) -> Option<&str> {
+        self.authority.as_deref()
+    }
+
     /// Returns whether S3 is at an address of its own.
     pub(super) fn has_own_s3(&self) -> bool {
         self.endpoints.iter().any(|(service, address)| *service == "S3" && address.is_some())
@@ -211,6 +222,12 @@ fn checked<T>(problems: &mut Vec<Problem>, variable: &'static str, value: Result
 fn seconds(text: &str) -> Result<u64, String> {
     let seconds = text.parse().ok().filter(|seconds| (1..=LONGEST_INVOCATION).contains(seconds));
     seconds.ok_or_else(|| format!("`{text}` is not a number of seconds from 1 to {LONGEST_INVOCATION}"))
+}
+
+fn certificate(text: String) -> Result<String, String> {
+    let is_pem = text.contains("-----BEGIN CERTIFICATE-----") && !text.contains("PRIVATE KEY");
+    // The message does not repeat the text, which may contain a key.
+    if is_pem { Ok(text) } else { Err("is no certificate in PEM".to_owned()) }
 }
 
 fn address(text: &str) -> Result<Url, String> {
@@ -266,6 +283,7 @@ mod tests {
             (ENDPOINT, "localhost"),
             ("AWS_ENDPOINT_URL_SNS", "ftp://me:hush@example.com"),
             (KEY_SECRET, "hush"),
+            (AUTHORITY, "-----BEGIN EC PRIVATE KEY-----hush"),
         ]);
         let of =
             |name: &str| problems.iter().filter(|problem| problem.starts_with(&format!("{name}: "))).count();
@@ -274,7 +292,7 @@ mod tests {
                 !matches!(name, "AWS_ENDPOINT_URL_S3" | "AWS_ENDPOINT_URL_DATA_PIPELINE" | KEY_SECRET);
             assert_eq!(of(name), usize::from(is_wrong), "{name}: {problems:#?}");
         }
-        assert_eq!(problems.len(), 9, "{problems:#?}");
+        assert_eq!(problems.len(), 10, "{problems:#?}");
         assert!(!problems.concat().contains("hush"), "{problems:#?}");
     }
 

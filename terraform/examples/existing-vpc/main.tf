@@ -16,6 +16,11 @@ module "downspout" {
   # Definitions may also name the database by the id of its instance.
   rds_instances = ["warehouse=${var.database.host}:${var.database.port}"]
 
+  # Calls of the engine are encrypted, with a certificate of your own authority.
+  engine_domain          = "pipelines.example.com"
+  engine_tls             = var.engine_tls
+  engine_tls_private_key = var.engine_tls_private_key
+
   database_password        = var.database_password
   engine_secret_access_key = var.engine_secret_access_key
 

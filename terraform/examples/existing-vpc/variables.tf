@@ -21,6 +21,19 @@ variable "engine_secret_access_key" {
   sensitive   = true
 }
 
+variable "engine_tls" {
+  description = "The certificate of engine.pipelines.example.com in PEM, and that of its authority, unless this is a public one. Null: no TLS."
+  type        = object({ certificate = string, key_secret_arn = optional(string), authority = optional(string) })
+  default     = null
+}
+
+variable "engine_tls_private_key" {
+  description = "The private key of the certificate in PEM. Pass it as TF_VAR_engine_tls_private_key. Null: no TLS, or a secret of yours has it."
+  type        = string
+  sensitive   = true
+  default     = null
+}
+
 variable "package_folder" {
   description = "The folder in which `make package` puts the programs."
   type        = string

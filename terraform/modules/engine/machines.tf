@@ -13,7 +13,7 @@ locals {
     DOWNSPOUT_EC2_DISK_GIB         = tostring(machines.disk_gib)
     DOWNSPOUT_EC2_SUBNETS          = join(",", [for subnet in data.aws_subnet.machines : "${subnet.availability_zone}=${subnet.id}"])
     DOWNSPOUT_EC2_SECURITY_GROUPS  = machines.security_group_id
-    DOWNSPOUT_EC2_ENDPOINT         = "http://${local.host_name}:${local.port}"
+    DOWNSPOUT_EC2_ENDPOINT         = "${local.scheme}://${local.host_name}:${local.port}"
     DOWNSPOUT_EC2_RDS_INSTANCES    = join(",", machines.rds_instances)
   } }
 

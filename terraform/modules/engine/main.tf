@@ -8,7 +8,38 @@ data "aws_ssm_parameter" "image" {
 locals {
   port      = 4567
   host_name = "engine.${var.domain}"
+  scheme    = local.has_tls ? "https" : "http"
   data_url  = "postgres://${var.database.username}:${var.database_password}@${var.database.host}:${var.database.port}/${var.database.name}?sslmode=require"
+}
+
+# The file of access keys: one for the orchestrator and people, and one for the workers, which is good for their groups alone.
+resource "aws_secretsmanager_secret" "keys" {
+  # checkov:skip=CKV2_AWS_57:The keys change together with those of the clients, in one apply.
+  name_prefix             = "${var.name}-engine-keys-"
+  description             = "Access keys of the engine's clients"
+  kms_key_id              = var.kms_key_arn
+  recovery_window_in_days = var.secret_recovery_days
+}
+
+resource "aws_secretsmanager_secret_version" "keys" {
+  secret_id = aws_secretsmanager_secret.keys.id
+  secret_string = jsonencode({
+    keys = [
+      {
+        accessKeyId     = var.access_key.id
+        secretAccessKey = var.access_key.secret
+        accountId       = var.account_id
+        comment         = "orchestrator and people"
+      },
+      {
+        accessKeyId     = var.worker_key.id
+        secretAccessKey = var.worker_key.secret
+        accountId       = var.account_id
+        workerGroups    = var.worker_groups
+        comment         = "workers"
+      },
+    ]
+  })
 }
 
 resource "aws_secretsmanager_secret" "settings" {
@@ -20,12 +51,8 @@ resource "aws_secretsmanager_secret" "settings" {
 }
 
 resource "aws_secretsmanager_secret_version" "settings" {
-  secret_id = aws_secretsmanager_secret.settings.id
-  secret_string = join("\n", [
-    "DOWNSPOUT_STORE=${local.data_url}",
-    "DOWNSPOUT_ACCESS_KEY_ID=${var.access_key.id}",
-    "DOWNSPOUT_SECRET_ACCESS_KEY=${var.access_key.secret}",
-  ])
+  secret_id     = aws_secretsmanager_secret.settings.id
+  secret_string = "DOWNSPOUT_STORE=${local.data_url}"
 }
 
 module "user_data" {
@@ -38,9 +65,15 @@ module "user_data" {
     {
       AWS_REGION           = data.aws_region.current.id
       DOWNSPOUT_ACCOUNT_ID = var.account_id
+      DOWNSPOUT_KEYS       = "/etc/downspout/keys.json"
       DOWNSPOUT_LISTEN     = "0.0.0.0:${local.port}"
       ENGINE_HOST_NAME     = local.host_name
     },
+    local.has_tls ? {
+      DOWNSPOUT_TLS_CERTIFICATE = "/etc/downspout/certificate.pem"
+      DOWNSPOUT_TLS_KEY         = "/etc/downspout/key.pem"
+    } : {},
+    length(var.measured_worker_groups) > 0 ? { DOWNSPOUT_METRICS_LISTEN = local.metrics } : {},
     # An empty setting would count as given.
     { for name, value in merge(values(local.machine_settings)...) : name => value if value != "" },
   )
@@ -48,6 +81,24 @@ module "user_data" {
     arn        = aws_secretsmanager_secret.settings.arn
     version_id = aws_secretsmanager_secret_version.settings.version_id
   }
+  files = local.has_tls ? { "certificate.pem" = var.tls_certificate } : {}
+  secret_files = merge(
+    {
+      "keys.json" = {
+        arn        = aws_secretsmanager_secret.keys.arn
+        version_id = aws_secretsmanager_secret_version.keys.version_id
+      }
+    },
+    local.has_tls ? { "key.pem" = local.tls_key } : {},
+  )
+  then = length(var.measured_worker_groups) == 0 ? "" : templatefile("${path.module}/metrics.sh.tftpl", {
+    address   = local.metrics
+    groups    = var.measured_worker_groups
+    namespace = local.metric.namespace
+    name      = local.metric.name
+    engine    = var.name
+    region    = data.aws_region.current.id
+  })
 }
 
 resource "aws_instance" "this" {

@@ -1,6 +1,6 @@
 output "endpoint" {
   description = "The address of the pipeline service, for AWS_ENDPOINT_URL_DATA_PIPELINE."
-  value       = "http://${local.host_name}:${local.port}"
+  value       = "${local.scheme}://${local.host_name}:${local.port}"
 }
 
 output "port" {
@@ -11,6 +11,13 @@ output "port" {
 output "security_group_id" {
   description = "The security group of the engine."
   value       = aws_security_group.this.id
+}
+
+output "waiting_metrics" {
+  description = "The metric in CloudWatch of the attempts that wait for a worker, by worker group."
+  value = { for group in var.measured_worker_groups : group => merge(local.metric, {
+    dimensions = { engine = var.name, workerGroup = group }
+  }) }
 }
 
 output "instance_id" {

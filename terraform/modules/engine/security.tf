@@ -77,15 +77,27 @@ data "aws_iam_policy_document" "this" {
   }
 
   statement {
-    sid       = "ReadTheSettings"
-    actions   = ["secretsmanager:GetSecretValue"]
-    resources = [aws_secretsmanager_secret.settings.arn]
+    sid     = "ReadTheSettings"
+    actions = ["secretsmanager:GetSecretValue"]
+    resources = concat(
+      [aws_secretsmanager_secret.settings.arn, aws_secretsmanager_secret.keys.arn],
+      local.has_tls ? [local.tls_key.arn] : [],
+    )
   }
 
   statement {
     sid       = "UseTheKey"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
     resources = [var.kms_key_arn]
+  }
+
+  dynamic "statement" {
+    for_each = var.tls_key_kms_key_arn == null ? [] : [var.tls_key_kms_key_arn]
+    content {
+      sid       = "DecryptTheKeyOfTheCertificate"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+    }
   }
 
   statement {

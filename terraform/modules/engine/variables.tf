@@ -52,9 +52,66 @@ variable "database_password" {
 }
 
 variable "access_key" {
-  description = "The access key that the engine's clients sign with."
+  description = "The access key of the orchestrator and of people, which may do everything."
   type        = object({ id = string, secret = string })
   sensitive   = true
+}
+
+variable "worker_key" {
+  description = "The access key of the workers, which is good for the work of their groups alone."
+  type        = object({ id = string, secret = string })
+  sensitive   = true
+}
+
+variable "worker_groups" {
+  description = "The worker groups for whose work the workers' key is good."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.worker_groups) > 0
+    error_message = "Without a group, the key of the workers would be good for everything."
+  }
+}
+
+variable "measured_worker_groups" {
+  description = "The worker groups whose waiting attempts CloudWatch gets as a metric, so that the workers can scale by it."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for group in var.measured_worker_groups : can(regex("^[A-Za-z0-9._:/-]+$", group))])
+    error_message = "A worker group that is measured has letters, digits and the characters . _ : / - alone."
+  }
+}
+
+variable "tls_certificate" {
+  description = "The certificate of the engine's name and of its issuers, in PEM. Null: calls are not encrypted."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.tls_certificate == null || try(strcontains(var.tls_certificate, "-----BEGIN CERTIFICATE-----") && !strcontains(var.tls_certificate, "PRIVATE KEY"), false)
+    error_message = "Write the certificate in PEM, without its private key."
+  }
+}
+
+variable "tls_private_key" {
+  description = "The private key of the certificate in PEM, which goes into a secret. Null: it is in a secret of yours."
+  type        = string
+  sensitive   = true
+  default     = null
+}
+
+variable "tls_key_secret_arn" {
+  description = "The ARN of a secret of yours whose text is the private key in PEM. Null: the variable tls_private_key has it."
+  type        = string
+  default     = null
+}
+
+variable "tls_key_kms_key_arn" {
+  description = "The key of KMS that encrypts this secret of yours. Null: the key of AWS."
+  type        = string
+  default     = null
 }
 
 variable "client_security_group_ids" {

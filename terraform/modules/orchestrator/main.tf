@@ -16,6 +16,7 @@ locals {
       DOWNSPOUT_ACCESS_KEY_ID        = var.access_key.id
       DOWNSPOUT_SECRET_ACCESS_KEY    = var.access_key.secret
     } : {},
+    var.authority == null ? {} : { DOWNSPOUT_CA_CERTIFICATE = var.authority },
   )
 }
 

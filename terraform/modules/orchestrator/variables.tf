@@ -118,6 +118,12 @@ variable "access_key" {
   default     = null
 }
 
+variable "authority" {
+  description = "The certificate in PEM of the authority that has issued the engine's certificate. Null: a public one, or no TLS."
+  type        = string
+  default     = null
+}
+
 variable "pipeline_role_arns" {
   description = "The roles that pipelines on AWS Data Pipeline use."
   type        = list(string)

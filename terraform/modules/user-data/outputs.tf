@@ -6,6 +6,11 @@ output "script" {
     install     = file("${local.systemd}/install")
     environment = join("\n", [for name, value in var.environment : "${name}=${value}"])
     secret      = var.secret
+    files       = var.files
+    authority   = var.authority
+    then        = var.then
     region      = var.region
+
+    secret_files = var.secret_files
   })
 }

@@ -24,6 +24,40 @@ variable "secret" {
   default     = null
 }
 
+variable "secret_files" {
+  description = "Files that the program reads and that are secrets, under their names in /etc/downspout. A version of null is the current one."
+  type        = map(object({ arn = string, version_id = optional(string) }))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.secret_files) : can(regex("^[a-z0-9.-]+$", name))])
+    error_message = "A file has small letters, digits, dots and hyphens."
+  }
+}
+
+variable "files" {
+  description = "Further files that the program reads and that are no secrets, under their names in /etc/downspout."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.files) : can(regex("^[a-z0-9.-]+$", name))])
+    error_message = "A file has small letters, digits, dots and hyphens."
+  }
+}
+
+variable "authority" {
+  description = "The certificate of an authority in PEM, which the machine trusts besides the public ones. Null: none."
+  type        = string
+  default     = null
+}
+
+variable "then" {
+  description = "Lines of shell that run after the program was installed."
+  type        = string
+  default     = ""
+}
+
 variable "region" {
   description = "The region of the bucket and of the secret."
   type        = string

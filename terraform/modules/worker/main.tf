@@ -3,6 +3,7 @@ data "aws_partition" "current" {}
 
 locals {
   hosted = var.pipeline_service != null
+  scales = var.size.max > var.size.min
   image  = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 }
 
@@ -41,6 +42,7 @@ module "user_data" {
     local.hosted ? { AWS_ENDPOINT_URL_DATA_PIPELINE = var.pipeline_service.endpoint } : {},
     length(var.rds_instances) > 0 ? { RDS_INSTANCES = join(",", var.rds_instances) } : {},
   )
+  authority = var.authority
   secret = local.hosted ? {
     arn        = aws_secretsmanager_secret.settings[0].arn
     version_id = aws_secretsmanager_secret_version.settings[0].version_id
@@ -121,8 +123,9 @@ resource "aws_autoscaling_group" "this" {
   depends_on = [aws_iam_role_policy.this, aws_vpc_security_group_egress_rule.https]
 }
 
+# AWS Data Pipeline tells nobody how much work waits, so its workers scale by their load.
 resource "aws_autoscaling_policy" "cpu" {
-  count = var.size.max > var.size.min ? 1 : 0
+  count = local.scales && var.waiting_metric == null ? 1 : 0
 
   name                   = "${var.name}-worker-cpu"
   autoscaling_group_name = aws_autoscaling_group.this.name

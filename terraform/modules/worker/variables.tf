@@ -36,7 +36,7 @@ variable "disk_gib" {
 }
 
 variable "size" {
-  description = "How many workers run at least and at most. Between them, their load decides."
+  description = "How many workers run at least and at most. Between them, the waiting attempts decide, or their load without such a metric."
   type        = object({ min = number, max = number })
   default     = { min = 1, max = 1 }
 
@@ -79,8 +79,20 @@ variable "pipeline_service" {
   default     = null
 }
 
+variable "waiting_metric" {
+  description = "The metric in CloudWatch of the attempts that wait for these workers, by which they scale. Null: their load decides."
+  type        = object({ namespace = string, name = string, dimensions = map(string) })
+  default     = null
+}
+
+variable "authority" {
+  description = "The certificate in PEM of the authority that has issued the engine's certificate. Null: a public one, or no TLS."
+  type        = string
+  default     = null
+}
+
 variable "access_key" {
-  description = "The access key that calls of the engine are signed with. AWS Data Pipeline takes the role instead: null."
+  description = "The access key that calls of the engine are signed with, and that is good for the worker groups alone. AWS Data Pipeline takes the role instead: null."
   type        = object({ id = string, secret = string })
   sensitive   = true
   default     = null

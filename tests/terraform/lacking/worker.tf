@@ -29,3 +29,15 @@ resource "aws_autoscaling_policy" "cpu" {
     ignore_changes = [enabled, predictive_scaling_configuration, target_tracking_configuration]
   }
 }
+
+resource "aws_autoscaling_policy" "more" {
+  lifecycle {
+    ignore_changes = [enabled, predictive_scaling_configuration]
+  }
+}
+
+resource "aws_autoscaling_policy" "fewer" {
+  lifecycle {
+    ignore_changes = [enabled, predictive_scaling_configuration]
+  }
+}
