@@ -147,8 +147,9 @@ def measured(example):
         expect(not metrics, f"{example.name}: nobody asked for {metrics}")
         return
     expect(len(metrics) == 1 and len(alarms) == 2, f"{example.name}: the metrics are {metrics}, and the alarms {alarms}")
+    by_name = lambda dimensions: {dimension["Name"]: dimension["Value"] for dimension in dimensions}
     for alarm in alarms:
-        expect(alarm["Dimensions"] == metrics[0]["Dimensions"], f"{example.name}: {alarm['AlarmName']} looks at another metric than is sent")
+        expect(by_name(alarm["Dimensions"]) == by_name(metrics[0]["Dimensions"]), f"{example.name}: {alarm['AlarmName']} looks at another metric than is sent")
     until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=1)
     points = client.get_metric_statistics(
         Namespace="Downspout", MetricName="WaitingAttempts", Dimensions=metrics[0]["Dimensions"], Period=3600, Statistics=["Sum"],
