@@ -84,18 +84,23 @@ async fn quarantined(up: &Up) -> Vec<Value> {
     lines.iter().map(|line| serde_json::from_slice(&text(line)).expect("a visit")).collect()
 }
 
-/// Waits until the table has a row for each delivered record, and none twice.
+/// Waits until the table has a row for each delivered record, and none twice. The wait goes on as long as rows come: after many
+/// kills, many files wait for their runs.
 async fn rows(up: &Up, expected: usize) -> i64 {
-    until("the rows", async || {
-        let sql = "SELECT count(*), count(DISTINCT request_id) FROM tracking.utm";
-        let row = up.database().await.query_one(sql, &[]).await.map_err(|error| error.to_string())?;
-        let (rows, distinct): (i64, i64) = (row.get(0), row.get(1));
-        assert_eq!(rows, distinct, "a record is loaded twice");
+    let mut before = -1;
+    loop {
+        let rows = until("more rows", async || {
+            let sql = "SELECT count(*), count(DISTINCT request_id) FROM tracking.utm";
+            let row = up.database().await.query_one(sql, &[]).await.map_err(|error| error.to_string())?;
+            let (rows, distinct): (i64, i64) = (row.get(0), row.get(1));
+            assert_eq!(rows, distinct, "a record is loaded twice");
+            let is_more = rows > before || usize::try_from(rows) == Ok(expected);
+            if is_more { Ok(rows) } else { Err(format!("{rows} of {expected}\n{}", up.log())) }
+        })
+        .await;
         if usize::try_from(rows) == Ok(expected) {
-            Ok(rows)
-        } else {
-            Err(format!("{rows} of {expected}\n{}", up.log()))
+            return rows;
         }
-    })
-    .await
+        before = rows;
+    }
 }
