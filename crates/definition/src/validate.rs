@@ -4,6 +4,7 @@
 //! not stored. A problem that AWS does not report and that does no harm is a warning.
 
 mod advice;
+mod copies;
 mod cycles;
 mod dependency_cycles;
 mod dialects;
@@ -135,6 +136,7 @@ fn check(definition: &Definition, is_activation: bool) -> Report {
     fields::check(&subject, &mut problems);
     own_fields::check(&subject, &mut problems);
     dialects::check(&subject, &mut problems);
+    copies::check(&subject, &mut problems);
     expressions::check(&subject, &mut problems);
     dependency_cycles::check(&subject, &mut problems);
     rollups::check(&subject, &mut problems);

@@ -1,6 +1,7 @@
 //! The rules of validation, one at a time. This module tests whole definitions; its submodules test the parts
 //! of a definition.
 
+mod copies;
 mod expressions;
 mod fields;
 mod parameters;

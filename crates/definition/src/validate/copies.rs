@@ -1,0 +1,96 @@
+//! Checks copies: fields of a CopyActivity that have no effect between its two nodes, and a name of an output that promises another
+//! packing than the object has.
+
+use super::{problems::Problems, subject::Subject};
+use crate::{
+    expression,
+    inherit::Resolved,
+    kind::{Kind, field},
+};
+use field::Compression;
+
+/// The fields that concern loads into a table.
+const OF_LOADS: [&str; 5] = ["myLoadMode", "myOnColumns", "myCascade", "myMaxRejects", "myRejectsPath"];
+/// The fields that say which texts of a file mean NULL.
+const OF_NULLS: [&str; 2] = ["myNullValues", "myQuotedNulls"];
+/// The fields that say how a file writes other values.
+const OF_VALUES: [&str; 9] = [
+    "myDateFormat",
+    "myColumn",
+    "myDecimal",
+    "myGrouping",
+    "myCurrency",
+    "myPercent",
+    "myTrailingSign",
+    "myTrue",
+    "myFalse",
+];
+/// The ends of names that programs give to packed files.
+const ENDS: [&str; 7] = [".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".zip"];
+
+pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
+    for (copy, kind) in subject.typed() {
+        let node = |key| subject.object(copy.reference(key)?);
+        let (Kind::CopyActivity, Some(from), Some(to)) = (kind, node("input"), node("output")) else {
+            continue;
+        };
+        let is_file = |node: &Resolved<'_>| node.kind() == Some(Kind::S3DataNode);
+        let is_table = |node: &Resolved<'_>| node.kind().is_some() && !is_file(node);
+        if is_file(to) {
+            let why =
+                "the output is no table, and a copy into a file fails at the first record that does not fit";
+            unused(copy, &OF_LOADS, why, problems);
+            name_of_output(from, to, problems);
+        }
+        if is_table(from) {
+            let why = "the rows come from a database, and not from a file";
+            unused(copy, &OF_NULLS, why, problems);
+            unused(copy, &OF_VALUES, why, problems);
+        } else if is_file(from) && is_file(to) {
+            let why = "a copy between files keeps their texts as they are";
+            unused(copy, &OF_VALUES, why, problems);
+        }
+    }
+}
+
+/// Warns of fields that the object itself states. Fields of Default and of parents may be for other objects, too.
+fn unused(object: &Resolved<'_>, keys: &[&str], why: &str, problems: &mut Problems) {
+    let is_stated = |key: &&&str| object.stated.fields.iter().any(|field| field.key.as_str() == **key);
+    for key in keys.iter().filter(is_stated) {
+        let message = format!("'{key}' has no effect here: {why}");
+        problems.warning(object.id(), Some(key), "IGNORED_FIELD", message);
+    }
+}
+
+/// Warns of an output whose name promises a packing that the object will not have. The name does not decide how it is packed.
+fn name_of_output(from: &Resolved<'_>, to: &Resolved<'_>, problems: &mut Problems) {
+    let end_of = |node: &Resolved<'_>| {
+        let path = node.string("filePath")?.to_ascii_lowercase();
+        ENDS.into_iter().find(|end| path.ends_with(end))
+    };
+    let Some(end) = end_of(to) else { return };
+    let packs = |node: &Resolved<'_>| match node.string("compression") {
+        Some(word) if expression::is_in(word) => None,
+        word => Some(word.is_some_and(|word| field::COMPRESSION.parse(word) == Ok(Compression::Gzip))),
+    };
+    let (Some(is_unpacked), Some(is_packed)) = (packs(from), packs(to)) else { return };
+    let has_gzip = matches!(end, ".gz" | ".gzip");
+    if is_packed && has_gzip {
+        return;
+    }
+    // A copy without another data format copies the bytes, with the packing that they have.
+    let is_same_text =
+        to.reference("dataFormat").is_none() || to.reference("dataFormat") == from.reference("dataFormat");
+    let is_same = from.kind() == Some(Kind::S3DataNode) && is_same_text && is_unpacked == is_packed;
+    if is_same && end_of(from) == Some(end) {
+        return;
+    }
+    let content = if is_packed { "is packed with gzip" } else { "is not packed" };
+    let remedy = match (is_packed, has_gzip) {
+        (false, true) => "set 'compression' to GZIP, or give it another name",
+        (false, false) => "give it another name, or set 'compression' to GZIP and let it end with .gz",
+        (true, _) => "let it end with .gz",
+    };
+    let message = format!("the object {content}, although its name ends with {end}: {remedy}");
+    problems.warning(to.id(), Some("filePath"), "MISLEADING_NAME", message);
+}
