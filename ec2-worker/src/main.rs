@@ -15,6 +15,7 @@ use ec2_worker::etl::date::Pattern;
 use ec2_worker::etl::dialect::Dialect;
 use ec2_worker::etl::load::{self, Load};
 use ec2_worker::etl::source::{Origin, Source};
+use ec2_worker::etl::transform::RowsOf;
 use ec2_worker::etl::value_rules::ValueRules;
 use ec2_worker::ledger::WorkKey;
 use ec2_worker::progress::Progress;
@@ -201,6 +202,7 @@ async fn load_file(arguments: LoadFile) -> anyhow::Result<()> {
         insert: None,
         sources: vec![Source { origin: Origin::File(arguments.file), gzip: false }],
         dialect: Dialect { header: !arguments.no_header, ..Dialect::default() },
+        rows_of: RowsOf::File,
         declared: Vec::new(),
         rules: ValueRules { dates, ..ValueRules::default() },
         mode,

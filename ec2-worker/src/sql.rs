@@ -1,11 +1,13 @@
 //! Cuts SQL scripts into statements and fills placeholders. The database does everything else.
 
 pub mod conversions;
+mod insert_targets;
 mod lexer;
 mod redirect;
 mod script;
 mod template;
 
+pub use insert_targets::insert_targets;
 pub use redirect::{Redirected, RedirectedSql, redirect};
 pub use script::{Statement, statements};
 pub use template::{SqlTemplate, SqlTemplateError};

@@ -10,8 +10,10 @@ use definition::kind::field::{self, Limit, LoadMode, OnColumns, Publish};
 use super::{Activity, TaskContext, TaskOutcome};
 use crate::etl::dialect::{self, Dialect, RecordEnd};
 use crate::etl::directory;
+use crate::etl::input::Packing;
 use crate::etl::load::{self, Expectations, Load};
 use crate::etl::source::{Origin, Source};
+use crate::etl::transform::RowsOf;
 use crate::etl::unload::{self, Unload};
 use crate::etl::value_rules::ValueRules;
 use crate::failure::Failure;
@@ -21,9 +23,11 @@ use crate::node::{self, Node, NodeKind, S3Node, SqlNode};
 use crate::reader::{Reader, refused};
 use crate::storage::S3Uri;
 
+mod names;
 mod objects;
 mod output;
 
+use names::Names;
 use output::WrittenNulls;
 
 /// A `CopyActivity`.
@@ -124,6 +128,7 @@ impl CopyActivity {
             insert: to.insert.clone(),
             sources: Vec::new(),
             dialect,
+            rows_of: RowsOf::File,
             declared,
             rules,
             mode: self.mode,
@@ -206,21 +211,16 @@ async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Fa
             }
             let dialect = Dialect::of(from.format.as_ref(), &copy.nulls)?;
             let declared = from.format.as_ref().map(|format| format.columns.clone()).unwrap_or_default();
-            fill(context, copy, to, sources, (dialect, copy.rules.clone()), declared).await
+            let load = copy.load(context.key, to, (dialect, copy.rules.clone()), declared, &context.folder);
+            fill(context, copy, Load { sources, ..load }).await
         }
         (Node::Sql(from), Node::S3(to)) => empty(context, copy, from, to).await,
-        (Node::S3(from), Node::S3(to)) => {
-            if from.gzip {
-                note_unpacked(context, to);
-            }
-            objects::run(context, copy, from, to).await
-        }
+        (Node::S3(from), Node::S3(to)) => objects::run(context, copy, from, to).await,
         (Node::Sql(from), Node::Sql(to)) => {
             // The rows go through a file, because both nodes may be in one database that gives one session at a time.
-            // Two tables may have the same columns in another order. The columns of a query fill those of the table or the
-            // placeholders of the statement in order, as on AWS.
-            let has_names = from.select.is_none() && to.insert.is_none();
-            let dialect = Dialect { header: has_names, ..rows_between() };
+            // The header has the names of the columns, because two tables may have the same columns in another order.
+            let dialect = Dialect { header: true, ..rows_between() };
+            let rows_of = if from.select.is_some() { RowsOf::Query } else { RowsOf::Table };
             let path = context.folder.join("rows.csv");
             let out = copy.unload(from, &dialect);
             unload::to_file(
@@ -233,7 +233,9 @@ async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Fa
             .await?;
             let source = Source { origin: Origin::File(path), gzip: false };
             // The database wrote the file, so the rules for the files of other programs do not apply.
-            fill(context, copy, to, vec![source], (dialect, ValueRules::default()), Vec::new()).await
+            let load =
+                copy.load(context.key, to, (dialect, ValueRules::default()), Vec::new(), &context.folder);
+            fill(context, copy, Load { rows_of, sources: vec![source], ..load }).await
         }
     }
 }
@@ -267,30 +269,10 @@ async fn sources(context: &TaskContext<'_>, node: &S3Node) -> Result<Vec<Source>
     Ok(objects.into_iter().map(source).collect())
 }
 
-async fn fill(
-    context: &TaskContext<'_>,
-    copy: &CopyActivity,
-    to: &SqlNode,
-    sources: Vec<Source>,
-    (dialect, rules): (Dialect, ValueRules),
-    declared: Vec<String>,
-) -> Result<(), Failure> {
-    let mut load = copy.load(context.key, to, (dialect, rules), declared, &context.folder);
-    load.sources = sources;
+async fn fill(context: &TaskContext<'_>, copy: &CopyActivity, mut load: Load) -> Result<(), Failure> {
     load.quarantine = copy.quarantine.clone().map(|at| (context.tools.storage.clone(), at));
     load.patience = context.tools.database_patience;
     load::load(&load, &context.tools.pool, context.progress).await
-}
-
-/// Tells the user about a file that is not packed, although its name says so.
-fn note_unpacked(context: &TaskContext<'_>, to: &S3Node) {
-    if !to.gzip && !to.directory && to.at.key.to_ascii_lowercase().ends_with(".gz") {
-        let note = format!(
-            "{} is not packed, although its name ends with .gz; set `compression` to GZIP on `{}`, or give it another name",
-            to.at, to.id
-        );
-        context.progress.note(note);
-    }
 }
 
 async fn empty(
@@ -306,7 +288,9 @@ async fn empty(
     } else {
         to.at.clone()
     };
-    note_unpacked(context, to);
+    let mut names = Names::default();
+    names.add(to, &at, to.gzip.then_some(Packing::Gzip));
+    names.tell(context.progress);
     let columns = to.format.as_ref().map(|format| format.columns.as_slice()).unwrap_or_default();
     let out = copy.unload(from, &dialect).in_order(columns);
     let patience = context.tools.database_patience;

@@ -10,9 +10,11 @@ use super::table::Table;
 
 mod declared;
 mod distance;
+mod of_query;
 
 pub use declared::{by_place, declared_names, order};
 use distance::distance;
+pub use of_query::by_query;
 
 /// The length of the longest name in PostgreSQL, which cuts longer ones.
 const LONGEST_NAME: usize = 63;
@@ -264,9 +266,18 @@ pub fn has_alike(names: &[String], name: &str) -> bool {
 }
 
 /// Returns a name in lower case without spaces, underscores and hyphens.
-fn loose(name: &str) -> String {
+pub(super) fn loose(name: &str) -> String {
+    letters(name).collect()
+}
+
+fn letters(name: &str) -> impl Iterator<Item = char> {
     let kept = name.chars().filter(|letter| !letter.is_whitespace() && !matches!(letter, '_' | '-'));
-    kept.flat_map(char::to_lowercase).collect()
+    kept.flat_map(char::to_lowercase)
+}
+
+/// Returns whether a name is `known` in lower case without spaces, underscores and hyphens.
+pub(super) fn is_loosely(name: &str, known: &str) -> bool {
+    letters(name).eq(known.chars())
 }
 
 /// Returns whether PostgreSQL keeps a name for itself, so that no column of a table can have it.

@@ -27,7 +27,8 @@ mod workbook;
 
 pub(crate) use csv_text::push_text;
 use pieces::Pieces;
-pub(crate) use unpack::gzip;
+pub use unpack::{Packing, SIGNATURE};
+pub(crate) use unpack::{check, unguarded};
 
 /// The largest number of bytes that one fill of a window adds.
 const FILL: usize = 256 * 1024;
@@ -186,7 +187,7 @@ impl Input {
             Form::Json => {
                 let encoding = opened.encoding.unwrap_or("UTF-8");
                 let made = json::csv(text, dialect, encoding).map_err(problem)?;
-                opened.notes.extend(made.note());
+                opened.notes.extend(made.notes());
                 Stream::Made(Box::new(made))
             }
             _ => Stream::Made(text),

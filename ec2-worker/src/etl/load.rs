@@ -34,7 +34,7 @@ use super::records::Skipped;
 use super::rejects::Spool;
 use super::source::{Origin, Source};
 use super::table::Table;
-use super::transform::{self, Chunk, Layout, Message, Plan, Shape};
+use super::transform::{self, Chunk, Layout, Message, Plan, RowsOf, Shape};
 use super::value_rules::ValueRules;
 use crate::database::{DatabaseTarget, Pool, Transaction};
 use crate::failure::Failure;
@@ -79,6 +79,8 @@ pub struct Load {
     pub sources: Vec<Source>,
     /// The dialect of the files.
     pub dialect: Dialect,
+    /// Where the records come from.
+    pub rows_of: RowsOf,
     /// The columns that the data format declares.
     pub declared: Vec<String>,
     /// The rules by which texts become values.
@@ -356,7 +358,8 @@ impl LoadTry<'_> {
     async fn plan(&self, tx: &Transaction, table: &Table, source: &Source) -> Result<Plan, Failure> {
         let shape = match &self.load.insert {
             Some(insert) => {
-                Shape::Statement(self.statement(tx, &self.next_tables.redirect(insert).text).await?)
+                let insert = self.next_tables.redirect(insert).text;
+                Shape::Statement(self.statement(tx, table, &insert).await?)
             }
             None => Shape::Table {
                 target: Target::of(table, self.load.on_columns),
@@ -371,6 +374,7 @@ impl LoadTry<'_> {
             shape,
             scratch: self.load.scratch.clone(),
             is_plain: false,
+            rows_of: self.load.rows_of,
         })
     }
 

@@ -63,6 +63,7 @@ pub async fn look(load: &Load, source: &Source) -> Result<Look, Failure> {
         shape: Shape::Table { target, declared },
         scratch: load.scratch.clone(),
         is_plain: false,
+        rows_of: load.rows_of,
     };
     let mut messages = transform::start(source.open().await?, plan);
     while let Some(message) = messages.recv().await {

@@ -46,6 +46,8 @@ pub struct Records {
     is_last: bool,
     /// Whether the window may contain bytes that are refused: see [`Self::needs_check`].
     needs_check: bool,
+    /// Whether the window has a byte order mark somewhere.
+    has_marks: bool,
     opened: Opened,
     skipped: Skipped,
     /// The start of the last record that was too long.
@@ -122,7 +124,7 @@ impl Records {
     ) -> Result<Self, Failure> {
         let opened = input.begin(&dialect, scratch)?;
         let mut records = Self {
-            keeps_empty_lines: columns == Some(1) && !dialect.header,
+            keeps_empty_lines: columns == Some(1) && !dialect.header && dialect.form != Form::Json,
             input,
             name,
             splitter: Splitter::new(&dialect),
@@ -131,6 +133,7 @@ impl Records {
             next: 0,
             at,
             is_last: false,
+            has_marks: false,
             needs_check: false,
             opened,
             skipped: Skipped::default(),
@@ -193,6 +196,10 @@ impl Records {
                     }
                     if self.dialect.form == Form::Text {
                         self.skipped.odd.lines(lines, at.line);
+                        self.note_kept_quotes(&bytes, at.line);
+                    }
+                    if self.has_marks && !self.keeps_marks {
+                        self.note_mark_in_value(&bytes, at.line);
                     }
                     return Ok(Some(Record { bytes, at, is_too_long: false }));
                 }
@@ -272,9 +279,10 @@ impl Records {
         &self.opened
     }
 
-    /// Notes that the record in this line is equal to the header.
-    pub fn note_header(&mut self, line: u64) {
-        self.skipped.odd.header(line);
+    /// Notes that the record in this line has the names of the columns as its values: those in the header of the file if
+    /// `is_of_header` is true, and otherwise those of the table.
+    pub fn note_header(&mut self, line: u64, is_of_header: bool) {
+        self.skipped.odd.header(line, is_of_header);
     }
 
     /// Returns the records that were left out so far.
@@ -288,6 +296,7 @@ impl Records {
         self.window.drain(..self.next);
         self.next = 0;
         let more = self.input.fill(&mut self.window)? > 0;
+        self.has_marks = memmem::find(&self.window, BYTE_ORDER_MARK).is_some();
         let broken = match std::str::from_utf8(&self.window) {
             Ok(_) => false,
             // A character at the end of the window may be cut; the next bytes complete it.
@@ -339,9 +348,9 @@ impl Records {
         self.skip_line()
     }
 
-    /// Takes empty lines as records from now on, because the table has one column.
+    /// Takes empty lines as records from now on, because the table has one column. In JSON, an empty line is no object.
     pub fn keep_empty_lines(&mut self) {
-        self.keeps_empty_lines = true;
+        self.keeps_empty_lines = self.dialect.form != Form::Json;
     }
 
     /// Takes byte order marks at the start of records as text, because no file is read but the rows of a database.

@@ -1,14 +1,15 @@
-//! Unpacks the bytes of a file, or passes them on as they are, so that they can be written with another packing.
+//! Unpacks the bytes of a file, or passes them on as they are, so that they can be written with another packing. Also checks that
+//! a packed file is whole.
 //!
 //! The bytes are read without [`Input::begin`], which would make text of them.
 
-use std::io::{self, Read};
-
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{self, BufRead, Read};
+use std::path::PathBuf;
+use std::sync::PoisonError;
 
 use tokio::sync::mpsc;
 
-use super::input::{self, Input};
+use super::input::{self, FailureSlot, Input, Packing};
 use crate::failure::Failure;
 use crate::panics;
 
@@ -17,27 +18,32 @@ const PIECE: usize = 256 * 1024;
 /// The largest number of pieces that wait for the upload.
 const PIECES: usize = 4;
 
-/// Sends the bytes of `input`, the file `file` that was just opened, from a thread of its own. `unpacks` says that they are
-/// gzip, and that the unpacked bytes are sent.
+/// Sends the bytes of `input`, the file `file` that was just opened, from a thread of its own. If `packing` is given, the bytes are
+/// packed so, and the unpacked bytes are sent. `scratch` is the folder for files that must be copied first, such as zip archives.
 ///
 /// The last piece is followed by an empty piece. If the channel closes without an empty piece, the pieces so far are not
 /// the whole output. A failure comes in place of the remaining pieces.
 #[must_use]
-pub fn start(input: Input, file: String, unpacks: bool) -> mpsc::Receiver<Result<Vec<u8>, Failure>> {
+pub fn start(
+    input: Input,
+    file: String,
+    packing: Option<Packing>,
+    scratch: PathBuf,
+) -> mpsc::Receiver<Result<Vec<u8>, Failure>> {
     let (sender, receiver) = mpsc::channel(PIECES);
     tokio::task::spawn_blocking(move || {
         let done = panics::caught("unpacking the file", || {
-            let failure = Arc::new(Mutex::new(None));
-            let mut raw = Raw { input, window: Vec::new(), next: 0, failure: failure.clone() };
-            let broken = || failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if unpacks {
-                let packed = Box::new(io::BufReader::with_capacity(PIECE, raw));
-                let sent = send(&mut input::gzip(packed), &sender);
-                sent.map_err(|error| broken().unwrap_or_else(|| not_unpacked(&file, &error)))
-            } else {
+            let (raw, failure) = Raw::new(input);
+            let Some(packing) = packing else {
+                let mut raw = raw;
                 let sent = send(&mut raw, &sender);
-                sent.map_err(|error| broken().unwrap_or_else(|| Failure::scratch("reading", &error)))
-            }
+                return sent.map_err(|error| {
+                    broken(&failure).unwrap_or_else(|| Failure::scratch("reading", &error))
+                });
+            };
+            let sent = input::unguarded(packing, raw.buffered(), &scratch)
+                .and_then(|mut unpacked| send(&mut unpacked, &sender));
+            sent.map_err(|error| broken(&failure).unwrap_or_else(|| not_unpacked(&file, packing, &error)))
         });
         // The receiver is gone only if the upload failed. The upload reports its failure itself.
         drop(sender.blocking_send(done.map(|()| Vec::new())));
@@ -45,27 +51,35 @@ pub fn start(input: Input, file: String, unpacks: bool) -> mpsc::Receiver<Result
     receiver
 }
 
-/// Unpacks `input`, the gzip file `file` that was just opened, to its end, and so checks that it is whole.
+/// Unpacks `input`, the file `file` that was just opened, to its end, and so checks that it is whole.
 ///
 /// # Errors
 ///
 /// If the file is damaged or cut off, or its download breaks off.
-pub async fn check(input: Input, file: String) -> Result<(), Failure> {
-    let mut pieces = start(input, file, true);
-    while let Some(piece) = pieces.recv().await {
-        if piece?.is_empty() {
-            return Ok(());
-        }
-    }
-    Err(Failure::internal("the thread that unpacks the file ended without a result"))
+pub async fn check(input: Input, file: String, packing: Packing, scratch: PathBuf) -> Result<(), Failure> {
+    let work = move || {
+        panics::caught("unpacking the file", || {
+            let (raw, failure) = Raw::new(input);
+            let checked = input::check(packing, raw.buffered(), &scratch);
+            checked.map_err(|error| broken(&failure).unwrap_or_else(|| not_unpacked(&file, packing, &error)))
+        })
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| panics::of_thread("unpacking the file", error))?
 }
 
-fn not_unpacked(file: &str, error: &io::Error) -> Failure {
+/// Takes the failure of a download, if it has failed.
+fn broken(failure: &FailureSlot) -> Option<Failure> {
+    failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn not_unpacked(file: &str, packing: Packing, error: &io::Error) -> Failure {
     let what = match error.kind() {
         io::ErrorKind::UnexpectedEof => "the file ends too early; it is not whole".to_owned(),
         _ => error.to_string(),
     };
-    Failure::bad_input("NotGzip", format!("{file}: {what}"))
+    let id = if packing == Packing::Gzip { "NotGzip" } else { "Unreadable" };
+    Failure::bad_input(id, format!("{file}: {what}"))
 }
 
 fn send(from: &mut dyn Read, sender: &mpsc::Sender<Result<Vec<u8>, Failure>>) -> io::Result<()> {
@@ -84,7 +98,18 @@ struct Raw {
     window: Vec<u8>,
     next: usize,
     /// The failure of the download, which the decoder above cannot carry.
-    failure: Arc<Mutex<Option<Failure>>>,
+    failure: FailureSlot,
+}
+
+impl Raw {
+    fn new(input: Input) -> (Self, FailureSlot) {
+        let failure = FailureSlot::default();
+        (Self { input, window: Vec::new(), next: 0, failure: failure.clone() }, failure)
+    }
+
+    fn buffered(self) -> Box<dyn BufRead + Send> {
+        Box::new(io::BufReader::with_capacity(PIECE, self))
+    }
 }
 
 impl Read for Raw {

@@ -242,10 +242,10 @@ impl Thread {
         if is_header && *first != self.names {
             let shown = |names: &[Vec<u8>]| String::from_utf8_lossy(&names.join(&b',')).into_owned();
             let message = format!(
-                "{}, line {}: the header is `{}`, but the header of {first_file} is `{}`; files that become one file need \
+                "{}{}: the header is `{}`, but the header of {first_file} is `{}`; files that become one file need \
                  the same columns in the same order",
                 self.rewrite.file,
-                record.at.line,
+                self.line_of_header(record),
                 shown(&self.names),
                 shown(first)
             );
@@ -255,6 +255,12 @@ impl Thread {
             self.write_header().map_err(|problem| self.unwritable(record, &problem))?;
         }
         Ok(is_header)
+    }
+
+    /// Returns the line of the header for messages. The keys of JSON stand in no line of their own.
+    fn line_of_header(&self, record: &Record) -> String {
+        let is_json = self.rewrite.read.form == Form::Json;
+        if is_json { String::new() } else { format!(", line {}", record.at.line) }
     }
 
     fn write_header(&mut self) -> Result<(), Unwritable> {
@@ -358,6 +364,7 @@ impl Thread {
         let Rewrite { file, counts, .. } = &self.rewrite;
         let at = match counts {
             Counts::Rows if self.count == 0 => "header".to_owned(),
+            Counts::Lines if self.rewrite.read.form == Form::Json && self.count == 0 => "the keys".to_owned(),
             Counts::Rows => format!("row {}", self.count),
             Counts::Lines => format!("line {}", record.at.line),
         };

@@ -6,12 +6,12 @@
 use tokio_postgres::types::Type;
 
 use super::column::{Column, ColumnType};
-use super::table::{CLASS, RESOLVED};
+use super::table::{CLASS, RESOLVED, Table};
 use super::value_rules::ValueRules;
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::conversions::{is_of_date, is_of_number, uses};
-use crate::sql::{SqlTemplate, statements};
+use crate::sql::{SqlTemplate, insert_targets, statements};
 
 /// The name of the prepared statement, which lives only while its types are read.
 const NAME: &str = "downspout_insert";
@@ -28,26 +28,31 @@ pub struct Statement {
     /// Whether the database tells for each row how many rows were stored: for one statement that changes a table, and not for
     /// a CALL.
     pub tells_rows: bool,
+    /// Whether the placeholders have the names of a header.
+    pub is_named: bool,
+    /// The columns that the placeholders fill, in the order of the placeholders; empty if they are not known.
+    pub targets: Vec<String>,
 }
 
 /// A statement, and the reason why the types of its placeholders are unknown, if they are.
 pub type Described = (Statement, Option<String>);
 
 impl Statement {
-    /// Reads a statement, and asks the database for the types of its placeholders. If the database cannot tell them, all
+    /// Reads a statement that fills `table`, and asks the database for the types of its placeholders. If the database cannot tell them, all
     /// values are text.
     ///
     /// # Errors
     ///
     /// If the statement has no placeholder, or the connection breaks.
-    pub async fn describe(tx: &Transaction, insert: &str) -> Result<Described, Failure> {
+    pub async fn describe(tx: &Transaction, table: &Table, insert: &str) -> Result<Described, Failure> {
         let insert = insert.trim().trim_end_matches(';');
         let template = SqlTemplate::new(insert);
         if template.placeholders() == 0 {
             let message = "`insertQuery` has no `?`; give one for each column of the file, in order";
             return Err(Failure::bad_input("Definition", message));
         }
-        let mut types = Vec::with_capacity(template.placeholders());
+        let placeholders = template.placeholders();
+        let mut types = Vec::with_capacity(placeholders);
         let parts = statements(insert);
         if parts.len() > 1 {
             // The rows of each statement would count as loaded, also those that it deletes.
@@ -57,19 +62,28 @@ impl Statement {
             );
             return Err(Failure::bad_input("Definition", message));
         }
-        let tells_rows = changes_a_table(insert);
+        let targets = insert_targets(insert).and_then(|targets| {
+            let is_of_table = targets.table == table.name;
+            let columns = table.columns.iter().map(|column| column.name.clone()).filter(|_| is_of_table);
+            targets.names(&columns.collect::<Vec<_>>())
+        });
+        let plain = Self {
+            tells_rows: changes_a_table(insert),
+            targets: targets.unwrap_or_default(),
+            ..Self::of_texts(template)
+        };
         for part in parts {
             match types_of(tx, &SqlTemplate::new(&part.text)).await? {
                 Ok(found) => types.extend(found),
-                Err(why) => return Ok((Self { tells_rows, ..Self::of_texts(template) }, Some(why))),
+                Err(why) => return Ok((plain, Some(why))),
             }
         }
-        if types.len() != template.placeholders() {
+        if types.len() != placeholders {
             let why = "the placeholders of its statements cannot be told apart".to_owned();
-            return Ok((Self { tells_rows, ..Self::of_texts(template) }, Some(why)));
+            return Ok((plain, Some(why)));
         }
         let columns = types.into_iter().enumerate().map(|(index, (of, kind))| placeholder(index, of, kind));
-        Ok((Self { template, columns: columns.collect(), is_known: true, tells_rows }, None))
+        Ok((Self { columns: columns.collect(), is_known: true, ..plain }, None))
     }
 
     /// Returns a statement whose placeholders take every text.
@@ -77,7 +91,14 @@ impl Statement {
     pub fn of_texts(template: SqlTemplate) -> Self {
         let places = 0..template.placeholders();
         let columns = places.map(|index| placeholder(index, "text".to_owned(), ColumnType::Text(None)));
-        Self { columns: columns.collect(), template, is_known: false, tells_rows: false }
+        Self {
+            columns: columns.collect(),
+            template,
+            is_known: false,
+            tells_rows: false,
+            is_named: false,
+            targets: Vec::new(),
+        }
     }
 
     /// Checks that no placeholder is a text of which the statement makes a value that the rules of the file are for. A note is
@@ -132,6 +153,7 @@ impl Statement {
             for (column, name) in self.columns.iter_mut().zip(names) {
                 name.trim().clone_into(&mut column.name);
             }
+            self.is_named = true;
         }
         self
     }

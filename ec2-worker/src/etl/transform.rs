@@ -20,9 +20,12 @@ use super::statement::Statement;
 use super::value_rules::{ColumnRules, ValueRules};
 use crate::failure::Failure;
 use crate::panics;
+use names::Names;
+pub use names::RowsOf;
 use rows::{Refusal, Values, binary_row, picked, statement, text_row};
 
 mod checks;
+mod names;
 mod rows;
 
 /// The size of a chunk in bytes.
@@ -51,6 +54,8 @@ pub struct Plan {
     pub scratch: PathBuf,
     /// Whether the text is the file itself, byte by byte. Only a plan for reading a range again needs to know it.
     pub is_plain: bool,
+    /// Where the records come from.
+    pub rows_of: RowsOf,
 }
 
 /// Whether the records of a file become rows or statements.
@@ -194,8 +199,8 @@ struct Thread {
     scratch: Vec<u8>,
     /// The fields of the present record that go into columns, if not all do.
     picked: Vec<Span>,
-    /// The header as the file has it; empty if it has none.
-    header: Vec<u8>,
+    /// The names by which a header in the middle of the file is recognised.
+    names: Names,
 }
 
 impl Thread {
@@ -206,8 +211,9 @@ impl Thread {
         let marks_rows = layout.is_some();
         let chunk = Chunk::empty(records.position());
         let rules = plan.rules.of_each(layout.as_ref().map(Layout::columns).unwrap_or_default());
-        let (scratch, picked, header) = (Vec::new(), Vec::new(), Vec::new());
-        Self { records, plan, sender, layout, rules, marks_rows, count: 0, chunk, scratch, picked, header }
+        let (scratch, picked) = (Vec::new(), Vec::new());
+        let names = layout.as_ref().map_or_else(Names::default, |layout| Names::of(layout, &plan));
+        Self { records, plan, sender, layout, rules, marks_rows, count: 0, chunk, scratch, picked, names }
     }
 
     /// Reads to the end. Returns false if the receiver is gone.
@@ -236,13 +242,11 @@ impl Thread {
                 return Ok(false);
             }
             if is_header {
-                self.header = self.raw(bytes);
                 self.chunk.start = self.records.position();
                 return Ok(true);
             }
         }
         self.count += 1;
-        self.note_header_again(record);
         let row = self.chunk.data.len();
         match self.encode(record) {
             Ok(()) => {
@@ -276,6 +280,7 @@ impl Thread {
         if layout.width() == 1 {
             self.records.keep_empty_lines();
         }
+        self.names = Names::of(&layout, &self.plan);
         self.layout = Some(layout.clone());
         let opened = self.records.opened();
         let (is_plain, mut notes) = (opened.is_plain, opened.notes.clone());
@@ -299,12 +304,15 @@ impl Thread {
                 let statement = statement.clone();
                 let has_header = self.plan.dialect.header;
                 let names = if has_header { self.names(first, 0)? } else { Vec::new() };
-                self.check_header_of_statement(at, &names, &statement.columns)?;
+                self.check_header_of_statement(at, &names, &statement)?;
                 return Ok(Layout::Statements(statement.named(&names)));
             }
             Shape::Table { target, declared } => (target.clone(), declared.clone()),
         };
-        let fit = if self.plan.dialect.header {
+        let fit = if self.plan.rows_of == RowsOf::Query {
+            let names = self.names(first, 0)?;
+            header::by_query(&names, &target).map_err(|wrong| self.wrong_query(&wrong))?
+        } else if self.plan.dialect.header {
             let mut names = self.names(first, declared.len())?;
             header::add_row_names(&mut names, &declared);
             header::by_name(&names, &target, &declared)
@@ -391,8 +399,7 @@ impl Thread {
         if let Some(index) = self.records.splitter().text_after_quote() {
             return Err((self.column_name(index), self.text_after_quote(index)));
         }
-        let Some(layout) = &self.layout else { return Ok(()) };
-        let expected = layout.width();
+        let expected = self.layout.as_ref().map_or(0, Layout::width);
         if self.plan.dialect.trailing_separator {
             match fields.split_last() {
                 Some((last, others)) if others.len() == expected && last.start == last.end => fields = others,
@@ -402,6 +409,11 @@ impl Thread {
         if fields.len() != expected {
             return Err((None, self.wrong_count(fields.len(), expected)));
         }
+        if self.names.may_begin(self.records.window(), fields) {
+            self.check_header_again(record)?;
+            fields = &self.records.splitter().fields()[..expected];
+        }
+        let Some(layout) = &self.layout else { return Ok(()) };
         let mut values = Values {
             window: self.records.window(),
             splitter: self.records.splitter(),

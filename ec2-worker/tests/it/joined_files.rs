@@ -52,10 +52,14 @@ async fn a_byte_order_mark_at_the_start_of_a_record_is_left_out_and_noted() {
     }
     let (found, told) =
         rows(&world, &plain(&world, format!("{MARK}1,a\n2,{MARK}b\n"), false)).await.expect("loaded");
-    assert_eq!(
-        (found.as_str(), told.as_str()),
-        (&*format!("1|1|a 2|1|{MARK}b"), "rowsLoaded=2, rowsRejected=0")
+    assert_eq!(found, format!("1|1|a 2|1|{MARK}b"));
+    assert!(
+        told.contains(
+            "1 record has a byte order mark (U+FEFF) inside, the first in line 2; the mark is kept"
+        ),
+        "{told}"
     );
+    assert!(!told.contains("left out"), "{told}");
     let mut refused = plain(&world, format!("id,v\n1,a\n{MARK}2,b,c\n{MARK}3,d\n"), true);
     refused.limit = definition::kind::field::Limit::Count(1);
     let (found, told) = rows(&world, &refused).await.expect("one row is refused");
@@ -127,6 +131,10 @@ async fn a_record_that_is_the_header_again_and_a_record_of_many_lines_are_noted(
         told.contains("2 records are equal to the header, the first in line 3; they were read as a row"),
         "{told}"
     );
+    let (_, told) = rows(&world, &plain(&world, format!("{MARK}id,v\n1,a\n{MARK}\"ID\",\" v\"\n"), true))
+        .await
+        .expect("loaded");
+    assert!(told.contains("1 record is equal to the header, the first in line 3"), "{told}");
     let mut text = "id,v\n0,\"a\nb\"\n".to_owned();
     for line in 0..200 {
         let value = match line {
@@ -140,6 +148,78 @@ async fn a_record_that_is_the_header_again_and_a_record_of_many_lines_are_noted(
     assert!(told.contains("1 record has 100 line breaks inside quotes, the first from line 24 on"), "{told}");
     let (_, told) = rows(&world, &plain(&world, "id,v\n1,\"a\nb\"\n", true)).await.expect("loaded");
     assert_eq!(told, "rowsLoaded=1, rowsRejected=0");
+}
+
+#[tokio::test]
+async fn a_header_in_another_order_is_refused_and_one_that_is_not_declared_is_noted() {
+    let world = World::new("CREATE TABLE t (id text, v text)").await;
+    let swapped = plain(&world, "id,v\n1,a\nv,id\nb,2\n", true);
+    let failure = rows(&world, &swapped).await.expect_err("the columns change places").message;
+    assert!(
+        failure.contains("line 3: the record has the names of the columns in another order than the header"),
+        "{failure}"
+    );
+    let (found, told) = rows(&world, &plain(&world, "ID,\"V\"\n1,a\nid,v,\n", false))
+        .await
+        .map_or_else(|failure| (failure.message, String::new()), |done| done);
+    assert!(found.contains("line 3: 3 columns instead of 2"), "{found} {told}");
+    let (found, told) = rows(&world, &plain(&world, "ID,\"V\"\n1,a\nid,id\n", false)).await.expect("loaded");
+    assert_eq!(found, "ID|2|V 1|1|a id|2|id");
+    assert!(
+        told.contains("1 record has the names of the columns as values, the first in line 1; it was read as a row; if it is a header, set `myHeader` true"),
+        "{told}"
+    );
+    let swapped = rows(&world, &plain(&world, "v,id\na,1\n", false)).await.expect_err("refused").message;
+    assert!(swapped.contains("in another order than the table"), "{swapped}");
+}
+
+#[tokio::test]
+async fn lines_of_json_that_were_joined_lose_their_marks_and_blank_lines_are_no_rows() {
+    let world = World::new("CREATE TABLE t (id text, v text); CREATE TABLE one (id text)").await;
+    let json = |text: &str| {
+        let mut load = plain(&world, text, true);
+        load.dialect.form = ec2_worker::etl::dialect::Form::Json;
+        load
+    };
+    let (found, told) = rows(
+        &world,
+        &json(&format!("{MARK}{{\"id\":\"1\",\"v\":\"a\"}}\n{MARK}{{\"id\":\"2\",\"v\":\"{MARK}b\"}}\n")),
+    )
+    .await
+    .expect("loaded");
+    assert_eq!(found, format!("1|1|a 2|1|{MARK}b"));
+    assert!(told.contains("left out 1 byte order mark inside the file, the first in line 2"), "{told}");
+    assert!(told.contains("1 record has a byte order mark (U+FEFF) inside, the first in line 2"), "{told}");
+    let mut one = json("\n{\"id\":\"1\"}\n\n{\"id\":\"2\"}\n\n");
+    one.table = "one".to_owned();
+    let told = world.run(&one).await.expect("loaded");
+    assert_eq!(world.rows("SELECT id FROM one").await, "1 2");
+    assert!(told.contains("left out 3 blank lines"), "{told}");
+}
+
+#[tokio::test]
+async fn quotes_that_stay_in_values_are_noted() {
+    let world = World::new("CREATE TABLE t (id text, v text)").await;
+    let tsv = Dialect { separator: b"\t".to_vec(), quote: None, header: true, ..Dialect::default() };
+    for (text, dialect, says) in [
+        (
+            "id,v\n1, \"a\"\n2,b\n3, \"c\" \n",
+            None,
+            "2 records have a value in quotes that were kept as a part of it, the first in line 2",
+        ),
+        (
+            "id\tv\n1\ta\n2\t\"say \"\"hi\"\"\"\n",
+            Some(&tsv),
+            "1 record has a value in quotes that were kept as a part of it, the first in line 3",
+        ),
+        ("id\tv\n1\t5\"\n2\t\"\n", Some(&tsv), ""),
+        ("id,v\n1,\"\"\"a\"\"\"\n2,5\"\n3,\" b\"\n", None, ""),
+    ] {
+        let mut load = plain(&world, text, true);
+        load.dialect = dialect.cloned().unwrap_or(load.dialect);
+        let (_, told) = rows(&world, &load).await.expect("loaded");
+        assert!(told.contains(says) && told.contains("quotes") != says.is_empty(), "{text}: {told}");
+    }
 }
 
 #[tokio::test]

@@ -21,7 +21,9 @@ mod loading;
 mod objects;
 mod outages;
 mod own_types;
+mod packed_copies;
 mod proxy;
+mod queries;
 mod random_tables;
 mod random_texts;
 mod refusal_cost;
@@ -53,6 +55,7 @@ use ec2_worker::database::{self, Pool};
 use ec2_worker::etl::dialect::Dialect;
 use ec2_worker::etl::load::{self, Load};
 use ec2_worker::etl::source::{Origin, Source};
+use ec2_worker::etl::transform::RowsOf;
 use ec2_worker::etl::value_rules::ValueRules;
 use ec2_worker::failure::Failure;
 use ec2_worker::ledger::WorkKey;
@@ -94,6 +97,7 @@ impl World {
             insert: None,
             sources: vec![Source { origin: Origin::File(file.to_owned()), gzip: false }],
             dialect: Dialect { header: true, ..Dialect::default() },
+            rows_of: RowsOf::File,
             declared: Vec::new(),
             rules: ValueRules::default(),
             mode: LoadMode::Append,

@@ -32,6 +32,12 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("numeric", "12%", "`myPercent` takes a percent sign"),
     ("numeric", "12-", "`myTrailingSign` takes a sign behind the number"),
     ("numeric", "$5", "`myCurrency` takes a currency"),
+    ("money", "5%", "or give the column the type numeric, for which `myPercent` takes a percent sign"),
+    ("money", "12 €", "`myDecimal`, `myGrouping` and `myCurrency`"),
+    ("money", "EUR 5", "`myDecimal`, `myGrouping` and `myCurrency`"),
+    ("money", "five", "or give the text to `myNullValues`"),
+    ("money", "1-2", "write the value as PostgreSQL reads its type"),
+    ("int", "5%", "`myPercent` takes a percent sign"),
     ("money", "1234,56", "`myDecimal`, `myGrouping` and `myCurrency`"),
     ("boolean", "oui", "other words need `myTrue` and `myFalse`"),
     ("varchar(2)", "abc", "shorten the text, or give the column the type text"),
@@ -149,8 +155,8 @@ async fn every_refusal_of_a_record_says_what_to_change() {
         (b"a,b\n\xe9,2\n", &ascii, "`myEncoding` must name the encoding of the file"),
         (b"a,b\n1,2\0\n", &plain, "a NUL byte, which PostgreSQL cannot store; remove it"),
         (b"a,b\n1\r,2\n", &plain, "quote the text, or end every line in the same way"),
-        (b"{\"a\": 1, \"b\": 2}\n{\"a\": }\n", &json, "; correct the line"),
-        (b"{\"a\": 1, \"b\": 2}\n{\"a\": 1, \"a\": 2}\n", &json, "; correct the line"),
+        (b"{\"a\": 1, \"b\": 2}\n{\"a\": }\n", &json, "; write a text in double quotes, a number"),
+        (b"{\"a\": 1, \"b\": 2}\n{\"a\": 1, \"a\": 2}\n", &json, "; leave one of them out"),
         (b"{\"a\": 1, \"b\": 2}\n{\"a\": \"\\ud800\"}\n", &json, "; correct it"),
     ];
     for (text, dialect, says) in cases {

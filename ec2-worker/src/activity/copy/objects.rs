@@ -3,13 +3,16 @@
 
 use std::sync::Arc;
 
+use definition::kind::field::MyDialect;
 use tokio::sync::mpsc;
 
 use super::super::TaskContext;
 use super::CopyActivity;
+use super::names::Names;
 use super::output::{UNWRITTEN, WrittenNulls};
 use crate::etl::dialect::{Dialect, Form};
 use crate::etl::directory;
+use crate::etl::input::{Packing, SIGNATURE};
 use crate::etl::record_writer::reading_notes;
 use crate::etl::repack;
 use crate::etl::rewrite::{Counts, Output, Rewrite};
@@ -22,8 +25,6 @@ use crate::storage::{Multipart, ObjectRef, ObjectWriter, S3Uri, Storage, refused
 const LARGEST_COPY: u64 = 5 * 1024 * 1024 * 1024;
 /// The size of a part in a multipart copy of a larger object, in bytes.
 const PART: u64 = 512 * 1024 * 1024;
-/// The first bytes of a gzip file.
-const GZIP: &[u8] = &[0x1f, 0x8b];
 
 pub(super) async fn run(
     context: &TaskContext<'_>,
@@ -41,18 +42,22 @@ pub(super) async fn run(
     if from.directory && !to.directory {
         return together(context, copy, from, to, &found).await;
     }
+    let mut names = Names::default();
     for object in &found {
         let target = if to.directory { to.at.child(&relative(from, object)) } else { to.at.clone() };
         if is_same {
-            duplicate_text(context, (from, to), object, &target).await?;
+            let packing = duplicate_text(context, (from, to), object, &target).await?;
+            names.add(to, &target, packing);
             continue;
         }
+        names.add(to, &target, to.gzip.then_some(Packing::Gzip));
         let conversion = Conversion::new(context, copy, from, to)?;
         let mut sink = ObjectWriter::new(&context.tools.storage, &target, to.gzip);
         conversion.add(object, &mut sink).await?;
         sink.finish().await?;
         conversion.tell();
     }
+    names.tell(context.progress);
     Ok(())
 }
 
@@ -96,6 +101,9 @@ async fn together(
     found: &[ObjectRef],
 ) -> Result<(), Failure> {
     let conversion = Conversion::new(context, copy, from, to)?;
+    let mut names = Names::default();
+    names.add(to, &to.at, to.gzip.then_some(Packing::Gzip));
+    names.tell(context.progress);
     let mut sink = ObjectWriter::new(&context.tools.storage, &to.at, to.gzip);
     for object in found {
         conversion.add(object, &mut sink).await?;
@@ -105,48 +113,58 @@ async fn together(
     Ok(())
 }
 
-/// Copies an object whose text stays the same.
+/// Copies an object whose text stays the same. Returns how the new object is packed, as far as that is known.
 async fn duplicate_text(
     context: &TaskContext<'_>,
     (from, to): (&S3Node, &S3Node),
     object: &ObjectRef,
     target: &S3Uri,
-) -> Result<(), Failure> {
+) -> Result<Option<Packing>, Failure> {
     let storage = &context.tools.storage;
     let is_data = from.gzip || to.gzip || from.format.is_some() || to.format.is_some();
-    let is_packed = is_data && is_gzip(storage, object).await?;
-    if from.gzip && !is_packed {
+    let packing = packing(storage, object).await?;
+    // Without a data format, and in a workbook, only gzip is a packing; all else is the content.
+    let is_text = [&from.format, &to.format]
+        .into_iter()
+        .flatten()
+        .all(|format| format.dialect != Some(MyDialect::Xlsx))
+        && (from.format.is_some() || to.format.is_some());
+    let unpacked = packing.filter(|packing| is_text || *packing == Packing::Gzip);
+    if from.gzip && unpacked.is_none() {
         let message = format!("{}: declared as gzip (`compression`), but it is not packed", object.uri());
         return Err(Failure::bad_input("NotGzip", message));
     }
     let source = Source { origin: Origin::Object(storage.clone(), object.clone()), gzip: false };
+    let scratch = context.folder.clone();
     // An object that is packed already is not packed once more.
-    if from.gzip == to.gzip || is_packed && to.gzip {
-        if is_packed {
+    let stays = if to.gzip { packing == Some(Packing::Gzip) } else { !from.gzip };
+    if stays {
+        if let Some(packing) = packing.filter(|_| is_data) {
             // S3 copies the bytes without reading them, so without this check nothing would notice that the file is cut off.
-            repack::check(source.open().await?, object.uri()).await?;
+            repack::check(source.open().await?, object.uri(), packing, scratch).await?;
         }
         duplicate(storage, object, target).await?;
     } else {
-        let pieces = repack::start(source.open().await?, object.uri(), from.gzip);
+        let pieces = repack::start(source.open().await?, object.uri(), unpacked, scratch);
         let mut sink = ObjectWriter::new(storage, target, to.gzip);
         write(pieces, &mut sink).await?;
         sink.finish().await?;
     }
     context.progress.log(&format!("copied {} to {target}", object.uri()));
-    Ok(())
+    Ok(if stays { packing } else { to.gzip.then_some(Packing::Gzip) })
 }
 
-async fn is_gzip(storage: &Storage, object: &ObjectRef) -> Result<bool, Failure> {
-    if object.size < GZIP.len() as u64 {
-        return Ok(false);
+/// Returns how an object is packed.
+async fn packing(storage: &Storage, object: &ObjectRef) -> Result<Option<Packing>, Failure> {
+    if object.size == 0 {
+        return Ok(None);
     }
-    let mut body = storage.read(object, 0, Some(GZIP.len() as u64)).await?;
+    let mut body = storage.read(object, 0, Some(SIGNATURE.min(object.size))).await?;
     let mut start = Vec::new();
     while let Some(piece) = body.next().await {
         start.extend_from_slice(&piece?);
     }
-    Ok(start == GZIP)
+    Ok(Packing::of(&start))
 }
 
 async fn duplicate(storage: &Storage, from: &ObjectRef, to: &S3Uri) -> Result<(), Failure> {

@@ -64,9 +64,14 @@ pub(super) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     rest.is_empty().then_some(bytes)
 }
 
-/// Checks that a comma in an amount of money stands before three digits. PostgreSQL leaves commas out wherever they stand, so
-/// `1234,56` would become 123456.
+/// Checks that an amount of money has no other characters than PostgreSQL reads, and that a comma in it stands before three
+/// digits. PostgreSQL leaves commas out wherever they stand, so `1234,56` would become 123456.
 pub(super) fn money(text: &[u8]) -> Option<()> {
+    let is_read =
+        |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_whitespace() || b"+-.,$()".contains(byte);
+    if !text.iter().all(is_read) {
+        return None;
+    }
     let whole = text.split(|byte| *byte == b'.').next()?;
     let groups = whole.split(|byte| *byte == b',').skip(1);
     let digits = |group: &[u8]| group.iter().take_while(|byte| byte.is_ascii_digit()).count();

@@ -27,6 +27,10 @@ pub(super) fn refusal(column: &Column, rules: &ColumnRules, text: &[u8]) -> Stri
         ColumnType::Int2 | ColumnType::Int4 | ColumnType::Int8 => {
             format!("{value} is not a whole number{}", whole_number_hint(column, rules, text))
         }
+        ColumnType::Money if is_share(text) => format!(
+            "{value} is not an amount of money (as 1234.56): a share has no place in it, because money has two decimals; write the amount, or \
+             give the column the type numeric, for which `myPercent` takes a percent sign"
+        ),
         ColumnType::Money => {
             format!("{value} is not an amount of money (as 1234.56){}", number_hint(rules, text))
         }
@@ -188,6 +192,14 @@ fn whole_number_hint(column: &Column, rules: &ColumnRules, text: &[u8]) -> Strin
         );
     }
     number_hint(rules, text)
+}
+
+/// Returns whether the text is a number with a percent sign.
+fn is_share(text: &[u8]) -> bool {
+    let number = text.trim_ascii().strip_suffix(b"%").map(<[u8]>::trim_ascii_end);
+    number.is_some_and(|number| {
+        number.iter().any(u8::is_ascii_digit) && number.iter().all(|byte| !byte.is_ascii_alphabetic())
+    })
 }
 
 fn number_hint(rules: &ColumnRules, text: &[u8]) -> String {

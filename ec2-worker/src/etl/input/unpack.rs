@@ -23,17 +23,26 @@ const XZ_MEMORY: u32 = 256 * 1024;
 
 /// The ways in which a file may be packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packing {
+pub enum Packing {
+    /// gzip.
     Gzip,
+    /// Zstandard.
     Zstd,
+    /// bzip2.
     Bzip2,
+    /// xz.
     Xz,
+    /// A zip archive, of one file unless it is only copied.
     Zip,
 }
 
+/// The number of bytes by which a packing is recognised.
+pub const SIGNATURE: u64 = 10;
+
 impl Packing {
     /// Recognises the packing of a file by its first bytes. No text begins like this.
-    pub(super) fn of(head: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn of(head: &[u8]) -> Option<Self> {
         const BZIP2_BLOCK: &[u8] = b"\x31\x41\x59\x26\x53\x59";
         const BZIP2_END: &[u8] = b"\x17\x72\x45\x38\x50\x90";
         let bzip2 = head.starts_with(b"BZh")
@@ -52,7 +61,8 @@ impl Packing {
     }
 
     /// Returns the name for people.
-    pub(super) fn name(self) -> &'static str {
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
             Self::Zstd => "Zstandard",
@@ -101,7 +111,21 @@ pub(super) fn reader(
     count: Arc<AtomicU64>,
     scratch: &Path,
 ) -> io::Result<Box<dyn Read + Send>> {
-    let inner: Box<dyn Read + Send> = match packing {
+    let inner = unguarded(packing, packed, scratch)?;
+    Ok(Box::new(Guarded { packing, inner, count, unpacked: 0 }))
+}
+
+/// Returns the unpacked bytes of `packed`, without a limit for their number. A zip archive is first copied to the folder `scratch`.
+///
+/// # Errors
+///
+/// The errors of [`reader`].
+pub(crate) fn unguarded(
+    packing: Packing,
+    packed: Box<dyn BufRead + Send>,
+    scratch: &Path,
+) -> io::Result<Box<dyn Read + Send>> {
+    Ok(match packing {
         Packing::Gzip => Box::new(Gzip::Between(packed)),
         Packing::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(packed)?;
@@ -111,13 +135,29 @@ pub(super) fn reader(
         Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
         Packing::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(packed, true, XZ_MEMORY)),
         Packing::Zip => zipped(packed, scratch)?,
-    };
-    Ok(Box::new(Guarded { packing, inner, count, unpacked: 0 }))
+    })
 }
 
-/// Returns the unpacked bytes of gzip, without a limit for their number.
-pub(crate) fn gzip(packed: Box<dyn BufRead + Send>) -> impl Read {
-    Gzip::Between(packed)
+/// Unpacks `packed` to its end, and so checks that it is whole. Of a zip archive, each file is unpacked, apart from those that are
+/// encrypted or packed in an unusual way.
+///
+/// # Errors
+///
+/// If the file is damaged or cut off.
+pub(crate) fn check(packing: Packing, packed: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<()> {
+    if packing != Packing::Zip {
+        let mut unpacked = unguarded(packing, packed, scratch)?;
+        return io::copy(&mut unpacked, &mut io::sink()).map(drop).map_err(|error| packing.explained(error));
+    }
+    let spool = spooled(packed, scratch)?;
+    let mut archive = archive(&spool)?;
+    for index in 0..archive.len() {
+        let entry = Entry::of(&mut archive, index)?;
+        if !entry.is_encrypted && entry.is_usual() {
+            io::copy(&mut entry.open(&spool)?, &mut io::sink())?;
+        }
+    }
+    Ok(())
 }
 
 /// Fails if a file grows too much when it is unpacked, as a file does that was made to exhaust its reader.
@@ -197,7 +237,7 @@ fn skip_zeros(packed: &mut dyn BufRead) -> io::Result<Option<u8>> {
 /// first copied to the folder `scratch`.
 fn zipped(packed: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<Box<dyn Read + Send>> {
     let spool = spooled(packed, scratch)?;
-    let mut archive = zip::ZipArchive::new(spool.try_clone()?).map_err(io::Error::other)?;
+    let mut archive = archive(&spool)?;
     if let Some(what) = foreign::of_archive(|name| archive.index_for_name(name).is_some()) {
         return Err(io::Error::other(what));
     }
@@ -226,28 +266,70 @@ fn zipped(packed: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<Box<dyn
         };
         return Err(io::Error::other(what));
     };
-    let entry = archive.by_index_raw(*index).map_err(io::Error::other)?;
-    if entry.encrypted() {
+    let entry = Entry::of(&mut archive, *index)?;
+    if entry.is_encrypted {
         return Err(io::Error::other(format!(
             "{name} in the zip archive is encrypted; drop it without a password"
         )));
     }
-    let (method, size, crc) = (entry.compression(), entry.compressed_size(), entry.crc32());
-    let start = entry.data_start().ok_or_else(|| io::Error::other("the zip archive is damaged"))?;
-    drop(entry);
-    let mut file = spool;
-    file.seek(SeekFrom::Start(start))?;
-    let bytes = io::BufReader::new(file.take(size));
-    let inner: Box<dyn Read + Send> = match method {
-        zip::CompressionMethod::Stored => Box::new(bytes),
-        zip::CompressionMethod::Deflated => Box::new(DeflateDecoder::new(bytes)),
-        other => {
-            return Err(io::Error::other(format!(
-                "{name} in the zip archive is packed by {other}; use deflate"
-            )));
-        }
-    };
-    Ok(Box::new(Checked { inner: CrcReader::new(inner), crc }))
+    if !entry.is_usual() {
+        return Err(io::Error::other(format!(
+            "{name} in the zip archive is packed by {}; use deflate",
+            entry.method
+        )));
+    }
+    entry.open(&spool)
+}
+
+/// Reads the directory of a zip archive.
+fn archive(file: &File) -> io::Result<zip::ZipArchive<File>> {
+    zip::ZipArchive::new(file.try_clone()?).map_err(|error| {
+        io::Error::other(format!(
+            "the zip archive has no directory that can be read ({error}); it is not whole, so drop it again"
+        ))
+    })
+}
+
+/// A file in a zip archive.
+struct Entry {
+    method: zip::CompressionMethod,
+    is_encrypted: bool,
+    /// The offset of its first byte in the archive.
+    start: u64,
+    /// The number of its packed bytes.
+    size: u64,
+    crc: u32,
+}
+
+impl Entry {
+    fn of(archive: &mut zip::ZipArchive<File>, index: usize) -> io::Result<Self> {
+        let entry = archive.by_index_raw(index).map_err(io::Error::other)?;
+        let start = entry.data_start().ok_or_else(|| io::Error::other("the zip archive is damaged"))?;
+        Ok(Self {
+            method: entry.compression(),
+            is_encrypted: entry.encrypted(),
+            start,
+            size: entry.compressed_size(),
+            crc: entry.crc32(),
+        })
+    }
+
+    /// Returns whether the file is packed in a way that is read here.
+    fn is_usual(&self) -> bool {
+        matches!(self.method, zip::CompressionMethod::Stored | zip::CompressionMethod::Deflated)
+    }
+
+    /// Returns the unpacked bytes. The last read fails if their checksum is wrong.
+    fn open(&self, archive: &File) -> io::Result<Box<dyn Read + Send>> {
+        let mut file = archive.try_clone()?;
+        file.seek(SeekFrom::Start(self.start))?;
+        let bytes = io::BufReader::new(file.take(self.size));
+        let inner: Box<dyn Read + Send> = match self.method {
+            zip::CompressionMethod::Stored => Box::new(bytes),
+            _ => Box::new(DeflateDecoder::new(bytes)),
+        };
+        Ok(Box::new(Checked { inner: CrcReader::new(inner), crc: self.crc }))
+    }
 }
 
 /// Returns whether a file of an archive is hidden, or one that a file manager adds to archives.

@@ -100,7 +100,7 @@ fn sheet(
         rows.begin(u64::from(row), &mut out)?;
         rows.put((row, column), cell.get_value(), formats.get(style), unsaved.contains(&(row, column)));
     }
-    rows.end(&mut out)?;
+    rows.finish(&mut out)?;
     opened.formats = rows.formats;
     let mut file: File = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.seek(SeekFrom::Start(0))?;
@@ -164,6 +164,8 @@ struct Rows {
     row: Vec<Option<(String, bool)>>,
     /// The index of the present row.
     next: u64,
+    /// The number of rows without a cell that are not yet written.
+    blank: u64,
     /// The number of rows to leave out at the start.
     skip: u64,
     /// The reason why the present row cannot be read, if there is one.
@@ -251,8 +253,11 @@ impl Rows {
         let mut row = std::mem::take(&mut self.row);
         let is_skipped = self.next < self.skip;
         if is_skipped || (row.is_empty() && reason.is_none()) {
-            bytes.push(b'\n');
-        } else if let Some(reason) = reason {
+            self.blank += 1;
+            return Ok(());
+        }
+        self.write_blank(out)?;
+        if let Some(reason) = reason {
             bad_bytes::push_reason(&reason, &joined(&row), &mut bytes);
         } else {
             if self.width == 0 {
@@ -265,6 +270,17 @@ impl Rows {
             );
         }
         out.write_all(&bytes)
+    }
+
+    fn write_blank(&mut self, out: &mut impl io::Write) -> io::Result<()> {
+        (0..std::mem::take(&mut self.blank)).try_for_each(|_| out.write_all(b"\n"))
+    }
+
+    /// Writes the last row, and the rows without a value before it. In a sheet of one column, such rows at the end are left out:
+    /// cells that only have a format are no NULLs.
+    fn finish(&mut self, out: &mut impl io::Write) -> io::Result<()> {
+        self.end(out)?;
+        if self.width > 1 { self.write_blank(out) } else { Ok(()) }
     }
 }
 

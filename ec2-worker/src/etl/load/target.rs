@@ -218,8 +218,13 @@ impl LoadTry<'_> {
     /// # Errors
     ///
     /// If the rules of the file would not count for its values, or the connection breaks.
-    pub(super) async fn statement(&self, tx: &Transaction, insert: &str) -> Result<Statement, Failure> {
-        let (statement, why) = Statement::describe(tx, insert).await?;
+    pub(super) async fn statement(
+        &self,
+        tx: &Transaction,
+        table: &Table,
+        insert: &str,
+    ) -> Result<Statement, Failure> {
+        let (statement, why) = Statement::describe(tx, table, insert).await?;
         if let Some(note) = statement.check_texts(&self.load.rules, insert)? {
             self.progress.note(note);
         }

@@ -10,8 +10,14 @@ const MANY_BREAKS: u64 = 50;
 pub struct Oddities {
     /// The byte order marks at the start of records, apart from those at the start of the file.
     marks: Seen,
+    /// The records with a byte order mark inside.
+    marks_in_values: Seen,
     /// The records that are equal to the header.
     headers: Seen,
+    /// The records with the names of the columns of the table, in a file without a header.
+    names: Seen,
+    /// The records with a value in quotes that belong to the value.
+    quotes: Seen,
     /// The records with many line breaks.
     long: Seen,
     /// The largest number of line breaks in a record.
@@ -39,8 +45,17 @@ impl Oddities {
         self.marks.add(line);
     }
 
-    pub(super) fn header(&mut self, line: u64) {
-        self.headers.add(line);
+    pub(super) fn mark_in_value(&mut self, line: u64) {
+        self.marks_in_values.add(line);
+    }
+
+    pub(super) fn kept_quotes(&mut self, line: u64) {
+        self.quotes.add(line);
+    }
+
+    pub(super) fn header(&mut self, line: u64, is_of_header: bool) {
+        let seen = if is_of_header { &mut self.headers } else { &mut self.names };
+        seen.add(line);
     }
 
     /// Notes a record in which so many lines end.
@@ -55,13 +70,34 @@ impl Oddities {
     /// Returns sentences for the user.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        let Self { marks, headers, long, breaks } = self;
+        let Self { marks, marks_in_values, headers, names, quotes, long, breaks } = self;
         let mut notes = Vec::new();
         if marks.count > 0 {
             notes.push(format!(
                 "left out {} inside the file, the first in line {}; it may have been joined from several files",
                 counted(marks.count, "byte order mark"),
                 marks.first
+            ));
+        }
+        if marks_in_values.count > 0 {
+            let has = if marks_in_values.count == 1 { "has" } else { "have" };
+            notes.push(format!(
+                "{} {has} a byte order mark (U+FEFF) inside, the first in line {}; the mark is kept as a part of its value, so remove it \
+                 if the file was joined from several files",
+                counted(marks_in_values.count, "record"),
+                marks_in_values.first
+            ));
+        }
+        if names.count > 0 {
+            let (has, it) = if names.count == 1 {
+                ("has", "it was read as a row; if it is")
+            } else {
+                ("have", "they were read as rows; if they are")
+            };
+            notes.push(format!(
+                "{} {has} the names of the columns as values, the first in line {}; {it} a header, set `myHeader` true",
+                counted(names.count, "record"),
+                names.first
             ));
         }
         if headers.count > 0 {
@@ -71,6 +107,15 @@ impl Oddities {
                  joined from several files",
                 counted(headers.count, "record"),
                 headers.first
+            ));
+        }
+        if quotes.count > 0 {
+            let has = if quotes.count == 1 { "has" } else { "have" };
+            notes.push(format!(
+                "{} {has} a value in quotes that were kept as a part of it, the first in line {}; if they are not meant so, set `myQuote`, \
+                 and leave out blanks between a separator and a quote",
+                counted(quotes.count, "record"),
+                quotes.first
             ));
         }
         if long.count > 0 {

@@ -1,11 +1,13 @@
 //! Reads what comes before the first record of a file, and finds the dialect.
 
-use memchr::{memchr, memchr_iter, memchr2};
+use std::ops::Range;
+
+use memchr::{memchr, memchr_iter, memchr2, memmem};
 
 use super::{BYTE_ORDER_MARK, Records, SAMPLE};
 use crate::etl::detect;
 use crate::etl::dialect::{Dialect, Form, RecordEnd, shown};
-use crate::etl::splitter::{Splitter, Step};
+use crate::etl::splitter::{Span, Splitter, Step};
 use crate::failure::Failure;
 
 impl Records {
@@ -55,6 +57,32 @@ impl Records {
             self.skipped.odd.mark(line);
         }
         Ok(())
+    }
+
+    /// Notes a record with a value whose quotes belong to it, because the format has none, or because a blank stands before them.
+    #[inline]
+    pub(super) fn note_kept_quotes(&mut self, record: &Range<usize>, line: u64) {
+        let quote = self.dialect.quote.unwrap_or(b'"');
+        if self.keeps_marks || memchr(quote, &self.window[record.clone()]).is_none() {
+            return;
+        }
+        let is_in_quotes = |span: &Span| {
+            let text = &self.window[span.start..span.end];
+            let may_begin = text.first().is_some_and(|first| *first == quote || *first == b' ');
+            let text = if may_begin && !span.quoted { text.trim_ascii() } else { &[] };
+            text.len() > 1 && text[0] == quote && text.ends_with(&[quote])
+        };
+        if self.splitter.fields().iter().any(is_in_quotes) {
+            self.skipped.odd.kept_quotes(line);
+        }
+    }
+
+    /// Notes a record with a byte order mark inside. The mark belongs to the value, because nothing shows that it does not.
+    #[cold]
+    pub(super) fn note_mark_in_value(&mut self, record: &Range<usize>, line: u64) {
+        if memmem::find(&self.window[record.clone()], BYTE_ORDER_MARK).is_some() {
+            self.skipped.odd.mark_in_value(line);
+        }
     }
 
     /// Fills the window up to the size of the sample.

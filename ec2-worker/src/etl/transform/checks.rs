@@ -6,15 +6,15 @@ use definition::counted::counted;
 use memchr::memchr;
 
 use super::rows::Refusal;
-use super::{Plan, Thread};
+use super::{Plan, RowsOf, Thread};
 use crate::etl::cell;
 use crate::etl::column::{Column, ColumnType};
 use crate::etl::dialect::{Dialect, Form};
 use crate::etl::encode;
-use crate::etl::header::WrongHeader;
+use crate::etl::header::{self, WrongHeader};
 use crate::etl::input::{bad_bytes, push_text};
 use crate::etl::position::Position;
-use crate::etl::records::Record;
+use crate::etl::statement::Statement;
 use crate::failure::Failure;
 
 /// What to do with a file whose first record is a row in spite of `myHeader`.
@@ -32,19 +32,6 @@ impl Thread {
         match self.plan.dialect.form == Form::Workbook && bytes.contains(&cell::MARK) {
             true => self.raw_cells(),
             false => bytes.to_vec(),
-        }
-    }
-
-    /// Notes a record that is the header once more, as in files that were joined.
-    #[inline]
-    pub(super) fn note_header_again(&mut self, record: &Record) {
-        let bytes = &self.records.window()[record.bytes.clone()];
-        let is_it = !self.header.is_empty()
-            && (self.header.len()..self.header.len() + 3).contains(&bytes.len())
-            && bytes.starts_with(&self.header)
-            && bytes[self.header.len()..].iter().all(|byte| matches!(byte, b'\r' | b'\n'));
-        if is_it {
-            self.records.note_header(record.at.line);
         }
     }
 
@@ -125,9 +112,21 @@ impl Thread {
             String::new()
         };
         let problems = problems.join("; ");
-        let message =
-            format!("{file}, line {}: the header does not fit table {table}: {problems}{hint}", at.line);
+        // The keys of JSON stand in no line of their own.
+        let line =
+            if self.plan.dialect.form == Form::Json { String::new() } else { format!(", line {}", at.line) };
+        let message = format!("{file}{line}: the header does not fit table {table}: {problems}{hint}");
         Failure::bad_input("Header", message)
+    }
+
+    /// Says why the columns of a query do not fit the table.
+    pub(super) fn wrong_query(&self, WrongHeader(problems): &WrongHeader) -> Failure {
+        let message = format!(
+            "the columns of `selectQuery` do not fit table {}: {}",
+            self.plan.table,
+            problems.join("; ")
+        );
+        Failure::bad_input("Definition", message)
     }
 
     /// Says why the declared columns do not fit the table.
@@ -147,9 +146,19 @@ impl Thread {
         &self,
         at: Position,
         names: &[String],
-        columns: &[Column],
+        statement: &Statement,
     ) -> Result<(), Failure> {
-        if self.plan.dialect.form == Form::Json || !self.is_like_row(names, columns) {
+        if let Some((name, column)) = out_of_order(names, &statement.targets) {
+            let message = format!(
+                "{}: the columns are those of `insertQuery`, but in another order: `{name}` would fill `{column}`, because the fields fill the \
+                 `?` in order; write the `?` of `insertQuery` in the order {}",
+                self.plan.file,
+                names.join(", ")
+            );
+            return Err(Failure::bad_input("Header", message));
+        }
+        let is_of_file = self.plan.rows_of == RowsOf::File && self.plan.dialect.form != Form::Json;
+        if !is_of_file || !self.is_like_row(names, &statement.columns) {
             return Ok(());
         }
         let message = format!("{}, line {}: {NO_HEADER}", self.plan.file, at.line);
@@ -261,6 +270,22 @@ impl Thread {
             .next()
             .map(|index| index - record.start)
     }
+}
+
+/// Returns the first name of a header that fills another column, and this column, if the names are those of all columns of an
+/// `insertQuery` in another order.
+fn out_of_order<'a>(names: &'a [String], targets: &'a [String]) -> Option<(&'a str, &'a str)> {
+    let sorted = |names: &[String]| {
+        let mut names: Vec<String> = names.iter().map(|name| header::loose(name)).collect();
+        names.sort_unstable();
+        names
+    };
+    if names.len() != targets.len() || sorted(names) != sorted(targets) {
+        return None;
+    }
+    let mut pairs = names.iter().zip(targets);
+    let (name, column) = pairs.find(|(name, column)| header::loose(name) != header::loose(column))?;
+    Some((name.trim(), column))
 }
 
 /// Returns what to do if a file is not in the encoding `found`.

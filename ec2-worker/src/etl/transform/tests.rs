@@ -28,6 +28,7 @@ fn plan() -> Plan {
         },
         scratch: std::env::temp_dir(),
         is_plain: false,
+        rows_of: RowsOf::File,
     }
 }
 

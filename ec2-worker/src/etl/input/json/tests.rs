@@ -35,13 +35,13 @@ fn a_bad_line_is_refused_alone_and_a_bad_array_as_a_whole() {
     let text = made("{\"a\": 1}\n{\"a\": \n\n{\"a\": 1, \"a\": 2}\n{\"a\": 3}\n").expect("the others");
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!((lines[0], lines[1], lines[3], lines[5]), ("\"a\"", "1", "", "3"));
-    assert!(lines[2].contains("the line is not a JSON object: EOF"), "{text}");
+    assert!(lines[2].contains("the line is not a JSON object: the object does not end"), "{text}");
     assert!(lines[4].contains("the key `a` stands in it twice"), "{text}");
     assert!(made("[{\"a\": 1}, {\"a\":").is_err());
     assert!(made("[{\"a\": 1} {\"a\": 2}]").is_err());
     assert!(made("[{\"a\": 1}]x").is_err());
     let cut = made("[{\"a\": 1}, \n]").expect_err("a comma and no object").to_string();
-    assert!(cut.contains("an object is missing between the comma after the object 1 and the ]"), "{cut}");
+    assert!(cut.contains("line 2, column 1: no object follows the comma after the object 1"), "{cut}");
     assert!(made("[{\"a\": 1}\u{feff}]").is_err());
     assert!(made("a,b\n1,2\n").is_err());
 }
@@ -133,4 +133,116 @@ fn half_a_surrogate_pair_is_refused_and_not_an_empty_text() {
         .expect("the other");
     assert!(text.contains("the value of `b` is no text"), "{text}");
     assert!(text.ends_with("2,\"😀\"\n"), "{text}");
+}
+
+/// Returns the message about a file that cannot be read.
+fn problem(text: &'static str) -> String {
+    made(text).expect_err("it is refused").to_string()
+}
+
+#[test]
+fn a_message_names_the_line_and_the_column_and_says_what_to_change() {
+    for (text, says) in [
+        (
+            "{\"a\":\"é\"}{\"a\":2}\n",
+            "line 1: the line is not a JSON object (column 10): another object begins here; begin each object on a line of its own",
+        ),
+        (
+            "\n\n{\"a\":1},\n{\"a\":2},\n",
+            "line 3: the line is not a JSON object (column 8): text follows the object; leave the comma or the ] out",
+        ),
+        (
+            "{\"a\":1,}\n",
+            "line 1: the line is not a JSON object (column 8): a comma stands before the closing }; remove",
+        ),
+        (
+            "{\n  \"a\": 1\n}\n",
+            "line 1: the line is not a JSON object: the object does not end in this line; write each",
+        ),
+        ("{\"a\": \"x", "line 1: the line is not a JSON object: the file ends before the object does"),
+        (
+            "{\"a\": \"x\n\"}\n",
+            "(column 9): a text is not closed in its line; close it, or write a line break in a text as \\n",
+        ),
+        (
+            "{\"a\": NaN}\n",
+            "(column 7): no value of JSON stands here; write a text in double quotes, a number",
+        ),
+        ("{'a': 1}\n", "(column 2): a key is not in double quotes"),
+        (
+            "[{\"a\":1,}]",
+            "line 1, column 9: the object 1 of the array is not JSON: a comma stands before the closing }",
+        ),
+        (
+            "[\n  {\"ä\": 1},\n  {\"ä\": \"é\" 2}\n]",
+            "line 3, column 13: the object 2 of the array is not JSON: neither a comma",
+        ),
+        (
+            "[\n {\"a\": 1},\n {\"a\": \"x\n\"}]",
+            "line 3, at its end: the object 2 of the array is not JSON: a text is not closed",
+        ),
+        ("[{\"a\": 1},\n\n]", "line 3, column 1: no object follows the comma after the object 1"),
+        ("[{\"a\": 1},,{\"a\": 1}]", "line 1, column 11: no object follows the comma after the object 1"),
+        ("[{\"a\": 1}\n {\"a\": 1}]", "line 2, column 2: a comma is missing after the object 1"),
+        (
+            "[{\"a\": 1}]\n[{\"a\": 1}]",
+            "line 2, column 1: text follows the array of objects; put all objects into one",
+        ),
+        ("[1, 2]", "line 1, column 2: the element 1 of the array is not an object"),
+        (
+            "\u{feff}[{\"a\": 1},\n{\"a\": ",
+            "the object 2 of the array, which begins in line 2, is not JSON: the file ends before",
+        ),
+        ("[\n{\"a\": 1}", "the array of objects is not closed by ]; the file is not whole, so drop it again"),
+    ] {
+        let found = problem(text);
+        assert!(found.contains(says), "{text}: {found}");
+    }
+}
+
+#[test]
+fn a_line_of_several_objects_is_refused_alone_with_its_column() {
+    let text = made("{\"a\": 1}\n{\"a\": 2} {\"a\": 3}\n  \"a\": 4\n{\"a\": 5}\n").expect("the others");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines[1], lines[4], lines.len()), ("1", "5", 5), "{text}");
+    assert!(lines[2].contains("(column 10): another object begins here"), "{text}");
+    assert!(lines[3].contains("(column 3): it does not begin with {"), "{text}");
+}
+
+#[test]
+fn lines_that_were_joined_keep_their_marks_for_the_reader_of_records() {
+    let text = made("\u{feff}{\"a\": 1}\n\u{feff}{\"a\": 2}\n").expect("legal");
+    assert_eq!(text, "\"a\"\n1\n\u{feff}2\n");
+    assert_eq!(made("\n\n{\"a\": 1}\n").expect("legal"), "\"a\"\n\n\n1\n", "the lines keep their numbers");
+}
+
+#[test]
+fn a_table_by_columns_is_refused_or_noted() {
+    for text in [
+        "{\"a\":{\"0\":1,\"1\":2},\"b\":{\"0\":\"x\",\"1\":null}}",
+        "{\"a\":{\"0\":1},\"b\":{\"0\":2}}\n",
+        "[{\"a\":{\"0\":1,\"1\":2}}]\n",
+    ] {
+        assert!(
+            problem(text).contains("so it is a table by columns; write an object for each row"),
+            "{text}"
+        );
+    }
+    let notes = |text: &'static str| {
+        csv(Box::new(text.as_bytes()), &Dialect::default(), "UTF-8").expect("legal").notes()
+    };
+    for text in ["{\"a\":{\"x\":1,\"y\":2},\"b\":{\"x\":3,\"y\":4}}", "{\"a\":[1,2],\"b\":[\"x\",\"y\"]}\n\n"]
+    {
+        assert!(notes(text)[0].contains("it is loaded as one row; if it is a table by columns"), "{text}");
+    }
+    for text in [
+        "{\"a\":{\"0\":1}}",
+        "{\"a\":{\"x\":1},\"b\":{\"y\":2}}",
+        "{\"a\":{\"0\":1,\"1\":2}}\n{\"a\":{\"0\":1,\"1\":2}}",
+        "{\"a\":{},\"b\":{}}",
+        "{\"a\":[1,2],\"b\":[3]}",
+        "{}",
+    ] {
+        assert_eq!(notes(text), Vec::<String>::new(), "{text}");
+    }
 }
