@@ -59,8 +59,8 @@ async fn a_packed_object_that_is_cut_off_is_not_copied_in_any_packing() {
         stack.put(&whole, bytes.clone()).await;
         stack.put(&cut, bytes[..bytes.len() - 3].to_vec()).await;
         let mut wrong = bytes.clone();
-        // The start of the name or of the data stays; a byte of the packed text changes.
-        let place = bytes.len() / 2;
+        // A byte of the packed text changes. In the small archive, the text ends before the middle.
+        let place = if end == "zip" { 40 } else { bytes.len() / 2 };
         wrong[place] ^= 0x55;
         stack.put(&damaged, wrong).await;
         let attempt = run(&whole, "out", "Csv", (false, false)).await;
