@@ -41,3 +41,60 @@ fn roots() -> String {
     }
     pem
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use aws_sdk_sns::config::retry::RetryConfig;
+    use aws_sdk_sns::config::{BehaviorVersion, Credentials, Region};
+    use rustls::ServerConfig;
+    use rustls::crypto::aws_lc_rs;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// A certificate of `localhost` that is its own authority and valid until 2120. Its key protects nothing.
+    const CERTIFICATE: &str = include_str!("tls/certificate.pem");
+    const KEY: &str = include_str!("tls/key.pem");
+
+    /// Calls a service with the certificate, and returns whether the client trusts it.
+    async fn is_trusted(authority: Option<&str>) -> bool {
+        let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the versions of TLS")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("a certificate and its key");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("https://localhost:{}", listener.local_addr().expect("an address").port());
+        let service = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            TlsAcceptor::from(Arc::new(config)).accept(stream).await.is_ok()
+        });
+        let sns = aws_sdk_sns::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+            .retry_config(RetryConfig::disabled())
+            .endpoint_url(url)
+            .http_client(client(authority).expect("a client"))
+            .build();
+        let call =
+            aws_sdk_sns::Client::from_conf(sns).publish().topic_arn("topic").message("text").send().await;
+        // The service ends the connection after the handshake.
+        assert!(call.is_err());
+        service.await.expect("the service ends")
+    }
+
+    #[tokio::test]
+    async fn a_further_authority_is_trusted_if_it_is_named() {
+        assert!(is_trusted(Some(CERTIFICATE)).await);
+        assert!(!is_trusted(None).await);
+    }
+}
