@@ -17,7 +17,7 @@ use ec2_worker::etl::input::Input;
 use ec2_worker::etl::number_form::NumberForm;
 use ec2_worker::etl::record_writer::RecordWriter;
 use ec2_worker::etl::source::{Origin, Source};
-use ec2_worker::etl::transform::{self, Message, Plan, Shape};
+use ec2_worker::etl::transform::{self, Message, Plan, RowsOf, Shape};
 use ec2_worker::etl::value_rules::ValueRules;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -275,6 +275,7 @@ fn reading(variant: &Variant, file: &PathBuf, runtime: &Runtime) -> Result<f64> 
         shape: Shape::Table { target, declared: Vec::new() },
         scratch: std::env::temp_dir(),
         is_plain: false,
+        rows_of: RowsOf::File,
     };
     let rows = runtime.block_on(async {
         let mut messages = transform::start(input, plan);

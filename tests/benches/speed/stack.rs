@@ -13,6 +13,7 @@ use ec2_worker::database::{self, Pool};
 use ec2_worker::etl::dialect::Dialect;
 use ec2_worker::etl::load::{self, Expectations, Load};
 use ec2_worker::etl::source::{Origin, Source};
+use ec2_worker::etl::transform::RowsOf;
 use ec2_worker::etl::unload::{self, Unload};
 use ec2_worker::etl::value_rules::ValueRules;
 use ec2_worker::ledger::WorkKey;
@@ -44,6 +45,7 @@ pub(crate) fn new_load(url: &str, table: &str, sources: Vec<Source>, dialect: Di
         insert: None,
         sources,
         dialect,
+        rows_of: RowsOf::File,
         declared: Vec::new(),
         rules: ValueRules::default(),
         mode: LoadMode::Append,

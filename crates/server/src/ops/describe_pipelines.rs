@@ -1,7 +1,7 @@
 //! DescribePipelines: returns the metadata of up to 25 pipelines. One unknown id fails the request.
 
-use futures::future::join_all;
 use engine::{Header, PipelineId, PipelineState, RunOutcome, time};
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Pipeline, ScheduleSpan};
