@@ -63,9 +63,13 @@ impl Records {
     #[inline]
     pub(super) fn note_kept_quotes(&mut self, record: &Range<usize>, line: u64) {
         let quote = self.dialect.quote.unwrap_or(b'"');
-        if self.keeps_marks || memchr(quote, &self.window[record.clone()]).is_none() {
-            return;
+        if !self.keeps_marks && memchr(quote, &self.window[record.clone()]).is_some() {
+            self.note_values_in_quotes(quote, line);
         }
+    }
+
+    #[cold]
+    fn note_values_in_quotes(&mut self, quote: u8, line: u64) {
         let is_in_quotes = |span: &Span| {
             let text = &self.window[span.start..span.end];
             let may_begin = text.first().is_some_and(|first| *first == quote || *first == b' ');

@@ -90,6 +90,7 @@ impl Names {
 impl Thread {
     /// Notes a record that has the names of the columns as its values. A record that has them in another order is refused,
     /// because the values of the records after it would get into the wrong columns.
+    #[cold]
     pub(super) fn check_header_again(&mut self, record: &Record) -> Result<(), Refusal> {
         let (records, names) = (&self.records, &self.names);
         let window = records.window();
