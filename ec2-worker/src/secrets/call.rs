@@ -84,7 +84,7 @@ impl Call {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let broken = |why: String| CallError::Unreachable(format!("{host}: {why}"));
         let answer = client.request(request.map(|()| Full::new(Bytes::from(body)))).await;
-        let answer = answer.map_err(|error| broken(chain(&error)))?;
+        let answer = answer.map_err(|error| broken(with_causes(error)))?;
         let status = answer.status();
         let answer = Limited::new(answer.into_body(), MOST_BYTES).collect().await;
         let answer = answer.map_err(|error| broken(error.to_string()))?.to_bytes();
@@ -101,7 +101,8 @@ impl Call {
     async fn signed(&self, config: &SdkConfig, body: &str) -> Result<Request<()>, String> {
         let provider = config.credentials_provider().ok_or("there are no credentials for AWS")?;
         let credentials = provider.provide_credentials().await;
-        let credentials = credentials.map_err(|error| format!("credentials for AWS: {}", chain(&error)))?;
+        let credentials =
+            credentials.map_err(|error| format!("credentials for AWS: {}", with_causes(error)))?;
         let url = self.url(config);
         let uri: Uri = url.parse().map_err(|error| format!("{url} is not a URL: {error}"))?;
         let host = uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
@@ -143,6 +144,11 @@ impl Call {
     }
 }
 
+/// Returns the error and its causes in one line, because hyper's own text names only the last step.
+fn with_causes(error: impl std::error::Error + Send + Sync + 'static) -> String {
+    format!("{:#}", anyhow::Error::new(error))
+}
+
 fn refusal(status: StatusCode, json: &Value) -> CallError {
     let text = |key: &str| json.get(key).and_then(Value::as_str);
     let code = text("__type").and_then(|code| code.rsplit('#').next()).unwrap_or(status.as_str()).to_owned();
@@ -155,17 +161,6 @@ fn refusal(status: StatusCode, json: &Value) -> CallError {
         // The role of a machine is not known everywhere at once.
         || matches!(code.as_str(), "UnrecognizedClientException" | "InvalidClientTokenId");
     CallError::Refused { code, message, may_retry }
-}
-
-/// Returns an error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
