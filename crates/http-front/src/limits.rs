@@ -10,15 +10,17 @@ const BODY_WAIT: Duration = Duration::from_secs(30);
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
 /// How long requests that are under way at a shutdown may take.
 const DRAIN_WAIT: Duration = Duration::from_secs(3);
-/// The part of the file limit that the connections of one endpoint may use. A stack has six endpoints, so four tenths of the
-/// files remain for databases, contents of objects, and the clients in the same process.
-const SHARE_OF_FILES: u64 = 10;
-/// The largest number of connections of one endpoint. Each takes some kilobytes of memory.
-const MOST_CONNECTIONS: u64 = 4096;
+/// The tenths of the file limit that the connections of all endpoints of a process may use. The other files remain for
+/// databases, contents of objects, and the clients in the same process.
+const TENTHS_OF_FILES: u64 = 6;
+/// The largest number of connections of all endpoints of a process. Each takes some kilobytes of memory.
+const MOST_CONNECTIONS: u64 = 24_576;
 /// The smallest number of connections of one endpoint: enough for the workers of a stack.
 const FEWEST_CONNECTIONS: u64 = 32;
 /// The file limit that most systems give a process.
 const USUAL_FILES: u64 = 4096;
+/// The endpoints of a process that says nothing else, as many as a whole stack has.
+const USUAL_ENDPOINTS: u64 = 6;
 
 /// The limits of one endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +41,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Returns the limits for an endpoint of a process that may have `files` files open.
+    /// Returns the limits for each of the `endpoints` of a process that may have `files` files open.
     #[must_use]
-    pub fn for_files(files: u64) -> Self {
-        let connections = (files / SHARE_OF_FILES).clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS);
+    pub fn for_files(files: u64, endpoints: u64) -> Self {
+        let connections = (files / 10).saturating_mul(TENTHS_OF_FILES).min(MOST_CONNECTIONS);
+        let connections = (connections / endpoints.max(1)).max(FEWEST_CONNECTIONS);
         Self {
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
             head_wait: HEAD_WAIT,
@@ -56,7 +59,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self::for_files(USUAL_FILES)
+        Self::for_files(USUAL_FILES, USUAL_ENDPOINTS)
     }
 }
 
@@ -66,9 +69,16 @@ mod tests {
 
     #[test]
     fn six_endpoints_leave_four_tenths_of_the_files() {
-        assert_eq!(Limits::for_files(1024).connections, 102);
-        assert_eq!(Limits::for_files(20_000).connections, 2000);
-        assert_eq!(Limits::for_files(1_000_000).connections, 4096);
-        assert_eq!(Limits::for_files(64).connections, 32);
+        assert_eq!(Limits::for_files(1024, 6).connections, 102);
+        assert_eq!(Limits::for_files(20_000, 6).connections, 2000);
+        assert_eq!(Limits::for_files(1_000_000, 6).connections, 4096);
+        assert_eq!(Limits::for_files(64, 6).connections, 32);
+    }
+
+    #[test]
+    fn the_only_endpoint_of_a_process_has_six_tenths_of_the_files() {
+        assert_eq!(Limits::for_files(1024, 1).connections, 612);
+        assert_eq!(Limits::for_files(20_000, 1).connections, 12_000);
+        assert_eq!(Limits::for_files(1_000_000, 1).connections, 24_576);
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Service {
 }
 
 /// The Data Pipeline service.
-const DATA_PIPELINE: Service = Service { name: "datapipeline", target: "DataPipeline." };
+pub(crate) const DATA_PIPELINE: Service = Service { name: "datapipeline", target: "DataPipeline." };
 
 /// A connection to a service, with the credentials of its calls.
 pub(crate) struct Caller {
@@ -50,11 +50,21 @@ impl Caller {
     /// Connects to a service at `url`, with the keys of a stack.
     pub(crate) async fn connect_to(endpoints: &Endpoints, url: &str, service: Service) -> Result<Self> {
         let Endpoints { region, access_key_id, secret_access_key, .. } = endpoints;
+        let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "endpoints.json");
+        Self::connect_as(credentials, region, url, service).await
+    }
+
+    /// Connects to a service at `url` with these keys.
+    pub(crate) async fn connect_as(
+        credentials: Credentials,
+        region: &str,
+        url: &str,
+        service: Service,
+    ) -> Result<Self> {
         let host = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let sender = connection(&host).await?;
-        let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "endpoints.json");
         let url = format!("http://{host}/");
-        Ok(Self { service, sender, url, host, region: region.clone(), credentials })
+        Ok(Self { service, sender, url, host, region: region.to_owned(), credentials })
     }
 
     /// Calls an operation and returns the answer's JSON as `T`.

@@ -18,6 +18,7 @@ mod load;
 mod native;
 mod queue;
 mod reading;
+mod round_trips;
 mod scale;
 mod stack;
 mod streams;
@@ -94,6 +95,8 @@ const PARTS: &[Part] = &[
     part("embedded", |target, runtime| Ok(vec![stack::embedded(target, runtime)?])),
     // Data Pipeline beside moto, and S3 beside moto and s3s-fs.
     part("endpoints", endpoints::figures),
+    // Calls a second over one connection and over many, beside moto; a page of a long list; many waiting polls.
+    part("round_trips", round_trips::figures),
     part("pgbench", |_, runtime| Ok(vec![endpoints::pgbench(runtime)?])),
     // Puts beside kinesalite and moto.
     part("streams", streams::figures),

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{Figure, median};
 
 const GROUP: &str = "bench";
-const KEY: &str = "AKIABENCH";
+pub(crate) const KEY: &str = "AKIABENCH";
 /// The number of instances of the large run, of instances of open runs at a restart, and of pipelines that wait.
 const MANY: usize = 100_000;
 /// The number of instances of a small run, and of activities in a chain.
@@ -48,12 +48,15 @@ pub(crate) async fn figures() -> Result<Vec<Figure>> {
 pub(crate) async fn serve(path: &Path) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
-    server::serve(config(path), listener, CancellationToken::new()).await
+    server::serve(config(path)?, listener, CancellationToken::new()).await
 }
 
-fn config(path: &Path) -> Config {
+/// Returns the configuration that `downspout server` has by default.
+fn config(path: &Path) -> Result<Config> {
     let (access_key_id, secret_access_key) = (KEY.to_owned(), KEY.to_owned());
-    Config::new(path.to_owned(), server::sigv4::Credentials { access_key_id, secret_access_key })
+    let limits = http_front::Limits::for_files(http_front::raise_file_limit()?, 1);
+    let credentials = server::sigv4::Credentials { access_key_id, secret_access_key };
+    Ok(Config { limits, ..Config::new(path.to_owned(), credentials) })
 }
 
 fn client(address: &str) -> Client {
@@ -94,7 +97,7 @@ fn begin(id: &str, plan: &Arc<Plan>) -> Result<(Run, Step)> {
     Ok(engine::expand(Arc::clone(plan), activation)?)
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     engine::time::whole_millis(Timestamp::now())
 }
 
@@ -179,8 +182,10 @@ async fn restart(runs: usize, instances: usize) -> Result<f64> {
 }
 
 /// A server in a process of its own.
-struct Server {
-    process: Child,
+pub(crate) struct Server {
+    pub(crate) process: Child,
+    /// Where the server listens.
+    pub(crate) address: String,
     client: Client,
 }
 
@@ -193,7 +198,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(path: &Path) -> Result<Self> {
+    pub(crate) fn start(path: &Path) -> Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .args([SERVE.as_ref(), path])
             .stdout(Stdio::piped())
@@ -202,7 +207,8 @@ impl Server {
         let mut address = String::new();
         let stdout = process.stdout.take().context("the server's output")?;
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut address)?;
-        Ok(Self { process, client: client(address.trim()) })
+        let address = address.trim().to_owned();
+        Ok(Self { process, client: client(&address), address })
     }
 
     /// Returns the processor time of the process, in seconds.

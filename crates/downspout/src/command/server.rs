@@ -21,6 +21,9 @@ use settings::{Checked, Settings};
 
 use super::{Exit, output};
 
+/// The endpoint of the service is the only one of the process but for that of its numbers.
+const ENDPOINTS: u64 = 1;
+
 const AFTER_HELP: &str = "\
 The server speaks the AWS Data Pipeline API (2012-10-29). Any AWS tool can use it, if it has the server's address and \
 signs with a key of the server:
@@ -107,7 +110,7 @@ async fn config(
 ) -> Config {
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     let limits = match http_front::raise_file_limit() {
-        Ok(files) => Limits::for_files(files),
+        Ok(files) => Limits::for_files(files, ENDPOINTS),
         Err(error) => {
             tracing::warn!(%error, "the limit of open files could not be raised");
             Limits::default()

@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use definition::period::Period;
 use ec2_worker::RdsInstance;
-use http_front::Limits;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::{self, Style};
@@ -132,7 +131,7 @@ pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
     let definitions = describe(&config.definitions);
     let watch = config.watch.clone();
     let own_database = config.database_url.clone();
-    let limits = described_limits(config.files);
+    let limits = described_limits(&config);
     let mut stop = std::pin::pin!(stop);
     let mut stack = tokio::select! {
         started = Stack::start(config) => started?,
@@ -221,9 +220,9 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
 }
 
 /// Returns a line on how many files the process may open, and what follows from it.
-fn described_limits(files: u64) -> String {
-    let connections = Limits::for_files(files).connections;
-    let (files, connections) = (output::count(files), output::count(connections as u64));
+fn described_limits(config: &StackConfig) -> String {
+    let connections = config.endpoint_limits().connections;
+    let (files, connections) = (output::count(config.files), output::count(connections as u64));
     format!(
         "This process may open {files} files (ulimit -n), so each endpoint takes up to {connections} connections."
     )

@@ -174,7 +174,7 @@ impl Stack {
             store: store.clone(),
             topic: topic_database,
         };
-        let (limits, stop) = (servers::limits(&config), stack.servers_stop.clone());
+        let (limits, stop) = (config.endpoint_limits(), stack.servers_stop.clone());
         stack.servers.spawn(async move {
             admin::serve(admin, listeners.admin, limits, stop).await;
             Ok(())

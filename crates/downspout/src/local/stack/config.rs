@@ -14,6 +14,8 @@ use crate::local::topic::{AllowedOrigin, SmtpConfig};
 
 /// The limit of open files that a stack reckons with unless it is told.
 const FILES: u64 = 4096;
+/// The number of endpoints of a stack.
+const ENDPOINTS: u64 = 6;
 
 /// The settings of `downspout up`.
 pub struct StackConfig {
@@ -71,6 +73,12 @@ pub enum DefinitionSource {
 }
 
 impl StackConfig {
+    /// Returns the limits of each endpoint.
+    #[must_use]
+    pub fn endpoint_limits(&self) -> http_front::Limits {
+        http_front::Limits::for_files(self.files, ENDPOINTS)
+    }
+
     /// Returns the settings of a stack on `data_dir` with the shipped definitions and the embedded database.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {

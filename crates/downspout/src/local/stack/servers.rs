@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use http_front::{Hosts, Limits};
+use http_front::Hosts;
 use orchestrator::Orchestrator;
 use server::host::Host;
 use sigv4::{Credentials, Verifier};
@@ -34,7 +34,8 @@ pub(super) async fn start_postgres(
     let Some(listener) = listener else { return Ok(None) };
     let folder = data_dir.join("postgres");
     let usual = postgres::Limits::default();
-    let limits = postgres::Limits { clients: usual.clients.min(limits(config).connections), ..usual };
+    let limits =
+        postgres::Limits { clients: usual.clients.min(config.endpoint_limits().connections), ..usual };
     let password = keys.postgres_password.clone();
     let started = Postgres::start(&folder, listener, password, stop.clone(), limits).await;
     let started = started
@@ -94,10 +95,6 @@ pub(super) fn hosts(config: &StackConfig) -> Hosts {
     Hosts::with_names(config.host_names.iter().cloned())
 }
 
-pub(super) fn limits(config: &StackConfig) -> Limits {
-    Limits::for_files(config.files)
-}
-
 pub(super) fn serve_s3(
     servers: &mut JoinSet<anyhow::Result<()>>,
     store: &S3Store,
@@ -107,7 +104,7 @@ pub(super) fn serve_s3(
     stop: &CancellationToken,
 ) {
     let server = LocalS3::new(store.clone(), credentials(endpoints), REGION);
-    let server = server.account(ACCOUNT).open_to(hosts(config), limits(config));
+    let server = server.account(ACCOUNT).open_to(hosts(config), config.endpoint_limits());
     let stop = stop.clone();
     servers.spawn(async move {
         server.serve(listener, stop).await;
@@ -128,7 +125,7 @@ pub(super) fn topic_config(data_dir: &DataDir, config: &StackConfig, endpoints: 
         now: Arc::clone(&config.now),
         verifier: Verifier::new(REGION, "sns", vec![credentials(endpoints)]),
         hosts: hosts(config),
-        limits: limits(config),
+        limits: config.endpoint_limits(),
     }
 }
 
@@ -154,7 +151,7 @@ pub(super) async fn open_streams(
         region: REGION.to_owned(),
         account_id: ACCOUNT.to_owned(),
         hosts: hosts(config),
-        limits: limits(config),
+        limits: config.endpoint_limits(),
         now: Arc::clone(&config.now),
         ..stream_server::Config::new(
             data_dir.join("streams"),
@@ -196,7 +193,7 @@ pub(super) fn pipelines_config(
         own_runners: Some(OWN_WORKERS.to_owned()),
         keep_runs: config.keep_runs,
         hosts: hosts(config),
-        limits: limits(config),
+        limits: config.endpoint_limits(),
         now: Arc::clone(&config.now),
         clock_set: Arc::clone(&config.clock_set),
         // After the receiver has ended, the stack stops, and nothing has to be started.
