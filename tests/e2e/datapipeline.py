@@ -182,8 +182,47 @@ def paginators_of_objects():
     dp.delete_pipeline(pipelineId=made)
 
 
+def runtime_fields_of_a_run():
+    """Fields that the service itself writes: of components, attempts of activities and preconditions, and the pipeline."""
+    string = lambda key, value: {"key": key, "stringValue": value}
+    made = dp.create_pipeline(name="runtime", uniqueId="runtime")["pipelineId"]
+    put = dp.put_pipeline_definition(pipelineId=made, pipelineObjects=[
+        {"id": "Default", "name": "Default", "fields": [string("scheduleType", "ondemand"), string("workerGroup", "runtime"),
+            string("role", "r")]},
+        {"id": "Never", "name": "Never", "fields": [string("type", "S3KeyExists"), string("s3Key", "s3://downspout-drop/runtime/never")]},
+        {"id": "Wait", "name": "Wait", "fields": [string("type", "ShellCommandActivity"), string("command", "true"),
+            {"key": "precondition", "refValue": "Never"}]},
+        {"id": "Say", "name": "Say", "fields": [string("type", "ShellCommandActivity"), string("command", "true")]},
+    ])
+    assert put["errored"] is False, put
+    dp.activate_pipeline(pipelineId=made)
+
+    def described(sphere, component):
+        ids = dp.query_objects(pipelineId=made, sphere=sphere)["ids"]
+        found = dp.describe_objects(pipelineId=made, objectIds=ids)["pipelineObjects"]
+        found = [{"id": one["id"]} | {field["key"]: field.get("stringValue", field.get("refValue")) for field in one["fields"]}
+                 for one in found]
+        return [one for one in found if component in (one["id"], one.get("@componentParent"))]
+
+    until(lambda: any("lastRetryTime" in check for check in described("ATTEMPT", "Never")))
+    task = dp.poll_for_task(workerGroup="runtime", hostname="me")["taskObject"]
+    dp.report_task_progress(taskId=task["taskId"], fields=[string("rows", "3")])
+    component, = described("COMPONENT", "Say")
+    assert component["@activeInstances"].startswith("@Say_"), component
+    attempt, = described("ATTEMPT", "Say")
+    assert attempt["reportProgressTime"] >= attempt["@actualStartTime"] and attempt["rows"] == "3", attempt
+    dp.set_task_status(taskId=task["taskId"], taskStatus="FINISHED")
+    component, = described("COMPONENT", "Say")
+    assert component["@healthStatus"] == "HEALTHY" and component["@healthStatusFromInstanceId"].startswith("@Say_"), component
+    assert "@activeInstances" not in component, component
+    dp.deactivate_pipeline(pipelineId=made)
+    assert fields_of(made)["@lastDeactivatedTime"], fields_of(made)
+    dp.delete_pipeline(pipelineId=made)
+
+
 as_moto_tests_it()
 as_ansible_plays_it()
 every_exception()
 paginators_of_objects()
+runtime_fields_of_a_run()
 print("done")

@@ -24,10 +24,12 @@ pub fn parse(
     for (key, value) in &url.settings {
         settings.set(key, value);
     }
-    for property in properties {
-        if let Some((key, value)) = property.split_once('=') {
-            settings.set(key.trim(), value.trim());
-        }
+    for (index, property) in properties.iter().enumerate() {
+        // The message does not quote the property, which may be a password.
+        let (key, value) = property.split_once('=').ok_or_else(|| {
+            format!("has a property that is not name=value (jdbcProperties, value {})", index + 1)
+        })?;
+        settings.set(key.trim(), value.trim());
     }
     let user = user.map(str::to_owned).or(settings.user).or(url.user);
     let target = DatabaseTarget::new(Settings {

@@ -120,6 +120,24 @@ async fn sql_with_byte_order_marks_and_cr_lf_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_property_of_the_driver_gives_the_schema_and_one_without_a_value_is_refused() {
+    let world = World::new("CREATE SCHEMA shop").await;
+    let stack = Stack::start().await;
+    let with = |property: &str| {
+        let mut objects = sql(&world, "script", "INSERT INTO made VALUES (1)");
+        objects[1].fields.push(string("jdbcProperties", "ApplicationName=mine"));
+        objects[1].fields.push(string("jdbcProperties", property));
+        objects
+    };
+    finished(&stack.run(with("currentSchema=shop")).await);
+    assert_eq!(world.rows("SELECT * FROM shop.made").await, "1");
+    let attempt = stack.run(with("a secret")).await;
+    let message = value(&attempt, "errorMessage");
+    assert!(message.contains("a property that is not name=value (jdbcProperties, value 2)"), "{message}");
+    assert!(!message.contains("a secret"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_position_of_an_error_counts_the_lines_of_a_script_with_a_mark() {
     let world = World::new("").await;
     let stack = Stack::start().await;

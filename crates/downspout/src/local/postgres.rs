@@ -10,6 +10,9 @@
 //! A statement that is cancelled, has taken too long, or has lost its client is interrupted by killing the server, which then
 //! starts again. All other clients notice nothing but the time that this takes.
 //!
+//! The front has one thread of its own. A statement passes the front twice, and threads that wake each other on each way would
+//! take longer than many a statement.
+//!
 //! Commits survive the end of the process at any moment. `fsync` is off, so a power cut can lose commits.
 
 mod client;
@@ -38,12 +41,14 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::runtime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -114,17 +119,24 @@ pub enum PostgresError {
     /// The path of this program, which also runs the embedded server, is unknown.
     #[error("the path of this program, which also runs the embedded PostgreSQL, is unknown")]
     Program(#[source] io::Error),
-    /// The listener has no address.
-    #[error("the listener of the database has no address")]
+    /// The listener is unusable.
+    #[error("the listener of the database is unusable")]
     Listener(#[source] io::Error),
+    /// The thread of the front does not start.
+    #[error("the thread of the database does not start")]
+    Thread(#[source] io::Error),
+    /// The thread of the front ended before the database had started.
+    #[error("the thread of the database ended while the database started")]
+    ThreadEnded,
 }
 
 /// The running database.
 pub struct Postgres {
     url: String,
-    tasks: TaskTracker,
+    /// Ends when the thread of the front does.
+    stopped: oneshot::Receiver<()>,
+    #[cfg(test)]
     lender: Arc<Lender>,
-    limits: Limits,
 }
 
 impl Postgres {
@@ -157,10 +169,72 @@ impl Postgres {
         limits: Limits,
     ) -> Result<Self, PostgresError> {
         let address = listener.local_addr().map_err(PostgresError::Listener)?;
-        let lender = Arc::new(Lender::start(program, data_dir.to_owned(), limits.leaving).await?);
+        let listener = listener.into_std().map_err(PostgresError::Listener)?;
+        let opened = Opened { program, data_dir: data_dir.to_owned(), listener, shutdown, limits };
+        let url = url(address, &password);
+        // The listener and the sockets of the session belong to the runtime of the thread that uses them.
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(PostgresError::Thread)?;
+        let (started, is_started) = oneshot::channel();
+        let (stops, stopped) = oneshot::channel();
+        let run = move || {
+            runtime.block_on(opened.run(address, &password, started));
+            // Nobody waits for the end if the stack could not start.
+            let _ = stops.send(());
+        };
+        thread::Builder::new().name("postgres-front".to_owned()).spawn(run).map_err(PostgresError::Thread)?;
+        let lender = is_started.await.unwrap_or(Err(PostgresError::ThreadEnded))?;
+        Ok(Self {
+            url,
+            stopped,
+            #[cfg(test)]
+            lender,
+        })
+    }
+
+    /// Returns the URL for clients, with the password.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Waits, after `shutdown` was cancelled, until the connections have ended and the server has stopped.
+    ///
+    /// Each of the two waits ends after [`Limits::stop`] at the latest. If one is cut short, the database recovers at the
+    /// next start.
+    pub async fn stopped(self) {
+        // An error means that the thread ended by a panic, which the log shows.
+        let _ = self.stopped.await;
+    }
+}
+
+/// A database before its start.
+struct Opened {
+    program: ServerProgram,
+    data_dir: PathBuf,
+    listener: std::net::TcpListener,
+    shutdown: CancellationToken,
+    limits: Limits,
+}
+
+impl Opened {
+    /// Starts the database, tells `started`, and serves until the shutdown is over.
+    async fn run(
+        self,
+        address: SocketAddr,
+        password: &str,
+        started: oneshot::Sender<Result<Arc<Lender>, PostgresError>>,
+    ) {
+        let Self { program, data_dir, listener, shutdown, limits } = self;
+        let listener = TcpListener::from_std(listener).map_err(PostgresError::Listener);
+        let lender = Lender::start(program, data_dir, limits.leaving).await;
+        let (listener, lender) = match (listener, lender) {
+            (Ok(listener), Ok(lender)) => (listener, Arc::new(lender)),
+            (Err(error), _) => return drop(started.send(Err(error))),
+            (_, Err(error)) => return drop(started.send(Err(error.into()))),
+        };
         let front = Arc::new(Front {
             lender: Arc::clone(&lender),
-            verifier: Verifier::new(&password),
+            verifier: Verifier::new(password),
             parameters: lender.parameters().await,
             limits: limits.clone(),
             permits: Arc::new(Semaphore::new(limits.clients)),
@@ -170,26 +244,18 @@ impl Postgres {
         });
         let tasks = front.tasks.clone();
         tasks.spawn(front.accept(listener));
-        tasks.spawn(upkeep::keep_up(Arc::clone(&lender), address, limits.upkeep_pause, shutdown));
+        tasks.spawn(upkeep::keep_up(Arc::clone(&lender), address, limits.upkeep_pause, shutdown.clone()));
         tasks.close();
-        Ok(Self { url: url(address, &password), tasks, lender, limits })
-    }
-
-    /// Returns the URL for clients, with the password.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// Waits, after `shutdown` was cancelled, until the connections have ended, and then stops the server.
-    ///
-    /// Each of the two waits ends after [`Limits::stop`] at the latest. If one is cut short, the database recovers at the
-    /// next start.
-    pub async fn stopped(self) {
+        if started.send(Ok(Arc::clone(&lender))).is_err() {
+            // The start of the stack was given up.
+            shutdown.cancel();
+        }
+        shutdown.cancelled().await;
         // A connection that does not end in time ends with the runtime.
-        if timeout(self.limits.stop, self.tasks.wait()).await.is_err() {
+        if timeout(limits.stop, tasks.wait()).await.is_err() {
             tracing::warn!("a client of the database does not leave");
         }
-        if timeout(self.limits.stop, self.lender.stop()).await.is_err() {
+        if timeout(limits.stop, lender.stop()).await.is_err() {
             tracing::warn!("the embedded PostgreSQL does not stop; it recovers at the next start");
         }
     }

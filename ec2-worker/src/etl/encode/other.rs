@@ -64,8 +64,9 @@ pub(super) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     rest.is_empty().then_some(bytes)
 }
 
-/// Checks that an amount of money has no other characters than PostgreSQL reads, and that a comma in it stands before three
-/// digits. PostgreSQL leaves commas out wherever they stand, so `1234,56` would become 123456.
+/// Checks that an amount of money has digits, no other characters than PostgreSQL reads, and at most two decimals, and that a comma
+/// in it stands before three digits. PostgreSQL leaves commas out wherever they stand, so `1234,56` would become 123456. It reads
+/// a lone dash, which means no value in many files, as 0, and `1.234`, which is 1234 in many countries, as 1.23.
 pub(super) fn money(text: &[u8]) -> Option<()> {
     let is_read =
         |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_whitespace() || b"+-.,$()".contains(byte);
@@ -75,14 +76,23 @@ pub(super) fn money(text: &[u8]) -> Option<()> {
     let whole = text.split(|byte| *byte == b'.').next()?;
     let groups = whole.split(|byte| *byte == b',').skip(1);
     let digits = |group: &[u8]| group.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let is_fraction_plain = !text[whole.len()..].contains(&b',');
-    (is_fraction_plain && groups.into_iter().all(|group| digits(group) == 3)).then_some(())
+    let fraction = &text[whole.len()..];
+    let decimals = fraction.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let is_fraction_plain = !fraction.contains(&b',') && decimals <= 2;
+    let has_digits = text.iter().any(u8::is_ascii_digit);
+    (has_digits && is_fraction_plain && groups.into_iter().all(|group| digits(group) == 3)).then_some(())
 }
 
-/// Checks that no comma stands between two digits of an interval. PostgreSQL takes such a comma for the end of a number, so
-/// `1,5 hours` would become another time than one and a half hours. Between the elements of an array, a comma may stand so.
+/// Checks the marks in an interval, of which PostgreSQL leaves out many without an error.
+///
+/// No comma may stand between two digits: PostgreSQL takes it for the end of a number, so `1,5 hours` would become another time
+/// than one and a half hours. Between the elements of an array, a comma may stand so. Outside of an array, a sign must stand before
+/// a number, and a colon between two: `12-` would become 12 years, and `(12)` 12 seconds.
 pub(super) fn interval(text: &[u8]) -> Option<()> {
     let is_array = text.trim_ascii().starts_with(b"{");
+    if !is_array && !has_marks_of_interval(text) {
+        return None;
+    }
     let mut is_quoted = false;
     for (index, byte) in text.iter().enumerate() {
         let is_digit = |index: usize| text.get(index).is_some_and(u8::is_ascii_digit);
@@ -95,6 +105,23 @@ pub(super) fn interval(text: &[u8]) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// Returns whether an interval has only letters, digits, blanks, and the marks `.` `:` `+` `-` `,` `@` in their places.
+fn has_marks_of_interval(text: &[u8]) -> bool {
+    text.iter().enumerate().all(|(index, byte)| {
+        let (before, after) = (&text[..index], &text[index + 1..]);
+        let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+        match byte {
+            b'+' | b'-' => after
+                .trim_ascii_start()
+                .first()
+                .is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'.'),
+            b':' => is_digit(before.last()) && is_digit(after.first()),
+            b'.' | b',' | b'@' => true,
+            other => other.is_ascii_alphanumeric() || other.is_ascii_whitespace(),
+        }
+    })
 }
 
 /// Checks that no part of a value, such as an element of an array or a field of a composite value, is a date that PostgreSQL

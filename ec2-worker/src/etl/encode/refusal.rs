@@ -31,6 +31,10 @@ pub(super) fn refusal(column: &Column, rules: &ColumnRules, text: &[u8]) -> Stri
             "{value} is not an amount of money (as 1234.56): a share has no place in it, because money has two decimals; write the amount, or \
              give the column the type numeric, for which `myPercent` takes a percent sign"
         ),
+        ColumnType::Money if rules.numbers.is_none() && has_many_decimals(text) => format!(
+            "{value} is not an amount of money (as 1234.56): money has two decimals; if the point groups digits, say so by \
+             `myDecimal` and `myGrouping`, and otherwise round the value, or give the column the type numeric"
+        ),
         ColumnType::Money => {
             format!("{value} is not an amount of money (as 1234.56){}", number_hint(rules, text))
         }
@@ -48,11 +52,17 @@ pub(super) fn refusal(column: &Column, rules: &ColumnRules, text: &[u8]) -> Stri
             if only_dates { "a date in it has a time of day that would be lost, or " } else { "or " }
         ),
         ColumnType::Interval => format!(
-            "{value} is not an {} (as 1.5 hours): a number in it takes a decimal point, and no comma; write it so",
+            "{value} is not an {} (as 1.5 hours or -01:30:00): a number in it takes a decimal point and no comma, and a sign stands \
+             before the number; write it so",
             column.type_name
         ),
         _ => format!("{value} is not a {}; {}", column.type_name, other_text(text)),
     }
+}
+
+/// Returns whether more than two digits follow the decimal point.
+fn has_many_decimals(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'.').nth(1).is_some_and(|decimals| decimals.len() > 2)
 }
 
 /// Returns what to do with a text that has not the form of its type, whatever the form is.
