@@ -250,6 +250,14 @@ impl Dialect {
         !quoted && (raw.is_empty() || self.nulls.iter().any(|null| null == raw))
     }
 
+    /// Returns whether a text in quotes is one of the texts that mean NULL. In a text file, it is only if `in_quotes` says so. A string
+    /// of JSON and a text in a workbook cannot be written without quotes, so there it always is.
+    #[must_use]
+    #[inline]
+    pub fn is_null_in_quotes(&self, text: &[u8], in_quotes: bool) -> bool {
+        (in_quotes || self.source_form() != Form::Text) && self.nulls.iter().any(|null| null == text)
+    }
+
     /// Adds the texts for NULL that files with this separator and escape have: databases that separate by tabs or escape by
     /// backslashes write it so. An escaped `N` has no other use.
     pub fn add_usual_nulls(&mut self) {

@@ -170,7 +170,8 @@ fn as_written(reason: &str, plain: &[u8], text: &[u8]) -> String {
 fn by_number_form<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
     let Some(form) = &rules.numbers else { return Ok(Cow::Borrowed(text)) };
     if matches!(column.kind, ColumnType::Interval | ColumnType::Numbers) {
-        return other::without_form(form, text).map(|()| Cow::Borrowed(text)).ok_or_else(|| {
+        let is_list = column.kind == ColumnType::Numbers || column.type_name.ends_with("[]");
+        return other::without_form(form, is_list, text).map(|()| Cow::Borrowed(text)).ok_or_else(|| {
             format!(
                 "{} is a {}, in which numbers are written as PostgreSQL writes them, because `myDecimal` and `myGrouping` do not \
                  count inside it; write its numbers as 1234.5, and a blank after each comma",
@@ -179,7 +180,17 @@ fn by_number_form<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> R
             )
         });
     }
-    form.plain(text).ok_or_else(|| refusal(column, rules, text))
+    let plain = form.plain(text).ok_or_else(|| refusal(column, rules, text))?;
+    if let ColumnType::Numeric(limits) = column.kind
+        && text.contains(&b'%')
+        && numeric::rounds_share(limits, &plain)
+    {
+        return Err(format!(
+            "{} is a share with more decimals than the column has, which would round it; give the column the type numeric",
+            shown(text)
+        ));
+    }
+    Ok(plain)
 }
 
 #[inline]

@@ -423,7 +423,7 @@ fn value_of<'a>(records: &'a Records, span: Span, text: &'a mut Vec<u8>) -> Opti
     } else {
         raw
     };
-    let is_null = span.quoted && dialect.quoted_nulls && dialect.nulls.iter().any(|null| null == value);
+    let is_null = span.quoted && dialect.is_null_in_quotes(value, dialect.quoted_nulls);
     (!is_null).then_some(value)
 }
 

@@ -67,6 +67,7 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("bytea", "\\xzz", "write bytes as pairs of hexadecimal digits"),
     ("json", "{a: 1}", "correct the value (a text in JSON has quotes of its own)"),
     ("jsonb", "plain", "or give the column the type text"),
+    ("int[]", "[1, 2]", "an array is written in braces; write {1,2}, or give the column the type jsonb"),
     ("int[]", "1;2", "write the value as PostgreSQL reads its type"),
     ("inet", "300.1.1.1", "write the value as PostgreSQL reads its type"),
     ("interval", "a while", "write the value as PostgreSQL reads its type"),
@@ -126,12 +127,22 @@ async fn refusals_by_declared_forms_name_the_field_to_change() {
         ("int", "1,5", "integer takes no decimal point"),
         ("boolean", "si", "or add the word to one of them"),
         ("numeric[]", "{\"1,5\"}", "write its numbers as 1234.5"),
+        ("interval", ",75", "write its numbers as 1234.5"),
+        ("interval", "1, 2 hours", "write its numbers as 1234.5"),
+        ("money", "€", "or give the text to `myNullValues`"),
+        ("numeric(6,2)", "12,5%", "would round it; give the column the type numeric"),
     ] {
         world.client.batch_execute(&format!("DROP TABLE t; CREATE TABLE t (v {of})")).await.expect("a table");
         let file = world.file(format!("v\n\"{}\"\n", text.replace('"', "\"\"")));
         let mut load = world.load("t", &file);
         load.rules.dates = patterns(&["dd/MM/yyyy"]);
-        load.rules.numbers = Some(NumberForm { decimal: ',', grouping: Some('.'), ..NumberForm::default() });
+        load.rules.numbers = Some(NumberForm {
+            decimal: ',',
+            grouping: Some('.'),
+            currencies: vec!["€".to_owned()],
+            percent: true,
+            ..NumberForm::default()
+        });
         load.rules.truths = vec!["oui".to_owned()];
         let failure = world.run(&load).await.expect_err("refused");
         assert!(failure.message.contains(says), "{of} {text}: {failure}");

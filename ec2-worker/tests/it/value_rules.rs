@@ -1,6 +1,7 @@
 //! The rules by which the texts of a file become values, on every way to the database.
 
 use ec2_worker::etl::date::Pattern;
+use ec2_worker::etl::dialect::{Dialect, Form};
 use ec2_worker::etl::number_form::NumberForm;
 use ec2_worker::etl::value_rules::{ColumnPattern, ValueRules};
 
@@ -119,6 +120,17 @@ async fn declared_texts_mean_null_in_quotes_too_where_that_is_asked() {
             assert_eq!(found, wanted, "{way}");
         }
     }
+}
+
+#[tokio::test]
+async fn declared_texts_mean_null_in_the_strings_of_json() {
+    let world = World::new("CREATE TABLE t (n int, v text, m int)").await;
+    let file = world.file("{\"n\": 1, \"v\": \"NA\", \"m\": \"NA\"}\n{\"n\": 2, \"v\": \"\", \"m\": 3}\n");
+    let mut load = world.load("t", &file);
+    load.dialect =
+        Dialect { form: Form::Json, header: true, nulls: vec![b"NA".to_vec()], ..Dialect::default() };
+    world.run(&load).await.expect("loaded");
+    assert_eq!(world.rows("SELECT n, v IS NULL, m IS NULL FROM t ORDER BY n").await, "1|t|t 2|f|f");
 }
 
 #[tokio::test]

@@ -189,3 +189,26 @@ async fn a_row_with_more_cells_is_told_in_cells_and_a_hidden_sheet_is_noted() {
     let (rows, told) = loaded(&world, "v int", &hidden).await;
     assert!(rows == "1" && told.contains("the sheet `Data` is hidden in the workbook"), "{rows} {told}");
 }
+
+#[tokio::test]
+async fn a_cell_with_an_error_is_noted_and_is_null_where_its_text_means_null() {
+    let world = World::new("SELECT 1").await;
+    let rows = "<row r=\"1\"><c r=\"A1\" t=\"str\"><v>v</v></c></row>\
+                <row r=\"2\"><c r=\"A2\" t=\"e\"><v>#N/A</v></c></row><row r=\"3\"><c r=\"A3\" t=\"str\"><v>NA</v></c></row>";
+    let book = Book { rows, from_1904: false, state: "" };
+    let (found, told) = loaded(&world, "v text", &book).await;
+    assert!(
+        found == "#N/A NA" && told.contains("1 cell has an error in place of a value, the first in A2: #N/A"),
+        "{found} {told}"
+    );
+    world.client.batch_execute("TRUNCATE t").await.expect("emptied");
+    let mut load = world.load("t", &world.file(book.bytes()));
+    load.dialect = Dialect {
+        form: Form::Workbook,
+        header: true,
+        nulls: vec![b"#N/A".to_vec(), b"NA".to_vec()],
+        ..Dialect::default()
+    };
+    world.run(&load).await.expect("loaded");
+    assert_eq!(world.rows("SELECT count(*) - count(v) FROM t").await, "2");
+}

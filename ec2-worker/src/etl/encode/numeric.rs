@@ -120,6 +120,16 @@ fn checked<'a>(
     Ok(number)
 }
 
+/// Returns whether a column with these limits would round a share that was written with a percent sign. `12%` has two decimals, of
+/// which the file shows none.
+pub(super) fn rounds_share(limits: Option<(i32, i32)>, share: &[u8]) -> bool {
+    let Some((_, scale)) = limits else { return false };
+    let plain = without_exponent(share).unwrap_or_default();
+    let decimals = decimal(&plain).map_or(&[][..], |number| number.fraction);
+    let zeros = decimals.iter().rev().take_while(|digit| **digit == b'0').count();
+    i32::try_from(decimals.len() - zeros).is_ok_and(|decimals| decimals > scale.max(0))
+}
+
 /// Returns whether the number, rounded to the scale, has more digits than the precision.
 #[inline]
 fn overflows((precision, scale): (i32, i32), number: &Decimal<'_>) -> bool {

@@ -162,14 +162,21 @@ fn has_time_of_day(part: &[u8]) -> bool {
     has_form && is_time && time.iter().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
-/// Checks that no number inside a text has a character that a form of numbers gives another meaning than PostgreSQL.
-pub(super) fn without_form(form: &NumberForm, text: &[u8]) -> Option<()> {
+/// Checks that no number inside a text has a character that a form of numbers gives another meaning than PostgreSQL. In a list of
+/// numbers (`is_list`), such a character may stand between two of them, but not between two digits.
+pub(super) fn without_form(form: &NumberForm, is_list: bool, text: &[u8]) -> Option<()> {
     let text = String::from_utf8_lossy(text);
     let letters: Vec<char> = text.chars().collect();
-    let is_of_form = |letter: char| Some(letter) == form.grouping || letter == form.decimal && letter != '.';
-    let is_between_digits =
-        |three: &[char]| three[0].is_ascii_digit() && is_of_form(three[1]) && three[2].is_ascii_digit();
-    (!letters.windows(3).any(is_between_digits)).then_some(())
+    let is_digit =
+        |index: Option<usize>| index.and_then(|index| letters.get(index)).is_some_and(char::is_ascii_digit);
+    let is_of_number = |(index, letter): (usize, &char)| {
+        let is_of_form = Some(*letter) == form.grouping || *letter == form.decimal && *letter != '.';
+        let (before, after) = (is_digit(index.checked_sub(1)), is_digit(Some(index + 1)));
+        // A blank may group digits, and it separates the words of an interval.
+        let is_separator = is_list || letter.is_whitespace();
+        is_of_form && if is_separator { before && after } else { before || after }
+    };
+    (!letters.iter().enumerate().any(is_of_number)).then_some(())
 }
 
 /// Checks JSON.

@@ -101,6 +101,7 @@ fn sheet(
         rows.put((row, column), cell.get_value(), formats.get(style), unsaved.contains(&(row, column)));
     }
     rows.finish(&mut out)?;
+    opened.notes.extend(rows.errors.take().map(ErrorCells::note));
     opened.formats = rows.formats;
     let mut file: File = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.seek(SeekFrom::Start(0))?;
@@ -172,6 +173,26 @@ struct Rows {
     reason: Option<String>,
     /// The first number format of each column that texts are not made by.
     formats: Vec<(usize, String)>,
+    /// The cells with an error, if there are any.
+    errors: Option<ErrorCells>,
+}
+
+/// The cells whose value is an error, such as `#N/A`.
+struct ErrorCells {
+    /// The place and the text of the first one.
+    first: (String, String),
+    count: u64,
+}
+
+impl ErrorCells {
+    fn note(self) -> String {
+        let Self { first: (place, text), count } = self;
+        let cells = if count == 1 { "1 cell has".to_owned() } else { format!("{count} cells have") };
+        format!(
+            "{cells} an error in place of a value, the first in {place}: {text}; it counts as this text, and `myNullValues` with \
+             this text makes it NULL"
+        )
+    }
 }
 
 impl Rows {
@@ -220,6 +241,12 @@ impl Rows {
             },
         };
         self.reason = self.reason.take().or(problem);
+        if let (DataRef::Error(_), Some((text, _))) = (value, &text)
+            && self.next >= self.skip
+        {
+            let first = (place(), text.clone());
+            self.errors.get_or_insert(ErrorCells { first, count: 0 }).count += 1;
+        }
         if let (DataRef::Int(_) | DataRef::Float(_), Some((format, _)), Some((text, _))) =
             (value, format, &mut text)
         {

@@ -65,7 +65,7 @@ fn refused(mut records: Records, trial: &Trial) -> Result<BTreeMap<usize, String
             }
             let raw = &records.window()[span.start..span.end];
             let means_null = trial.dialect.is_null(raw, span.quoted)
-                || trial.rules.quoted_nulls && trial.dialect.is_null(&text, false);
+                || trial.dialect.is_null_in_quotes(&text, trial.rules.quoted_nulls);
             if text.is_empty() || means_null || refused.contains_key(&index) {
                 continue;
             }

@@ -8,7 +8,13 @@ pub(super) fn reason(failure: &Failure) -> String {
     let said = failure.message.strip_prefix(DOING).and_then(|rest| rest.strip_prefix(": "));
     let said = said.unwrap_or(&failure.message);
     let code = failure.id.rsplit(':').next().unwrap_or_default();
-    format!("{said}; {}", remedy(code))
+    let is_json_array = code == "22P02" && said.contains("malformed array literal: \"[");
+    let remedy = if is_json_array {
+        "an array is written in braces; write {1,2}, or give the column the type jsonb"
+    } else {
+        remedy(code)
+    };
+    format!("{said}; {remedy}")
 }
 
 /// Returns what to do about an error with this SQLSTATE (PostgreSQL manual, appendix A).

@@ -46,7 +46,9 @@ impl Values<'_> {
         } else {
             raw
         };
-        if self.quoted_nulls && span.quoted && self.dialect.is_null(text, false) {
+        let is_null =
+            self.quoted_nulls && text.is_empty() || self.dialect.is_null_in_quotes(text, self.quoted_nulls);
+        if span.quoted && is_null {
             return None;
         }
         Some(text)
