@@ -3,6 +3,7 @@
 //! All endpoints of this project have this front, so that no client can use up the connections of one endpoint for ever, or
 //! those of the others at all. The endpoints themselves read requests, check signatures and answer.
 
+mod causes;
 mod connection;
 mod file_limit;
 mod hosts;
@@ -12,6 +13,7 @@ mod slots;
 mod timed_body;
 mod tls;
 
+pub use causes::with_causes;
 pub use file_limit::raise_file_limit;
 pub use hosts::{HostError, Hosts, is_address, without_port};
 pub use limits::Limits;

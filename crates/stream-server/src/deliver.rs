@@ -26,7 +26,7 @@ pub(crate) use put::{Outcome, Put, PutError, put, reason, status};
 
 use crate::config::{Now, Pauses};
 use crate::live::{Life, LiveStream, Trouble, Version};
-use crate::log::{Cut, LogError, NewCut, chain};
+use crate::log::{Cut, LogError, NewCut};
 use crate::streams::Streams;
 
 /// How long a delivery waits for its time before it looks at the clock again, which may have been set.
@@ -259,7 +259,7 @@ impl Delivery {
     /// Shows the failure of a try that began at `begun`, and waits before the next try.
     async fn pause(&self, error: &DeliverError, begun: Timestamp, backoff: &mut Backoff) {
         let pause = backoff.failed();
-        let (tries, why) = (backoff.tries(), chain(error));
+        let (tries, why) = (backoff.tries(), http_front::with_causes(error));
         if tries == 1 {
             let name = self.stream.name.as_str();
             tracing::warn!(

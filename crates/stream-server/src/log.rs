@@ -26,8 +26,8 @@ use stream::file::Source;
 use tokio::sync::{oneshot, watch};
 
 pub(crate) use cuts::NewCut;
+pub(crate) use error::AppendError;
 pub use error::LogError;
-pub(crate) use error::{AppendError, chain};
 pub(crate) use frame::{Frames, Group};
 pub use open::BeforeFlush;
 pub(crate) use open::{Header, NewLog, Origin, lock, remove};

@@ -23,7 +23,7 @@ use crate::deliver::Dock;
 use crate::endpoint;
 use crate::intake::{ApiKey, Budget, Intake};
 use crate::live::LiveStream;
-use crate::log::{LogError, chain};
+use crate::log::LogError;
 use crate::query::{self, QueryError, Span, Wish};
 use crate::streams::{CreateError, Streams};
 use crate::summary;
@@ -162,7 +162,7 @@ impl StreamServer {
             Err(CreateError::Exists(_)) => Some(
                 "the stream of this name is being deleted; its file is taken when that is done".to_owned(),
             ),
-            Err(error) => Some(chain(&error)),
+            Err(error) => Some(http_front::with_causes(&error)),
         };
         report(findings, failure)
     }

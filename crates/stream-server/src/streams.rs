@@ -84,7 +84,7 @@ impl Streams {
                 Ok(None) => {}
                 // The records of this stream stay where they are, and the other streams go on.
                 Err(error) => {
-                    let (name, error) = (name_of(&path), log::chain(&error));
+                    let (name, error) = (name_of(&path), http_front::with_causes(&error));
                     tracing::error!(stream.name = name, error, "the log of a stream cannot be used");
                     unusable.insert(name, error);
                 }

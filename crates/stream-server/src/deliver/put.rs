@@ -6,10 +6,10 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
+use http_front::with_causes;
 use stream::objects::S3Object;
 
 use super::make::Spool;
-use crate::log::chain;
 
 /// The key of the metadata that says which cut an object is from.
 const IDENTITY: &str = "downspout-cut";
@@ -86,7 +86,8 @@ async fn put_now(s3: &Client, put: &Put<'_>) -> Result<Outcome, PutError> {
     let S3Object { bucket, key } = put.place;
     let failed = |reason: String| PutError::Failed { bucket: bucket.clone(), key: key.clone(), reason };
     let body = ByteStream::from_path(put.content.path()).await;
-    let body = body.map_err(|error| failed(format!("its content cannot be read: {}", chain(&error))))?;
+    let body =
+        body.map_err(|error| failed(format!("its content cannot be read: {}", with_causes(&error))))?;
     let content_type = if put.content.is_gzip { "application/gzip" } else { "application/x-ndjson" };
     let request = s3.put_object().bucket(bucket).key(key).if_none_match("*");
     let request = request.metadata(IDENTITY, put.identity).content_type(content_type).body(body);
@@ -120,7 +121,7 @@ pub(crate) fn status<E>(error: &SdkError<E>) -> Option<u16> {
 pub(crate) fn reason<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E>) -> String {
     let Some(status) = status(error) else {
         // The first cause repeats the error's own words.
-        return error.source().map_or_else(|| error.to_string(), chain);
+        return error.source().map_or_else(|| error.to_string(), with_causes);
     };
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("S3 answered {status} {code} ({message})"),

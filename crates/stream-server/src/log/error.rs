@@ -86,25 +86,13 @@ impl LogError {
 
     /// Returns this error as the reason for which a job of the writer failed.
     pub(super) fn failure(&self) -> Failure {
-        Failure { message: chain(self), is_full: matches!(self, Self::Full) }
+        Failure { message: http_front::with_causes(self), is_full: matches!(self, Self::Full) }
     }
 
     /// Returns the error of a group of jobs that was not committed.
     pub(super) fn of(failure: &Failure) -> Self {
         if failure.is_full { Self::Full } else { Self::Commit(failure.message.clone()) }
     }
-}
-
-/// Returns an error with all its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 /// Why records are not accepted.

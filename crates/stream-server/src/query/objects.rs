@@ -244,7 +244,7 @@ pub(super) async fn fetch(s3: &Client, place: &S3Object, folder: &Path) -> Resul
     let mut body = object.map_err(|error| failed(reason(&error)))?.body;
     let mut file = NamedTempFile::new_in(folder)?;
     while let Some(bytes) = body.next().await {
-        let bytes = bytes.map_err(|error| failed(crate::log::chain(&error)))?;
+        let bytes = bytes.map_err(|error| failed(http_front::with_causes(&error)))?;
         file.write_all(&bytes)?;
     }
     Ok(file)

@@ -96,7 +96,7 @@ impl From<QueryError> for Refusal {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        Self(status, crate::log::chain(&error))
+        Self(status, http_front::with_causes(&error))
     }
 }
 

@@ -5,7 +5,7 @@ use sigv4::SignatureError;
 
 use crate::intake::BodyError;
 use crate::live::Refused;
-use crate::log::{AppendError, LogError, chain};
+use crate::log::{AppendError, LogError};
 
 /// An exception.
 #[derive(Debug)]
@@ -117,6 +117,6 @@ impl From<BodyError> for WireError {
 
 impl From<LogError> for WireError {
     fn from(error: LogError) -> Self {
-        Self::internal(&chain(&error))
+        Self::internal(&http_front::with_causes(&error))
     }
 }

@@ -37,7 +37,9 @@ pub(super) async fn keep_fresh(
                     tracing::info!(keys = new.len(), "the access keys were read again");
                     keys.replace(new);
                 }
-                Err(error) => tracing::error!("the old access keys stay in use: {}", chain(&error)),
+                Err(error) => {
+                    tracing::error!("the old access keys stay in use: {}", http_front::with_causes(&error))
+                }
             }
         }
         if now.1 != known.1
@@ -45,7 +47,9 @@ pub(super) async fn keep_fresh(
         {
             match tls.reload() {
                 Ok(()) => tracing::info!("the certificate was read again"),
-                Err(error) => tracing::error!("the old certificate stays in use: {}", chain(&error)),
+                Err(error) => {
+                    tracing::error!("the old certificate stays in use: {}", http_front::with_causes(&error))
+                }
             }
         }
         known = now;
@@ -55,9 +59,4 @@ pub(super) async fn keep_fresh(
 fn look(file: &Path) -> Look {
     let metadata = std::fs::metadata(file).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -200,7 +200,7 @@ impl From<StoreError> for S3Error {
     fn from(error: StoreError) -> Self {
         let code = error.code();
         if code == S3ErrorCode::InternalError {
-            tracing::error!(error = %chain(&error), "the object store failed");
+            tracing::error!(error = %http_front::with_causes(&error), "the object store failed");
         }
         let mut answer = S3Error::with_message(code, error.to_string());
         let headers: Vec<_> = error
@@ -218,14 +218,4 @@ impl From<StoreError> for S3Error {
 /// Returns a time in the form of HTTP headers.
 fn http_date(time: Timestamp) -> String {
     time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

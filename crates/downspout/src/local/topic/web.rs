@@ -139,18 +139,9 @@ async fn send(topic: &Topic, client: &HttpClient, delivery: &WebDelivery) -> Res
         .body(Full::new(Bytes::from(delivery.body.clone())))
         .map_err(|error| Refused::Final(error.to_string()))?;
     let response = client.request(request).await;
-    response.map(|response| response.status()).map_err(|error| Refused::Unreachable(chain(&error)))
-}
-
-/// Returns the error with its causes, because hyper's own text names only the last step.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
+    response
+        .map(|response| response.status())
+        .map_err(|error| Refused::Unreachable(http_front::with_causes(&error)))
 }
 
 #[cfg(test)]
