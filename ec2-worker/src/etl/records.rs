@@ -197,6 +197,7 @@ impl Records {
                     if self.dialect.form == Form::Text {
                         self.skipped.odd.lines(lines, at.line);
                         self.note_kept_quotes(&bytes, at.line);
+                        self.note_escaped_letters(at.line);
                     }
                     if self.has_marks && !self.keeps_marks {
                         self.note_mark_in_value(&bytes, at.line);

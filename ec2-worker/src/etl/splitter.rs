@@ -175,6 +175,24 @@ impl Splitter {
         }
     }
 
+    /// Returns whether a field has a backslash before a letter that databases write for a control character, such as `\t` for a tab.
+    /// [`Self::unescape`] leaves the letter.
+    #[must_use]
+    pub fn has_escaped_letter(&self, input: &[u8], span: Span) -> bool {
+        if !span.escaped || self.escape != Some(b'\\') {
+            return false;
+        }
+        let mut rest = &input[span.start..span.end];
+        while let [first, second, tail @ ..] = rest {
+            let is_pair = *first == b'\\' && self.escapable[usize::from(*second)];
+            if is_pair && b"bfnrtv0".contains(second) {
+                return true;
+            }
+            rest = if is_pair { tail } else { &rest[1..] };
+        }
+        false
+    }
+
     /// Returns, after [`Step::NeedMore`], the start of the field that has not ended in `input`; the index from which on its
     /// bytes may belong together with the bytes that follow; and whether this index is inside quotes.
     #[must_use]

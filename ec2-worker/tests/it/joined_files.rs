@@ -222,6 +222,39 @@ async fn quotes_that_stay_in_values_are_noted() {
 }
 
 #[tokio::test]
+async fn letters_after_an_escape_are_noted_where_the_escape_is_dropped() {
+    let world = World::new("CREATE TABLE t (id text, v text)").await;
+    let tsv = Dialect {
+        separator: b"\t".to_vec(),
+        quote: None,
+        escape: Some(b'\\'),
+        header: true,
+        ..Dialect::default()
+    };
+    let csv = Dialect { separator: b",".to_vec(), quote: Some(b'"'), ..tsv.clone() };
+    for (text, dialect, values, says) in [
+        (
+            "id\tv\n1\ta\\\\tb\n2\ta\\tb\n3\tz\\0\n",
+            &tsv,
+            "a\\tb atb z0",
+            "2 records have an escape before a letter, such as `\\t`, the first in line 3",
+        ),
+        ("id\tv\n1\ta\\\tb\n", &tsv, "a\tb", ""),
+        ("id,v\n1,a\\tb\n", &csv, "a\\tb", ""),
+    ] {
+        let mut load = plain(&world, text, true);
+        load.dialect = dialect.clone();
+        let (_, told) = rows(&world, &load).await.expect("loaded");
+        assert_eq!(world.rows("SELECT v FROM t ORDER BY id").await, values, "{text}");
+        assert!(
+            told.contains(says) && told.contains("an escape before") != says.is_empty(),
+            "{text}: {told}"
+        );
+        world.client.batch_execute("TRUNCATE t").await.expect("emptied");
+    }
+}
+
+#[tokio::test]
 async fn a_record_is_refused_exactly_above_the_longest_length() {
     let world = World::new("CREATE TABLE t (id text, v text)").await;
     for (most, count) in [(12, 3), (11, 2), (10, 1), (9, 0)] {

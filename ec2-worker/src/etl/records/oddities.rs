@@ -18,6 +18,8 @@ pub struct Oddities {
     names: Seen,
     /// The records with a value in quotes that belong to the value.
     quotes: Seen,
+    /// The records with a letter after an escape that stands for a control character in other programs.
+    escaped_letters: Seen,
     /// The records with many line breaks.
     long: Seen,
     /// The largest number of line breaks in a record.
@@ -53,6 +55,10 @@ impl Oddities {
         self.quotes.add(line);
     }
 
+    pub(super) fn escaped_letter(&mut self, line: u64) {
+        self.escaped_letters.add(line);
+    }
+
     pub(super) fn header(&mut self, line: u64, is_of_header: bool) {
         let seen = if is_of_header { &mut self.headers } else { &mut self.names };
         seen.add(line);
@@ -70,7 +76,7 @@ impl Oddities {
     /// Returns sentences for the user.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        let Self { marks, marks_in_values, headers, names, quotes, long, breaks } = self;
+        let Self { marks, marks_in_values, headers, names, quotes, escaped_letters, long, breaks } = self;
         let mut notes = Vec::new();
         if marks.count > 0 {
             notes.push(format!(
@@ -116,6 +122,15 @@ impl Oddities {
                  and leave out blanks between a separator and a quote",
                 counted(quotes.count, "record"),
                 quotes.first
+            ));
+        }
+        if escaped_letters.count > 0 {
+            let has = if escaped_letters.count == 1 { "has" } else { "have" };
+            notes.push(format!(
+                "{} {has} an escape before a letter, such as `\\t`, the first in line {}; the letter was kept, so if a database wrote it for \
+                 a tab or a line break, export the rows as CSV",
+                counted(escaped_letters.count, "record"),
+                escaped_letters.first
             ));
         }
         if long.count > 0 {

@@ -81,6 +81,18 @@ impl Records {
         }
     }
 
+    /// Notes a record with an escaped letter that stood for a control character.
+    #[inline]
+    pub(super) fn note_escaped_letters(&mut self, line: u64) {
+        if self.dialect.escape.is_none() {
+            return;
+        }
+        let is_escaped = |span: &Span| self.splitter.has_escaped_letter(&self.window, *span);
+        if self.splitter.fields().iter().any(is_escaped) {
+            self.skipped.odd.escaped_letter(line);
+        }
+    }
+
     /// Notes a record with a byte order mark inside. The mark belongs to the value, because nothing shows that it does not.
     #[cold]
     pub(super) fn note_mark_in_value(&mut self, record: &Range<usize>, line: u64) {
