@@ -183,7 +183,7 @@ impl Thread {
         let left_out = self.left_out();
         // The layout is decided at the first record.
         let message = match (self.records.position().offset, self.plan.dialect.header, &self.layout) {
-            (0, ..) => format!("{file}: the file is empty"),
+            (0, ..) if left_out.is_empty() => format!("{file}: the file is empty"),
             (_, true, Some(_)) => format!("{file}: the file has a header, but no rows{left_out}"),
             (_, true, None) => format!("{file}: the file has neither a header nor rows{left_out}"),
             (_, false, _) => format!("{file}: the file has no rows{left_out}"),

@@ -96,6 +96,10 @@ async fn a_problem_of_the_whole_file_is_reported_with_its_position() {
     );
     assert!(failure(b"").await.contains("the file is empty"));
     assert!(failure(b"id,note\n\n").await.contains("has a header, but no rows"));
+    let mut footer = plan();
+    footer.dialect.skip_footer = 9;
+    let refused = read(b"id,note\n1,a\n", footer).await.2.expect("fails");
+    assert!(refused.contains("2 lines at the end (`mySkipFooter`)"), "{refused}");
     assert_eq!(
         failure(b"id,nota\n1,a\n").await,
         "orders.csv, line 1: the header does not fit table staging.orders: column 2, `nota`, is not in the table; did \
