@@ -5,7 +5,7 @@ use std::error::Error;
 /// Returns an error with all its causes, such as `writing failed: disk full`. The text of many an error names only its last step.
 #[must_use]
 pub fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
