@@ -14,6 +14,9 @@ use crate::time::wire;
 /// The maximum number of reasons for refused rows in a mail. The quarantine holds all of them.
 const REASON_LIMIT: usize = 20;
 
+/// The maximum number of notes in a mail. `downspout show` shows all of them.
+const NOTE_LIMIT: usize = 20;
+
 /// The text of an empty list.
 const NOTHING: &str = "none";
 
@@ -37,6 +40,7 @@ pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Texts {
         ("duration", duration::in_words(ended.duration_since(header.started))),
         ("rejectReasons", reasons(run)),
         ("loads", listed(loads(run))),
+        ("notes", notes(run)),
         ("results", listed(results(run))),
         ("logs", logs(run)),
     ]);
@@ -95,6 +99,19 @@ fn reasons(run: &Run) -> String {
     let refused = usize::try_from(sum(run, "rowsRejected", false)).unwrap_or(usize::MAX).max(all.len());
     if !lines.is_empty() && refused > lines.len() {
         lines.push(format!("and {} more", refused - lines.len()));
+    }
+    listed(lines)
+}
+
+/// Returns one line for each note of an activity, such as a check of `myExpectWarn` that did not hold.
+fn notes(run: &Run) -> String {
+    let of_instance =
+        |instance| reported(instance, "note").map(|note| format!("{}: {note}", instance.component));
+    let mut lines: Vec<String> = run.instances().iter().flat_map(of_instance).collect();
+    let more = lines.len().saturating_sub(NOTE_LIMIT);
+    lines.truncate(NOTE_LIMIT);
+    if more > 0 {
+        lines.push(format!("and {more} more"));
     }
     listed(lines)
 }

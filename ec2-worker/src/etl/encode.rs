@@ -26,12 +26,15 @@ pub use refusal::shown;
 /// If `text` is not a value of the column's type. The message says why. `out` may then contain a part of the value.
 #[inline]
 pub fn binary(column: &Column, rules: &ColumnRules, text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-    let text = if column.kind.keeps_spaces() { text } else { text.trim_ascii() };
-    if rules.numbers.is_some() {
-        let plain = by_number_form(column, rules, text)?;
-        return encode(column, rules, &plain, out).map_err(|reason| as_written(&reason, &plain, text));
-    }
-    encode(column, rules, text, out)
+    let value = if column.kind.keeps_spaces() { text } else { text.trim_ascii() };
+    let encoded = if rules.numbers.is_some() {
+        by_number_form(column, rules, value).and_then(|plain| {
+            encode(column, rules, &plain, out).map_err(|reason| as_written(&reason, &plain, value))
+        })
+    } else {
+        encode(column, rules, value, out)
+    };
+    encoded.map_err(|reason| as_written(&reason, value, text))
 }
 
 #[inline]
@@ -92,13 +95,16 @@ fn encode(column: &Column, rules: &ColumnRules, text: &[u8], out: &mut Vec<u8>) 
 ///
 /// The errors of [`binary`].
 pub fn plain<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
-    let text = if column.kind.keeps_spaces() { text } else { text.trim_ascii() };
-    if rules.numbers.is_some() {
-        let number = by_number_form(column, rules, text)?;
-        let checked = checked(column, rules, &number).map(|checked| Cow::Owned(checked.into_owned()));
-        return checked.map_err(|reason| as_written(&reason, &number, text));
-    }
-    checked(column, rules, text)
+    let value = if column.kind.keeps_spaces() { text } else { text.trim_ascii() };
+    let checked = if rules.numbers.is_some() {
+        by_number_form(column, rules, value).and_then(|number| {
+            let checked = checked(column, rules, &number).map(|checked| Cow::Owned(checked.into_owned()));
+            checked.map_err(|reason| as_written(&reason, &number, value))
+        })
+    } else {
+        checked(column, rules, value)
+    };
+    checked.map_err(|reason| as_written(&reason, value, text))
 }
 
 fn checked<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
@@ -161,7 +167,7 @@ pub fn text(column: &Column, rules: &ColumnRules, text: &[u8], out: &mut Vec<u8>
     Ok(())
 }
 
-/// Returns a reason with the text of the file, in place of the number that the number form made of it.
+/// Returns a reason with the text of the file, in place of the text without blanks or the number that was made of it.
 #[cold]
 fn as_written(reason: &str, plain: &[u8], text: &[u8]) -> String {
     reason.replacen(&shown(plain), &shown(text), 1)

@@ -116,7 +116,13 @@ impl Text<'_> {
             let caller = open.checked_sub(1);
             let is_call = caller.is_some_and(|at| self.tokens[at].0 == Token::Word && !self.is_keyword(at));
             let is_query = self.is(Some(open + 1), "select") || self.is(Some(open + 1), "with");
-            if is_query || self.is(caller, "values") || self.is_list(open, is_call) {
+            let is_of_values = self.group(open).is_some_and(|(outer, _)| self.is(Some(outer + 1), "values"));
+            let is_row = self.is(caller, "values") || is_of_values || self.is_list(open, is_call);
+            if is_query || is_row {
+                let is_column = if is_row { self.group(open).is_some() } else { self.is_column(first, open) };
+                if is_column {
+                    self.add_types_by_name(&mut found);
+                }
                 return found;
             }
             if is_call {
@@ -124,6 +130,48 @@ impl Text<'_> {
                 found.types.extend(self.made_by_call(caller, open, close));
             }
             (first, last) = (caller.filter(|_| is_call).unwrap_or(open), close);
+        }
+    }
+
+    /// Returns whether the token at `at` belongs to a column that the query in the parenthesis `open` returns, and not to a condition.
+    fn is_column(&self, at: usize, open: usize) -> bool {
+        const CLAUSES: [&str; 8] = ["select", "where", "on", "having", "from", "by", "limit", "returning"];
+        let is_clause = |at: &usize| {
+            let is_distinct_on = self.is(Some(*at), "on") && self.is(at.checked_sub(1), "distinct");
+            !is_distinct_on && CLAUSES.iter().any(|clause| self.is(Some(*at), clause))
+        };
+        let clause = (open..at)
+            .rev()
+            .filter(|before| self.group(*before).is_some_and(|(of, _)| of == open))
+            .find(is_clause);
+        self.is(clause, "select")
+    }
+
+    /// Adds the types that the statement makes of anything but a placeholder or a literal. A query within the statement gives its
+    /// columns names, so any of them may be the text of a placeholder.
+    fn add_types_by_name(&self, found: &mut Use) {
+        for (at, (token, _)) in self.tokens.iter().enumerate() {
+            let caller = at.checked_sub(1).filter(|caller| {
+                *token == Token::Open && self.tokens[*caller].0 == Token::Word && !self.is_keyword(*caller)
+            });
+            if caller.is_some() {
+                found.types.extend(self.made_by_call(caller, at, self.close_of(at)));
+            }
+            if self.is_name(at) && self.is(Some(at + 1), ":") && self.is(Some(at + 2), ":") {
+                self.casts(at, found);
+            }
+        }
+    }
+
+    /// Returns whether the token at `at` is the end of a name or of a parenthesis, and no literal.
+    fn is_name(&self, at: usize) -> bool {
+        let (token, text) = self.tokens[at];
+        let is_literal = ["null", "true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word));
+        match token {
+            Token::Word => !is_literal && !text.starts_with(|first: char| first.is_ascii_digit()),
+            Token::Quoted(_) => text.starts_with('"'),
+            Token::Close => true,
+            _ => false,
         }
     }
 
@@ -173,6 +221,10 @@ impl Text<'_> {
             return at.map(|at| self.type_at(at + 1).0).into_iter().collect();
         }
         let name = self.word(caller).unwrap_or_default().to_lowercase();
+        // These functions make values of the types of a table of the fields of a JSON object.
+        if ["populate_record", "to_record"].iter().any(|part| name.contains(part)) {
+            return vec!["date".to_owned(), "numeric".to_owned()];
+        }
         Some(name).filter(|name| is_of_date(name)).into_iter().collect()
     }
 
@@ -262,6 +314,22 @@ mod tests {
             ("INSERT INTO t VALUES (CASE WHEN ? = '' THEN NULL ELSE ?::date END)", &["", "date"]),
             ("INSERT INTO t VALUES (date(?), to_date(?, 'DD.MM.YYYY'))", &["in date", "in "]),
             ("INSERT INTO t VALUES ((SELECT id FROM c WHERE name = ?)::int)", &[""]),
+            ("INSERT INTO t VALUES ((SELECT ?)::date)", &["date"]),
+            ("INSERT INTO t SELECT a, b::date FROM (VALUES (?, ?)) v(a, b)", &["date", "date"]),
+            (
+                "WITH v(a) AS (VALUES (?), (?)) INSERT INTO t SELECT cast(a AS numeric) FROM v",
+                &["numeric", "numeric"],
+            ),
+            (
+                "INSERT INTO t SELECT DISTINCT ON (a) 1::int, \"a\"::date FROM (SELECT DISTINCT ON (x) ? FROM y) v",
+                &["date"],
+            ),
+            ("INSERT INTO t SELECT date(v.a) FROM (SELECT ? AS a) v", &["date"]),
+            ("INSERT INTO t SELECT b FROM (VALUES (?::date)) v(b)", &["date"]),
+            (
+                "INSERT INTO t SELECT * FROM jsonb_populate_record(null::t, jsonb_build_object('d', ?::text))",
+                &["in text date numeric"],
+            ),
         ] {
             assert_eq!(shown(statement), wanted, "{statement}");
         }

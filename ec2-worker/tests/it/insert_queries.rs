@@ -64,6 +64,21 @@ async fn a_text_of_which_the_statement_makes_a_value_is_refused_with_the_cast_th
             "write `?::timestamp`",
         ),
         (
+            "INSERT INTO t (d) SELECT v.d::date FROM (VALUES (?)) v(d)",
+            ValueRules::default(),
+            "words such as today, and 05/06/2026 as May 6; write `?::date`",
+        ),
+        (
+            "WITH v(n) AS (SELECT ?) INSERT INTO t (n) SELECT cast(n AS numeric) FROM v",
+            german(),
+            "write `?::numeric`",
+        ),
+        (
+            "INSERT INTO t (d) SELECT d FROM jsonb_populate_record(null::t, jsonb_build_object('d', ?::text))",
+            ValueRules::default(),
+            "makes a date of placeholder 1 as a text",
+        ),
+        (
             "INSERT INTO t (b) VALUES (nullif(?,'')::boolean)",
             words(),
             "`myTrue` would not count; write `?::boolean`",

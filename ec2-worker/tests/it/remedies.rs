@@ -29,6 +29,8 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("float8", "1e999", "or give the column the type numeric"),
     ("numeric(5,2)", "1234.5", "or allow more digits in the type of the column"),
     ("numeric", "#N/A", "or give the text to `myNullValues`"),
+    ("numeric", " NA", "\" NA\" is not a number"),
+    ("int", "  ", "\"  \" is not a whole number"),
     ("numeric", "12%", "`myPercent` takes a percent sign"),
     ("numeric", "12-", "`myTrailingSign` takes a sign behind the number"),
     ("numeric", "$5", "`myCurrency` takes a currency"),

@@ -6,7 +6,7 @@ use crate::harness::{drive, drive_with, instance, shell};
 
 const ONCE: &str = r##"{"id": "Good", "type": "SnsAlarm", "myOncePerRun": "true", "topicArn": "arn:t",
     "subject": "#{node.name}: #{node.rowsLoaded} rows,\n#{node.rowsRejected} refused — fine",
-    "message": "#{node.@status} in #{node.duration}, of #{node.rowsRead} rows #{node.rowsSkipped} skipped\n#{node.loads}\n#{node.rejectReasons}\n#{node.results}"},
+    "message": "#{node.@status} in #{node.duration}, of #{node.rowsRead} rows #{node.rowsSkipped} skipped\n#{node.loads}\n#{node.rejectReasons}\n#{node.results}\n#{node.notes}"},
    {"id": "Bad", "type": "SnsAlarm", "myOncePerRun": "true", "topicArn": "arn:t", "subject": "bad",
     "message": "#{node.firstError} #{node.nothing}#{node.logs}"}"##;
 
@@ -51,7 +51,10 @@ fn an_alarm_with_my_once_per_run_sends_one_notice_about_the_run() {
         run.report(activity, &[("rowsLoaded", rows), ("rowsRejected", refused), ("loadedTable", activity)]);
     }
     run.report("A", &[("rejectReasons", "a.csv line 3: no date"), ("rowsRead", "13"), ("rowsSkipped", "2")]);
-    run.report("B", &[("rowsRead", "5"), ("rowsSkipped", "0")]);
+    run.report(
+        "B",
+        &[("rowsRead", "5"), ("rowsSkipped", "0"), ("note", "too few rows"), ("note", "found `;`")],
+    );
     run.report("B", &[("writtenTo", "s3://r/b.csv"), ("resultPreview", "x,y\n1,2")]);
     run.set("A", engine::TaskOutcome::Finished);
     assert_eq!(run.notices().len(), 0);
@@ -60,7 +63,8 @@ fn an_alarm_with_my_once_per_run_sends_one_notice_about_the_run() {
     let [notice] = run.notices()[..] else { panic!("{:?}", run.notices()) };
     assert_eq!(notice.subject, "orders/2030-01-31: 15 rows, 1 refused — fine");
     let wanted = "FINISHED in 1 min 0 s, of 18 rows 2 skipped\nA: 10 rows, 1 refused, 2 skipped\nB: 5 rows, 0 refused\n\
-                  a.csv line 3: no date\ns3://r/b.csv\n    x,y\n    1,2";
+                  a.csv line 3: no date\ns3://r/b.csv\n    x,y\n    1,2\n\
+                  B: too few rows\nB: found `;`";
     assert_eq!(notice.message, wanted);
 }
 

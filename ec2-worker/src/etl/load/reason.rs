@@ -21,7 +21,7 @@ pub(super) fn reason(failure: &Failure) -> String {
 fn remedy(code: &str) -> &'static str {
     match code {
         "23505" => {
-            "leave out the row, or load with `myLoadMode` upsert if a row replaces the one with the same primary key"
+            "leave out the row or correct the value; `myLoadMode` upsert replaces a row with the same primary key, and no other"
         }
         "23503" => "load the row that it refers to first, or correct the value",
         "23514" => "correct the value, or change the check of the table",

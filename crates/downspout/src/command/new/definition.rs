@@ -130,14 +130,14 @@ fn alarms(name: &str, captures: &BTreeSet<&str>) -> [Value; 2] {
         alarm(
             "Succeeded",
             format!("{title}: #{{node.loadedRows}} loaded, #{{node.rowsRejected}} refused"),
-            "The files are in your tables. It took #{node.duration}.\n\nLoaded\n#{node.loads}\n\nLogs: \
-             #{node.logs}\nPipeline: #{node.@pipelineId}",
+            "The files are in your tables. It took #{node.duration}.\n\nLoaded\n#{node.loads}\n\nNotes\n\
+             #{node.notes}\n\nLogs: #{node.logs}\nPipeline: #{node.@pipelineId}",
         ),
         alarm(
             "Failed",
             format!("{title}: FAILED"),
             "The run failed after #{node.duration}.\n\nWhat went wrong\n#{node.firstError}\n\nLoaded\n\
-             #{node.loads}\n\nRefused rows\n#{node.rejectReasons}\n\nWhat to do: correct the file or the definition, \
+             #{node.loads}\n\nRefused rows\n#{node.rejectReasons}\n\nNotes\n#{node.notes}\n\nWhat to do: correct the file or the definition, \
              then drop the files again.\n\nLogs: #{node.logs}\nPipeline: #{node.@pipelineId}",
         ),
     ]
