@@ -2,8 +2,8 @@
 
 use super::lexer::{Lexer, Token};
 
-/// Returns the column for each placeholder of `INSERT INTO table (column, …) VALUES (?, …)`, in the order of the placeholders, and
-/// the name of the table without its schema. The list of columns is empty if the statement names none. Returns `None` for every
+/// Returns the column for each placeholder of `INSERT INTO table (column, …) VALUES (?, …)` or `… SELECT ?, …`, in the order of the
+/// placeholders, and the name of the table without its schema. The list of columns is empty if the statement names none. Returns `None` for every
 /// other statement, and for one in which a value has several placeholders.
 #[must_use]
 pub fn insert_targets(statement: &str) -> Option<InsertTargets> {
@@ -19,7 +19,11 @@ pub fn insert_targets(statement: &str) -> Option<InsertTargets> {
     let mut table = String::new();
     while let Some((first, others)) = rest.split_first() {
         match first {
-            (Token::Word | Token::Quoted(true), text) if !is_word(first, "values") => table = name(text),
+            (Token::Word | Token::Quoted(true), text)
+                if !is_word(first, "values") && !is_word(first, "select") =>
+            {
+                table = name(text)
+            }
             (Token::Other, ".") => {}
             _ => break,
         }
@@ -42,8 +46,10 @@ pub fn insert_targets(statement: &str) -> Option<InsertTargets> {
             }
         }
     }
-    let begin = rest.iter().position(|token| is_word(token, "values"))?;
-    let values = values(rest.get(begin + 1..)?)?;
+    let is_list = |token: &(Token, &str)| is_word(token, "values") || is_word(token, "select");
+    let begin = rest.iter().position(is_list)?;
+    let list = rest.get(begin + 1..)?;
+    let values = if is_word(&rest[begin], "values") { values(list) } else { selected(list) }?;
     Some(InsertTargets { table, columns, values })
 }
 
@@ -91,6 +97,44 @@ fn values(tokens: &[(Token, &str)]) -> Option<Vec<usize>> {
     Some(places)
 }
 
+/// Returns the place of the column of each placeholder in the list of a SELECT. `tokens` begin behind the word SELECT.
+fn selected(tokens: &[(Token, &str)]) -> Option<Vec<usize>> {
+    const ENDS: [&str; 11] = [
+        "from",
+        "where",
+        "group",
+        "having",
+        "window",
+        "union",
+        "order",
+        "limit",
+        "offset",
+        "on",
+        "returning",
+    ];
+    let (mut depth, mut place, mut is_over) = (0, 0, false);
+    let mut places = Vec::new();
+    for (index, (token, text)) in tokens.iter().enumerate() {
+        let is = |words: &[&str]| {
+            *token == Token::Word && words.iter().any(|word| text.eq_ignore_ascii_case(word))
+        };
+        let before = index.checked_sub(1).map_or(",", |before| tokens[before].1);
+        let is_all_columns = *text == "*" && depth == 0 && matches!(before, "," | ".");
+        match token {
+            Token::Open => depth += 1,
+            Token::Close => depth -= 1,
+            Token::Other if *text == "," && depth == 0 => place += 1,
+            // The columns of a list with these words are not counted by its commas.
+            _ if is_all_columns || depth == 0 && is(&["distinct", "all"]) => return None,
+            // A placeholder in a condition fills no column.
+            Token::Placeholder if is_over || places.contains(&place) => return None,
+            Token::Placeholder => places.push(place),
+            _ => is_over |= depth == 0 && is(&ENDS),
+        }
+    }
+    Some(places)
+}
+
 /// Returns a name as PostgreSQL stores it.
 fn name(text: &str) -> String {
     match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
@@ -115,10 +159,17 @@ mod tests {
             some(&["a", "c"])
         );
         assert_eq!(names("INSERT INTO t VALUES (?, ?)"), some(&["x", "y"]));
+        assert_eq!(names("INSERT INTO t SELECT ?, ?::int WHERE true"), some(&["x", "y"]));
+        assert_eq!(
+            names("INSERT INTO t (a, b, c) SELECT ?, now(), coalesce(?, 2 * 3) FROM u"),
+            some(&["a", "c"])
+        );
         assert_eq!(names("INSERT INTO t (a) OVERRIDING SYSTEM VALUE VALUES (?)"), some(&["a"]));
         for other in [
             "INSERT INTO t VALUES (?, ?, ?)",
-            "INSERT INTO t (a) SELECT ?",
+            "INSERT INTO t (a, b) SELECT v.*, ? FROM v",
+            "INSERT INTO t (a, b) SELECT DISTINCT ?, ?",
+            "INSERT INTO t (a) SELECT ? WHERE NOT EXISTS (SELECT FROM t WHERE a = ?)",
             "INSERT INTO t (a) VALUES (? || ?)",
             "INSERT INTO t (a) VALUES (?), (?)",
             "INSERT INTO t (a) VALUES (?) ON CONFLICT (a) DO UPDATE SET b = ?",
