@@ -322,7 +322,7 @@ mod tests {
             ),
             (
                 "INSERT INTO t SELECT DISTINCT ON (a) 1::int, \"a\"::date FROM (SELECT DISTINCT ON (x) ? FROM y) v",
-                &["date"],
+                &["in date"],
             ),
             ("INSERT INTO t SELECT date(v.a) FROM (SELECT ? AS a) v", &["date"]),
             ("INSERT INTO t SELECT b FROM (VALUES (?::date)) v(b)", &["date"]),

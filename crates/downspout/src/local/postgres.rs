@@ -135,7 +135,7 @@ pub struct Postgres {
     url: String,
     /// Ends when the thread of the front does.
     stopped: oneshot::Receiver<()>,
-    #[cfg(test)]
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests break its connection"))]
     lender: Arc<Lender>,
 }
 
@@ -184,12 +184,7 @@ impl Postgres {
         };
         thread::Builder::new().name("postgres-front".to_owned()).spawn(run).map_err(PostgresError::Thread)?;
         let lender = is_started.await.unwrap_or(Err(PostgresError::ThreadEnded))?;
-        Ok(Self {
-            url,
-            stopped,
-            #[cfg(test)]
-            lender,
-        })
+        Ok(Self { url, stopped, lender })
     }
 
     /// Returns the URL for clients, with the password.

@@ -75,12 +75,19 @@ pub(super) fn money(text: &[u8]) -> Option<()> {
     }
     let whole = text.split(|byte| *byte == b'.').next()?;
     let groups = whole.split(|byte| *byte == b',').skip(1);
+    // Nobody groups 0,123: its comma is a decimal one.
+    let begins_with_zero =
+        whole.contains(&b',') && whole.iter().find(|byte| byte.is_ascii_digit()) == Some(&b'0');
     let digits = |group: &[u8]| group.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let fraction = &text[whole.len()..];
     let decimals = fraction.iter().filter(|byte| byte.is_ascii_digit()).count();
     let is_fraction_plain = !fraction.contains(&b',') && decimals <= 2;
     let has_digits = text.iter().any(u8::is_ascii_digit);
-    (has_digits && is_fraction_plain && groups.into_iter().all(|group| digits(group) == 3)).then_some(())
+    (has_digits
+        && !begins_with_zero
+        && is_fraction_plain
+        && groups.into_iter().all(|group| digits(group) == 3))
+    .then_some(())
 }
 
 /// Checks the marks in an interval, of which PostgreSQL leaves out many without an error.

@@ -336,6 +336,8 @@ fn shown(value: &DataRef<'_>) -> Option<(String, bool)> {
         DataRef::String(text) => (text.clone(), true),
         DataRef::SharedString(text) => ((*text).to_owned(), true),
         DataRef::Int(number) => (number.to_string(), false),
+        // The row is refused. Its text must not pass for the number that it is refused for.
+        DataRef::Float(number) if is_inexact(*number) => (format!("{number:e}"), false),
         DataRef::Float(number) => (number_text(*number), false),
         DataRef::Bool(truth) => (truth.to_string(), false),
         // The number format of the cell says what its number means.
