@@ -248,9 +248,11 @@ fn preamble(sample: &[Row], width: usize) -> usize {
     if sample.get(others).is_some_and(is_header) {
         remarks = others;
     }
-    // A spreadsheet writes `Report;;` above `id;name;qty`. If such a row also stands further down, it is data.
+    // A spreadsheet writes `Report;;` above `id;name;qty`. If such a row also stands among the others, it is data; at the end, it is
+    // another remark.
     let padded = first().take_while(|row| filled(row) <= 1).count();
-    let is_data = sample.iter().skip(padded).any(|row| filled(row) <= 1);
+    let mut others = sample.iter().skip(padded).rev().skip_while(|row| filled(row) <= 1);
+    let is_data = others.any(|row| filled(row) <= 1);
     if width > 2 && padded > remarks && !is_data && sample.get(padded).is_some_and(is_header) {
         remarks = padded;
     }

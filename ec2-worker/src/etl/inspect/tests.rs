@@ -220,6 +220,8 @@ async fn encodings_packings_and_forms_are_seen() {
     assert_eq!((account.skip_lines, account.header), (3, true));
     let padded = report(b"Report of Monday;;\nFirm: X;;\nid;name;qty\n1;a;2\n2;b;3\n").await;
     assert_eq!((padded.skip_lines, padded.rows, padded.columns[1].name.as_str()), (2, 2, "name"));
+    let bank = report(b"Report;;\n\nid;name;qty\n1;a;2\n2;b;3\n;Sum;5\nMade on Monday;;\n").await;
+    assert_eq!((bank.skip_lines, bank.columns[1].name.as_str()), (2, "name"));
     let sparse = report(b"ann;;\nbob;;\ncleo;x;y\ndan;;\neve;z;z\n").await;
     assert_eq!(sparse.skip_lines, 0, "rows may be almost empty");
     let double = report(b"id||name\n1||Ann|A\n2||Bob\n").await;
