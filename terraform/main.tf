@@ -174,6 +174,7 @@ module "engine" {
     read_bucket_arns  = [local.bucket.drop.arn, local.bucket.definitions.arn]
     write_bucket_arns = [local.bucket.results.arn, local.bucket.logs.arn]
     password_secrets  = local.password_secrets
+    authority         = try(var.engine_tls.authority, null)
   } : null
   topic_arn            = module.topic.arn
   kms_key_arn          = module.encryption_key.arn

@@ -89,11 +89,6 @@ variable "engine_tls" {
     authority       = optional(string)
   })
   default = null
-
-  validation {
-    condition     = try(var.engine_tls.authority, null) == null || !var.ec2_resources
-    error_message = "Machines for Ec2Resource trust public authorities alone. Take a certificate of one, or no ec2_resources."
-  }
 }
 
 variable "engine_tls_private_key" {

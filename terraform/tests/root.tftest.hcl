@@ -82,21 +82,6 @@ run "a_private_key_without_a_certificate_is_refused" {
   expect_failures = [var.engine_tls_private_key]
 }
 
-run "machines_do_not_know_an_authority_of_yours" {
-  command = plan
-
-  variables {
-    ec2_resources = true
-    engine_tls = {
-      certificate    = "-----BEGIN CERTIFICATE-----"
-      key_secret_arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tls-AbCdEf"
-      authority      = "-----BEGIN CERTIFICATE-----"
-    }
-  }
-
-  expect_failures = [var.engine_tls]
-}
-
 run "workers_scale_by_waiting_attempts" {
   command = plan
 

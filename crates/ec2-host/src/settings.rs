@@ -39,6 +39,8 @@ pub struct Given {
     pub regions: Option<String>,
     /// The addresses of instances of RDS: `ID=HOST:PORT`, separated by commas.
     pub rds_instances: Option<String>,
+    /// The file with the certificate of the authority that machines trust besides the public ones, in PEM.
+    pub authority: Option<String>,
 }
 
 /// The settings after their check.
@@ -57,6 +59,8 @@ pub struct Settings {
     pub(crate) security_groups: Vec<String>,
     pub(crate) endpoint: String,
     pub(crate) rds_instances: String,
+    /// The certificate of a further authority in PEM, or nothing.
+    pub(crate) authority: String,
 }
 
 /// A subnet in which machines start, with its zone.
@@ -111,6 +115,7 @@ impl Given {
             security_groups,
             endpoint,
             rds_instances: rds.join(","),
+            authority: problems.authority(self.authority),
         };
         if problems.0.is_empty() { Ok(Some(settings)) } else { Err(problems.0) }
     }
@@ -119,9 +124,9 @@ impl Given {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let Self { tag, worker, worker_sha256, instance_profile, image, instance_type, disk_gib, .. } = self;
-        let Self { subnets, security_groups, endpoint, regions, rds_instances, .. } = self;
+        let Self { subnets, security_groups, endpoint, regions, rds_instances, authority, .. } = self;
         let first = [tag, worker, worker_sha256, instance_profile, image, instance_type, disk_gib];
-        let second = [subnets, security_groups, endpoint, regions, rds_instances];
+        let second = [subnets, security_groups, endpoint, regions, rds_instances, authority];
         first.into_iter().chain(second).all(Option::is_none)
     }
 }
@@ -175,6 +180,17 @@ impl Problems {
         }
     }
 
+    /// Reads the certificates of a file, of which each machine gets a copy.
+    fn authority(&mut self, file: Option<String>) -> String {
+        let Some(file) = file else { return String::new() };
+        match std::fs::read_to_string(&file) {
+            Ok(text) if is_certificate(&text) => return text,
+            Ok(_) => self.0.push(("authority", format!("{file:?} is no certificate in PEM without a key"))),
+            Err(error) => self.0.push(("authority", format!("reading {file:?}: {error}"))),
+        }
+        String::new()
+    }
+
     fn subnets(&mut self, text: Option<String>) -> Vec<Subnet> {
         let subnet = |text: &str| {
             let (zone, id) = text.split_once('=')?;
@@ -224,6 +240,12 @@ fn is_group(text: &str) -> bool {
 
 fn is_url(text: &str) -> bool {
     (text.starts_with("http://") || text.starts_with("https://")) && is_graphic(text)
+}
+
+/// Returns whether a text has certificates in PEM alone: a key would be in the user data of every machine.
+fn is_certificate(text: &str) -> bool {
+    let mut kinds = text.lines().filter_map(|line| line.trim_end().strip_prefix("-----BEGIN "));
+    text.contains("-----BEGIN CERTIFICATE-----") && kinds.all(|kind| kind == "CERTIFICATE-----")
 }
 
 fn is_rds(text: &str) -> bool {
@@ -287,6 +309,7 @@ mod tests {
             endpoint: text("engine:4567"),
             regions: text("eu west"),
             rds_instances: text("main"),
+            authority: text("/there/is/no/such/file"),
             ..Given::default()
         };
         let problems = given.check("us-east-1").expect_err("is wrong");
@@ -303,8 +326,28 @@ mod tests {
             "security-groups",
             "regions",
             "rds-instances",
+            "authority",
         ];
         assert_eq!(named, expected, "{problems:?}");
         assert_eq!(problems[0].1, "machines for Ec2Resource need it: a name of at most 256 characters");
+    }
+
+    #[test]
+    fn the_authority_is_a_certificate_without_its_key() {
+        const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("authority.pem");
+        let check = |text: &str| {
+            std::fs::write(&file, text).expect("a file");
+            Given { authority: file.to_str().map(str::to_owned), ..whole() }.check("us-east-1")
+        };
+        let settings = check(CERTIFICATE).expect("is right").expect("is set");
+        assert_eq!(settings.authority, CERTIFICATE);
+        let key = "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n";
+        for wrong in ["", &format!("{CERTIFICATE}{key}")] {
+            let problems = check(wrong).expect_err("is wrong");
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert_eq!(problems[0].0, "authority");
+        }
     }
 }

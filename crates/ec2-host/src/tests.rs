@@ -32,6 +32,7 @@ pub(crate) fn settings(engine: &str) -> Settings {
         security_groups: vec!["sg-default".to_owned()],
         endpoint: "http://engine.downspout.internal:4567".to_owned(),
         rds_instances: "main=db.example:5432".to_owned(),
+        authority: "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n".to_owned(),
     }
 }
 

@@ -27,6 +27,20 @@ cat >/etc/downspout/ec2-worker.env <<'SETTINGS'
 SETTINGS
 umask 022
 
+# The authority that the machine trusts besides the public ones, if there is one. Images like Debian's know another program.
+cat >"$work/authority" <<'AUTHORITY'
+@@authority@@
+AUTHORITY
+if ! grep --quiet CERTIFICATE "$work/authority"; then
+    :
+elif command -v update-ca-trust >/dev/null; then
+    install -D -m 0644 "$work/authority" /etc/pki/ca-trust/source/anchors/downspout.pem
+    update-ca-trust
+else
+    install -D -m 0644 "$work/authority" /usr/local/share/ca-certificates/downspout.crt
+    update-ca-certificates
+fi
+
 cat >"$work/ec2-worker.service" <<'UNIT'
 @@unit@@
 UNIT

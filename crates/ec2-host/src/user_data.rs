@@ -25,6 +25,7 @@ pub(crate) fn script(settings: &Settings, wish: &Wish, resource: &Resource) -> S
         (_, "worker") => &settings.worker,
         (_, "sha256") => &settings.worker_sha256,
         (_, "settings") => &lines,
+        (_, "authority") => settings.authority.trim_end(),
         (_, "unit") => UNIT.trim_end(),
         (_, "service") => &service,
         (_, "install") => INSTALL.trim_end(),
@@ -83,6 +84,9 @@ mod tests {
     #[test]
     fn the_script_has_every_part_that_is_filled_in() {
         let names: Vec<_> = SCRIPT.split("@@").skip(1).step_by(2).collect();
-        assert_eq!(names, ["region", "worker", "sha256", "settings", "unit", "service", "install"]);
+        assert_eq!(
+            names,
+            ["region", "worker", "sha256", "settings", "authority", "unit", "service", "install"]
+        );
     }
 }

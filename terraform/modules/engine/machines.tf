@@ -15,6 +15,7 @@ locals {
     DOWNSPOUT_EC2_SECURITY_GROUPS  = machines.security_group_id
     DOWNSPOUT_EC2_ENDPOINT         = "${local.scheme}://${local.host_name}:${local.port}"
     DOWNSPOUT_EC2_RDS_INSTANCES    = join(",", machines.rds_instances)
+    DOWNSPOUT_EC2_AUTHORITY        = machines.authority == null ? "" : "/etc/downspout/authority.pem"
   } }
 
   # What a machine is made of. Everything else that RunInstances needs exists before.

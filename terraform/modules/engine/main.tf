@@ -81,7 +81,10 @@ module "user_data" {
     arn        = aws_secretsmanager_secret.settings.arn
     version_id = aws_secretsmanager_secret_version.settings.version_id
   }
-  files = local.has_tls ? { "certificate.pem" = var.tls_certificate } : {}
+  files = merge(
+    local.has_tls ? { "certificate.pem" = var.tls_certificate } : {},
+    { for machines in values(local.machines) : "authority.pem" => machines.authority if machines.authority != null },
+  )
   secret_files = merge(
     {
       "keys.json" = {

@@ -134,7 +134,7 @@ variable "checked_bucket_arns" {
 }
 
 variable "machines" {
-  description = "The machines that the engine starts for Ec2Resource: the program `ec2-worker`, where they start, how large they are, the buckets that they read and write, and the secrets with the passwords of databases. Null: it starts none."
+  description = "The machines that the engine starts for Ec2Resource: the program `ec2-worker`, where they start, how large they are, the buckets that they read and write, the secrets with the passwords of databases, and the certificate in PEM of an authority that they trust besides the public ones. Null: it starts none."
   type = object({
     program           = object({ name = string, s3_uri = string, arn = string, sha256 = string })
     subnet_ids        = list(string)
@@ -149,6 +149,7 @@ variable "machines" {
       parameter_arns = list(string)
       kms_key_arns   = list(string)
     })
+    authority = optional(string)
   })
   default = null
 }

@@ -47,6 +47,10 @@ pub(super) struct Ec2Settings {
     /// Addresses of the instances of RDS that definitions name, which the machines reach, separated by commas
     #[arg(long, value_name = "ID=HOST:PORT,...", env = "DOWNSPOUT_EC2_RDS_INSTANCES")]
     ec2_rds_instances: Option<String>,
+    /// Certificate in PEM of a further authority that the machines trust, such as the one that has issued this server's
+    /// certificate
+    #[arg(long, value_name = "FILE", env = "DOWNSPOUT_EC2_AUTHORITY")]
+    ec2_authority: Option<String>,
 }
 
 impl Ec2Settings {
@@ -65,6 +69,7 @@ impl Ec2Settings {
             "ec2-endpoint" => &mut self.ec2_endpoint,
             "ec2-regions" => &mut self.ec2_regions,
             "ec2-rds-instances" => &mut self.ec2_rds_instances,
+            "ec2-authority" => &mut self.ec2_authority,
             _ => return None,
         })
     }
@@ -84,6 +89,7 @@ impl Ec2Settings {
             ec2_endpoint: self.ec2_endpoint.or(other.ec2_endpoint),
             ec2_regions: self.ec2_regions.or(other.ec2_regions),
             ec2_rds_instances: self.ec2_rds_instances.or(other.ec2_rds_instances),
+            ec2_authority: self.ec2_authority.or(other.ec2_authority),
         }
     }
 }
@@ -105,6 +111,7 @@ impl Ec2Settings {
             "ec2-endpoint",
             "ec2-regions",
             "ec2-rds-instances",
+            "ec2-authority",
         ];
         let given = names.into_iter().find(|name| self.named(name).is_some_and(|it| it.is_some()));
         let refusal = |name| {
@@ -153,6 +160,7 @@ mod build {
                 endpoint: self.ec2_endpoint,
                 regions: self.ec2_regions,
                 rds_instances: self.ec2_rds_instances,
+                authority: self.ec2_authority,
             };
             let problem = |(setting, problem)| format!("ec2-{setting}: {problem}");
             let checked = given.check(region);
