@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// Returns an error with all its causes, such as `writing failed: disk full`. The text of many an error names only its last step.
+/// Returns an error with all its causes, such as `writing failed: disk full`. Most errors leave their causes out of their own text.
 #[must_use]
 pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| (*error).source());

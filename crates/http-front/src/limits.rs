@@ -19,7 +19,7 @@ const MOST_CONNECTIONS: u64 = 24_576;
 const FEWEST_CONNECTIONS: u64 = 32;
 /// The file limit that most systems give a process.
 const USUAL_FILES: u64 = 4096;
-/// The endpoints of a process that says nothing else, as many as a whole stack has.
+/// The number of endpoints if the process does not give another: that of a whole stack.
 const USUAL_ENDPOINTS: u64 = 6;
 
 /// The limits of one endpoint.

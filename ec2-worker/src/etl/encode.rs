@@ -167,7 +167,7 @@ pub fn text(column: &Column, rules: &ColumnRules, text: &[u8], out: &mut Vec<u8>
     Ok(())
 }
 
-/// Returns a reason with the text of the file, in place of the text without blanks or the number that was made of it.
+/// Returns a reason that quotes the text of the file instead of the value that was made of it.
 #[cold]
 fn as_written(reason: &str, plain: &[u8], text: &[u8]) -> String {
     reason.replacen(&shown(plain), &shown(text), 1)

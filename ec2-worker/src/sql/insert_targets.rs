@@ -124,7 +124,7 @@ fn selected(tokens: &[(Token, &str)]) -> Option<Vec<usize>> {
             Token::Open => depth += 1,
             Token::Close => depth -= 1,
             Token::Other if *text == "," && depth == 0 => place += 1,
-            // The columns of a list with these words are not counted by its commas.
+            // With one of these, the commas do not count the columns.
             _ if is_all_columns || depth == 0 && is(&["distinct", "all"]) => return None,
             // A placeholder in a condition fills no column.
             Token::Placeholder if is_over || places.contains(&place) => return None,

@@ -21,7 +21,7 @@ use settings::{Checked, Settings};
 
 use super::{Exit, output};
 
-/// The endpoint of the service is the only one of the process but for that of its numbers.
+/// The number of endpoints that share the connections of the process. The one for metrics has few connections, so it is not counted.
 const ENDPOINTS: u64 = 1;
 
 const AFTER_HELP: &str = "\

@@ -10,8 +10,8 @@
 //! A statement that is cancelled, has taken too long, or has lost its client is interrupted by killing the server, which then
 //! starts again. All other clients notice nothing but the time that this takes.
 //!
-//! The front has one thread of its own. A statement passes the front twice, and threads that wake each other on each way would
-//! take longer than many a statement.
+//! The front runs on one thread of its own. A statement passes through it twice, and handing it to another thread each time takes
+//! longer than a short statement.
 //!
 //! Commits survive the end of the process at any moment. `fsync` is off, so a power cut can lose commits.
 
@@ -179,7 +179,7 @@ impl Postgres {
         let (stops, stopped) = oneshot::channel();
         let run = move || {
             runtime.block_on(opened.run(address, &password, started));
-            // Nobody waits for the end if the stack could not start.
+            // If the stack could not start, nobody waits for this message.
             let _ = stops.send(());
         };
         thread::Builder::new().name("postgres-front".to_owned()).spawn(run).map_err(PostgresError::Thread)?;

@@ -18,7 +18,7 @@ pub struct Oddities {
     names: Seen,
     /// The records with a value in quotes that belong to the value.
     quotes: Seen,
-    /// The records with a letter after an escape that stands for a control character in other programs.
+    /// The records with an escaped letter, such as `\t`, that other programs write for a control character.
     escaped_letters: Seen,
     /// The records with many line breaks.
     long: Seen,
