@@ -18,6 +18,7 @@ mod gzip;
 mod hosted;
 mod lambda;
 mod ledger;
+mod load;
 mod new;
 mod new_headers;
 mod notices;

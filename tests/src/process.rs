@@ -55,6 +55,12 @@ impl Process {
         self.child = Some(child.unwrap_or_else(|error| panic!("starting {}: {error}", self.name)));
     }
 
+    /// Returns the id of the process, unless it was killed.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Checks that the process runs, if it was not killed.
     ///
     /// # Panics
