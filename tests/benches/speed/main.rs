@@ -16,6 +16,7 @@ mod endpoints;
 mod events;
 mod load;
 mod native;
+mod old_keys;
 mod queue;
 mod reading;
 mod round_trips;
@@ -104,6 +105,12 @@ const PARTS: &[Part] = &[
     part("delivery", |target, _| Ok(vec![streams::delivery(target)?])),
     // Ten million records that wait.
     part("backlog", |_, runtime| backlog::figures(runtime)),
+    // Sweeps and events beside a million old keys. `DOWNSPOUT_BENCH_KEYS` sets their number.
+    Part {
+        name: "old_keys",
+        must_be_named: true,
+        measure: |_, runtime| runtime.block_on(old_keys::figures()),
+    },
     // A load of 10 GB.
     Part { name: "memory", must_be_named: true, measure: |target, _| load::memory(target) },
 ];
