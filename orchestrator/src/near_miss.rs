@@ -32,8 +32,24 @@ pub(crate) async fn tell<E: Edges>(
     Ok(decision)
 }
 
+/// Adds the nearest patterns to the reason of a decision about a key that matches none.
+pub(crate) fn explained(
+    setup: &Setup,
+    definitions: &Definitions,
+    bucket: &str,
+    key: &str,
+    mut decision: Decision,
+) -> Decision {
+    if decision.verdict == Verdict::Unmatched {
+        for (name, near) in near_misses(setup, definitions, bucket, key) {
+            decision.reason.push_str(&report::nearest(name, &near));
+        }
+    }
+    decision
+}
+
 /// Returns each definition that `key` was probably meant for, with its nearest pattern.
-pub(crate) fn near_misses<'a>(
+fn near_misses<'a>(
     setup: &Setup,
     definitions: &'a Definitions,
     bucket: &str,

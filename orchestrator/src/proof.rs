@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::definitions::Definitions;
 use crate::ports::{Edges, Listed};
 use crate::setup::Setup;
-use crate::{sets, status};
+use crate::{near_miss, sets, status};
 
 /// How many keys one listing reads.
 const PAGE: usize = 1_000;
@@ -71,7 +71,9 @@ async fn of_object<E: Edges>(
     let Listed { key, etag, modified, .. } = object;
     let (mut runs, mut reasons) = (Vec::new(), Vec::new());
     match sets::of_key(setup, definitions, bucket, &key) {
-        Err(decision) => reasons.push(decision.reason),
+        Err(decision) => {
+            reasons.push(near_miss::explained(setup, definitions, bucket, &key, *decision).reason);
+        }
         Ok(sets) => {
             for set in &sets {
                 let entry = match setup.book.entry(edges, &set.name).await {

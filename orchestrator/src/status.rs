@@ -5,7 +5,7 @@ use futures::future;
 use crate::claim::ClaimKind;
 use crate::content::{self, Found};
 use crate::ports::Edges;
-use crate::report::{self, Decision, Verdict};
+use crate::report::{self, Decision};
 use crate::sets::{self, Set};
 use crate::setup::Setup;
 use crate::step::{self, Step};
@@ -21,14 +21,7 @@ pub(crate) async fn of_key<E: Edges>(
     let definitions = setup.definitions.load(edges, &setup.book.home).await?;
     let sets = match sets::of_key(setup, &definitions, bucket, key) {
         Ok(sets) => sets,
-        Err(mut decision) => {
-            for (name, near) in near_miss::near_misses(setup, &definitions, bucket, key) {
-                if decision.verdict == Verdict::Unmatched {
-                    decision.reason.push_str(&report::nearest(name, &near));
-                }
-            }
-            return Ok(vec![*decision]);
-        }
+        Err(decision) => return Ok(vec![near_miss::explained(setup, &definitions, bucket, key, *decision)]),
     };
     let decisions = future::try_join_all(sets.iter().map(|set| of_set(edges, setup, set))).await?;
     Ok(decisions.into_iter().map(|decision| Decision { key: Some(key.to_owned()), ..decision }).collect())

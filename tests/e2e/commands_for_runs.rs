@@ -94,7 +94,13 @@ async fn a_person_reruns_backfills_pauses_and_cancels_and_sees_what_ran_and_what
     let of_first: Vec<_> = runs.iter().filter(|run| run["name"] == "notes/day=2026-01-01").collect();
     assert_eq!(of_first.len(), 2, "the run with the deleted pipeline stays in the history: {runs:?}");
     assert_eq!((&of_first[0]["state"], &of_first[0]["outcome"]), (&"DELETED".into(), &"FINISHED".into()));
-    assert!(of_first[0]["took"].is_string(), "{runs:?}");
+    // The service tells the end in whole seconds, and the run took less.
+    assert!(of_first[0]["took"].as_str().is_some_and(|took| took.ends_with(" s")), "{runs:?}");
+    let shown = story.says(&["show", of_first[0]["pipeline_id"].as_str().expect("an id")], 0);
+    for part in ["FINISHED  notes/day=2026-01-01  activated", "The pipeline was deleted"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    story.says(&["show", "df-00000000000000000000"], 1);
 
     story.says(&["pause", "notes"], 0);
     story.drop(third).await;
@@ -118,12 +124,15 @@ async fn a_person_reruns_backfills_pauses_and_cancels_and_sees_what_ran_and_what
     .await;
     story.says(&["cancel", "notes"], 3);
     story.up.put("elsewhere/x.csv", b"x".to_vec()).await;
+    story.up.put("notes/2026-01-01/deeper/note.txt", b"x".to_vec()).await;
     let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
     let proofs = story.says(&["proof", "--day", &today, "--json"], 3);
     let proofs: Vec<Value> = serde_json::from_str(&proofs).expect("JSON");
     let of_key = |key: &str| proofs.iter().find(|proof| proof["key"] == key).expect("the key");
     assert_eq!(of_key("notes/2026-01-01/note.txt")["runs"].as_array().map(Vec::len), Some(3));
     assert!(of_key("elsewhere/x.csv")["reasons"][0].as_str().expect("a reason").contains("no `myDropFile`"));
+    let nearly = of_key("notes/2026-01-01/deeper/note.txt")["reasons"][0].as_str().expect("a reason");
+    assert!(nearly.contains("the nearest is `notes/{day}/note.txt` of notes"), "{nearly}");
     story.says(&["proof", "--day", "2001-01-01"], 0);
     story.says(&["pause", "no-such-definition"], 1);
     story.says(&["rerun", "notes", "month=1"], 1);

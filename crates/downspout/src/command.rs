@@ -25,6 +25,7 @@ mod logs;
 mod mails;
 mod new;
 mod output;
+mod past;
 mod pause_and_cancel;
 mod private_files;
 mod proof;

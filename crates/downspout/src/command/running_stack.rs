@@ -60,7 +60,10 @@ pub(super) async fn ask<T: DeserializeOwned>(
     let answer = send(&endpoints.admin, method, path, &headers, Bytes::new()).await?;
     if !answer.status().is_success() {
         let text = String::from_utf8_lossy(answer.body());
-        anyhow::bail!("the stack answered {}: {}", answer.status(), text.trim());
+        let text = text.trim();
+        // The text says what is wrong. The status alone helps nobody.
+        anyhow::ensure!(text.is_empty(), "{text}");
+        anyhow::bail!("the stack answered {}", answer.status());
     }
     serde_json::from_slice(answer.body()).context("reading the answer of the stack")
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::busy::Busy;
 use super::run_view::{self, RunView, ShownOutcome};
-use super::{Exit, mails, output, running_stack, show};
+use super::{Exit, mails, output, past, running_stack, show};
 use crate::local::topic::SentMail;
 
 /// The state that is shown for a pipeline that was deleted.
@@ -52,11 +52,7 @@ struct Row {
 
 pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit> {
     let endpoints = running_stack::reach(data_dir).await?;
-    let mut query = vec![("limit", args.limit.to_string())];
-    query.push(("incomplete", args.waiting.to_string()));
-    query.extend(args.definition.iter().map(|name| ("definition", name.clone())));
-    let path = format!("/history?{}", serde_urlencoded::to_string(query)?);
-    let history: History = running_stack::ask(&endpoints, http::Method::GET, &path).await?;
+    let history = past::history(&endpoints, args.definition.as_deref(), args.limit, args.waiting).await?;
     if args.waiting {
         return print_waiting(&history, args.json);
     }
@@ -139,15 +135,9 @@ fn past_row(past: &PastRun, mails: &[SentMail]) -> Row {
         pipeline_id: past.pipeline_id.clone().unwrap_or_default(),
         name: format!("{}/{}", past.definition, past.set),
         state: DELETED.to_owned(),
-        outcome: match past.state.as_str() {
-            "finished" => ShownOutcome::Finished,
-            "failed" => ShownOutcome::Failed,
-            "superseded" => ShownOutcome::Canceled,
-            "activated" => ShownOutcome::Running,
-            _ => ShownOutcome::Pending,
-        },
+        outcome: past::outcome(past),
         activated: past.activated,
-        took: past.activated.zip(past.ended).map(|(began, ended)| show::duration(began, ended)),
+        took: past.activated.zip(past.ended).map(|(began, ended)| past::took(began, ended)),
         ended: past.ended,
         rows_loaded: past.rows_loaded.unwrap_or_default(),
         rows_rejected: past.rows_rejected.unwrap_or_default(),

@@ -7,12 +7,14 @@ use anyhow::Context;
 use clap::Args;
 use definition::duration;
 use jiff::Timestamp;
+use orchestrator::PastRun;
 use serde::Serialize;
 
 use super::busy::Busy;
 use super::output::{self, Style};
 use super::run_view::{InstanceView, RunView, ShownOutcome, WithOutcome};
-use super::{Exit, mails, running_stack};
+use super::{Exit, mails, past, running_stack};
+use crate::local::stack::Endpoints;
 use crate::local::topic::SentMail;
 
 /// Arguments of `show`.
@@ -33,12 +35,19 @@ struct Shown<'a> {
     mails: Vec<SentMail>,
 }
 
+/// A run whose pipeline was deleted, with its mails, for programs.
+#[derive(Serialize)]
+struct ShownPast {
+    #[serde(flatten)]
+    run: PastRun,
+    mails: Vec<SentMail>,
+}
+
 pub(super) async fn run(data_dir: &Path, args: &ShowArgs) -> anyhow::Result<Exit> {
     let endpoints = running_stack::reach(data_dir).await?;
-    let run = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await?;
-    let mut run = run.with_context(|| {
-        format!("there is no pipeline {}: `downspout runs` lists the pipelines", args.pipeline_id)
-    })?;
+    let Some(mut run) = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await? else {
+        return show_past(&endpoints, args).await;
+    };
     Busy::around(&endpoints.datapipeline(), &run).await?.explain(&mut run);
     let mails = mails::of(&endpoints, Some(&args.pipeline_id)).await?;
     match args.json {
@@ -48,6 +57,21 @@ pub(super) async fn run(data_dir: &Path, args: &ShowArgs) -> anyhow::Result<Exit
             mails.iter().try_for_each(|mail| output::line(&mails::sentence(mail)))?;
         }
     }
+    Ok(Exit::Done)
+}
+
+/// Shows a run whose pipeline was deleted.
+async fn show_past(endpoints: &Endpoints, args: &ShowArgs) -> anyhow::Result<Exit> {
+    let past = past::run_of(endpoints, &args.pipeline_id).await?.with_context(|| {
+        format!("there is no pipeline {}: `downspout runs` lists the pipelines", args.pipeline_id)
+    })?;
+    let mails = mails::of(endpoints, Some(&args.pipeline_id)).await?;
+    if args.json {
+        output::json(&ShownPast { run: past, mails })?;
+        return Ok(Exit::Done);
+    }
+    output::print(&past::text(&past))?;
+    mails.iter().try_for_each(|mail| output::line(&mails::sentence(mail)))?;
     Ok(Exit::Done)
 }
 
