@@ -29,7 +29,7 @@ check-terraform:   ## Check terraform/: conventions, checkov, validate, and an a
 	tests/terraform/check
 
 # `-p e2e` makes cargo build the libraries with the features that `make bench` uses, so both share one build.
-soak:              ## Tests that take longer than CI may: 10,000 seeds, every mutation, five minutes of killed servers, 500 random file sets, 200 killed loads, 200 kills under producers of streams, 2,000 random tables, 20,000 connections
+soak:              ## Tests that take longer than CI may: 10,000 seeds, every mutation, five minutes of killed servers, 500 random file sets and 100 on moto, 200 killed loads, 200 kills under producers of streams, 2,000 random tables, 20,000 connections
 	tests/setup
 	SIMULATION_SEEDS=10000 SIMULATION_COUNTS=1 cargo test --release -p server -p e2e --lib simulation::tests::seeds -- --nocapture
 	tests/mutations
