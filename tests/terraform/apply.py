@@ -1,7 +1,9 @@
 """Applies every example to moto: makes it, plans again, changes it, uses it, and destroys it."""
 
 import datetime
+import ipaddress
 import json
+import os
 import re
 import shutil
 import zipfile
@@ -13,19 +15,18 @@ from cryptography.x509.oid import NameOID
 
 import tools
 from stand_in import Moto
-from tools import ROOT, WORK, Failed
+from tools import HERE, ROOT, WORK, Failed
 
 EXAMPLES = ["smallest", "complete", "existing-vpc", "aws-data-pipeline"]
-HERE = ROOT / "tests/terraform"
 SECRETS = {"database_password": "0123456789abcdef", "engine_secret_access_key": "0123456789abcdef0123456789abcdef"}
 
 
 def package():
-    """Stand-ins for the programs: Terraform only uploads them."""
+    """Stand-ins for the programs, because Terraform only uploads them. On the machines of a story, they start the programs themselves."""
     folder = WORK / "package"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "ec2-worker").write_text("#!/bin/sh\n")
-    (folder / "downspout").write_text("#!/bin/sh\n")
+    for name, program in {"ec2-worker": "ec2-worker", "downspout": "downspout-under-test"}.items():
+        (folder / name).write_text(f'#!/bin/sh\nexec "$DOWNSPOUT_PROGRAMS/{program}" "$@"\n')
     with zipfile.ZipFile(folder / "orchestrator.zip", "w") as archive:
         archive.writestr(zipfile.ZipInfo("bootstrap", (2024, 1, 1, 0, 0, 0)), "#!/bin/sh\n")
     return folder
@@ -47,15 +48,27 @@ def network_of_the_user(moto):
     }
 
 
-def certificate():
-    """A certificate for the engine of the example existing-vpc, which is its own authority, and its private key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "engine.pipelines.example.com")])
+def certificates(name, addresses):
+    """The certificate of a new authority, and one that it has issued for a name and addresses, with its private key."""
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    issuer, subject = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in ("an authority of the tests", name))
     now = datetime.datetime.now(datetime.timezone.utc)
-    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1))
-    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    alternatives = [x509.DNSName(name), *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses)]
+    extensions = [(x509.BasicConstraints(True, None), True), (x509.SubjectAlternativeName(alternatives), False)]
+    made = []
+    for key, of, extension in zip(keys, (issuer, subject), extensions):
+        builder = x509.CertificateBuilder(issuer, of, key.public_key(), x509.random_serial_number(), now - datetime.timedelta(days=1),
+                                          now + datetime.timedelta(days=1), [])
+        signed = builder.add_extension(*extension).sign(keys[0], hashes.SHA256())
+        made.append(signed.public_bytes(serialization.Encoding.PEM).decode())
     form = serialization.PrivateFormat.PKCS8
-    return pem, key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+    return *made, keys[1].private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+
+def secret_of_the_user(moto, text):
+    """A secret of the user's own, which a key of KMS of the user's own encrypts: the private key of a certificate."""
+    key = moto.client("kms").create_key()["KeyMetadata"]["Arn"]
+    return moto.client("secretsmanager").create_secret(Name="engine-tls-key", SecretString=text, KmsKeyId=key)["ARN"], key
 
 
 class Example:
@@ -77,12 +90,23 @@ class Example:
         }
         if name == "existing-vpc":
             variables |= network_of_the_user(moto)
-            pem, key = certificate()
-            variables |= {"engine_tls": json.dumps({"certificate": pem, "authority": pem}), "engine_tls_private_key": key}
+            self.authority, pem, self.tls_key = certificates("engine.pipelines.example.com", [])
+            variables |= {"engine_tls": json.dumps({"certificate": pem, "authority": self.authority}), "engine_tls_private_key": self.tls_key}
+        if name == "complete":
+            # Addresses of this computer that nobody else uses.
+            self.network = f"127.{os.getpid() % 200 + 20}.{os.getpid() // 200 % 250 + 1}"
+            self.authority, self.certificate, self.tls_key = certificates("engine.downspout-prod.internal", self.addresses())
+            arn, key = secret_of_the_user(moto, self.tls_key)
+            tls = {"certificate": self.certificate, "authority": self.authority, "key_secret_arn": arn, "key_kms_key_arn": key}
+            variables["engine_tls"] = json.dumps(tls)
         if name == "aws-data-pipeline":
             del variables["engine_secret_access_key"]
         self.env = tools.environment(name) | {"AWS_ENDPOINT_URL": moto.url}
         self.env |= {f"TF_VAR_{key}": value for key, value in variables.items()}
+
+    def addresses(self):
+        """The addresses of the story: those of two servers, and that of the database."""
+        return [f"{self.network}.{number}" for number in (1, 2, 3)]
 
     def terraform(self, *arguments, **options):
         limit = options.pop("limit", 600)
@@ -149,6 +173,7 @@ def compare(name, made, write):
     # Terraform and moto draw the ids of keys and the ends of secrets' names by chance.
     made = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", made)
     made = re.sub(r"-[0-9a-f]{26}-\w{6}", "-ID", made)
+    made = re.sub(r"(secret:engine-tls-key)-\w{6}", r"\1-ID", made)
     known = file.read_text() if file.exists() else ""
     if made == known:
         return
@@ -179,6 +204,7 @@ def leftovers(moto):
 
 def check(name, write):
     """Runs the whole story of one example."""
+    import story
     import use
 
     with Moto(name) as moto:
@@ -188,11 +214,16 @@ def check(name, write):
         compare(name, snapshot(example.state()), write)
         example.expect_no_changes("when it is applied a second time")
         use.check(example)
+        if name == "complete" and not story.missing():
+            story.check(example)
         example.env["TF_VAR_notification_emails"] = '["a@example.com", "b@example.com"]'
         if not any("b@example.com" in address for _, address in example.plan()):
             raise Failed(f"the example {name} does not subscribe a second address")
         example.apply()
         example.expect_no_changes("after a change was applied")
+        if name == "complete":
+            arn = json.loads(example.env["TF_VAR_engine_tls"])["key_secret_arn"]
+            moto.client("secretsmanager").delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
         example.terraform("destroy", "-auto-approve", "-input=false", "-parallelism=60", limit=1200)
         if left := [*example.terraform("state", "list").split(), *leftovers(moto)]:
             raise Failed(f"`terraform destroy` of the example {name} leaves {', '.join(left)}")

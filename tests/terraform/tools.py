@@ -5,14 +5,18 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = ROOT / "tests/terraform"
 SOURCES = ROOT / "terraform"
 WORK = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "terraform"
 # What the modules read outside of their own folder.
 BESIDE = ["ec2-worker/systemd", "crates/server/systemd", "pipeline-definitions"]
 # The function's program, if `make package` has made it.
 FUNCTION = ROOT / "target/package/amd64/bootstrap"
+# The programs that `cargo test` has built for the stories of tests/e2e, and the worker.
+PROGRAMS = WORK.parent / "debug"
 PROVIDER = "terraform-provider-aws*"
 USUAL_MIRRORS = [
     "~/.terraform.d/plugins",
@@ -58,11 +62,14 @@ def missing():
 def unchecked():
     """`missing`, and what else cannot be checked here."""
     import machine
+    import story
 
     if lines := missing():
         return lines
     if not machine.can_start():
         lines.append("only root may make namespaces with mounts: the user data of machines is read, but not started")
+    if without := story.missing():
+        lines.append(f"{without}: the whole story on the example `complete` is not told, and no statement of a policy is proved to be needed")
     if not FUNCTION.exists():
         lines.append("`make package` was not run: the function's program is not started with the environment that it gets")
     return lines
@@ -93,7 +100,17 @@ def copy(name):
     return to
 
 
-def run(command, cwd, env, limit=900, accept=(0,)):
+def until(what, condition, limit=180):
+    """Waits for a condition and returns what it has found."""
+    end = time.monotonic() + limit
+    while not (found := condition()):
+        if time.monotonic() > end:
+            raise Failed(f"not within {limit} s: {what}")
+        time.sleep(0.1)
+    return found
+
+
+def run(command, cwd, env, limit=1800, accept=(0,)):
     """Runs a program with a time limit. An unexpected exit code is a problem, and shows the program's output."""
     try:
         done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=limit)

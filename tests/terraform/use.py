@@ -121,7 +121,7 @@ def engine(example, made):
     checksum = hashlib.sha256((ROOT / example.env["TF_VAR_package_folder"] / "downspout").read_bytes()).hexdigest()
     needed = {"DOWNSPOUT_STORE", "DOWNSPOUT_LISTEN", "DOWNSPOUT_KEYS", "ENGINE_HOST_NAME"}
     if example.name == "complete":
-        needed |= {f"DOWNSPOUT_EC2_{name}" for name in ["TAG", "WORKER", "WORKER_SHA256", "INSTANCE_PROFILE", "IMAGE", "SUBNETS", "ENDPOINT"]}
+        needed |= {f"DOWNSPOUT_EC2_{name}" for name in ["TAG", "WORKER", "WORKER_SHA256", "INSTANCE_PROFILE", "IMAGE", "SUBNETS", "ENDPOINT", "AUTHORITY"]}
     has_tls = made["endpoint"].startswith("https:")
     if has_tls:
         needed |= {"DOWNSPOUT_TLS_CERTIFICATE", "DOWNSPOUT_TLS_KEY"}
@@ -132,7 +132,7 @@ def engine(example, made):
         file = left[name]
         expect((file["mode"], file["group"]) == ("640", "downspout"), f"{example.name}: {name} is {file['mode']} {file['group']}")
     if has_tls:
-        expect(left["key.pem"]["text"].strip() == example.env["TF_VAR_engine_tls_private_key"].strip(), f"{example.name}: another key of TLS")
+        expect(left["key.pem"]["text"].strip() == example.tls_key.strip(), f"{example.name}: another key of TLS")
     keys = {key["accessKeyId"]: key for key in json.loads(left["keys.json"]["text"])["keys"]}
     expect("workerGroups" not in keys["downspout"] and keys["downspout-worker"]["workerGroups"], f"{example.name}: the keys are {keys}")
     measured(example)
@@ -168,6 +168,7 @@ def started(example, script, name, checksum, needed):
     for variable in "database_password", "engine_secret_access_key", "engine_tls_private_key":
         secret = example.env.get(f"TF_VAR_{variable}")
         expect(not secret or secret not in script, f"{at} has a secret in its user data")
+    expect("PRIVATE KEY" not in script, f"{at} has a private key in its user data")
     if not machine.can_start():
         return None
     installed, calls, left = machine.start(example, script)

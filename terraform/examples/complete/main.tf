@@ -21,6 +21,9 @@ module "downspout" {
   orchestrator_architecture         = "x86_64"
   orchestrator_reserved_concurrency = 5
 
+  # Calls of the engine are encrypted, with a certificate for engine.downspout-prod.internal.
+  engine_tls = var.engine_tls
+
   database_password        = var.database_password
   engine_secret_access_key = var.engine_secret_access_key
 

@@ -21,6 +21,12 @@ variable "engine_secret_access_key" {
   sensitive   = true
 }
 
+variable "engine_tls" {
+  description = "The certificate of engine.downspout-prod.internal in PEM, the secret with its private key, the key of KMS of this secret, and the certificate of the authority, unless this is a public one. Null: no TLS."
+  type        = object({ certificate = string, key_secret_arn = string, key_kms_key_arn = optional(string), authority = optional(string) })
+  default     = null
+}
+
 variable "package_folder" {
   description = "The folder in which `make package` puts the programs."
   type        = string
