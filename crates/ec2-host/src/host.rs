@@ -1,6 +1,6 @@
 //! The host: asks the pure part for each decision, and carries it out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,8 @@ pub(crate) struct Ec2Host<A> {
     /// waiting callers.
     shown: tokio::sync::Mutex<HashMap<String, Shown>>,
     memories: Mutex<HashMap<ResourceId, Memory>>,
+    /// The machines that were listed although they have ended: once, because the server that knew of them may be lost.
+    ended: Mutex<HashSet<Place>>,
     /// Notified when a machine starts or ends, which will soon show.
     soon: Notify,
     pub(crate) now: Box<dyn Fn() -> Timestamp + Send + Sync>,
@@ -75,6 +77,7 @@ impl<A: Api> Ec2Host<A> {
             hindrances,
             shown: tokio::sync::Mutex::default(),
             memories: Mutex::default(),
+            ended: Mutex::default(),
             soon: Notify::new(),
             now: Box::new(Timestamp::now),
             fresh: FRESH,
@@ -171,6 +174,11 @@ impl<A: Api> Ec2Host<A> {
         self.memories().get(id).cloned().unwrap_or_default()
     }
 
+    fn listed_as_ended(&self) -> MutexGuard<'_, HashSet<Place>> {
+        // A panic leaves no change half done.
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn memories(&self) -> MutexGuard<'_, HashMap<ResourceId, Memory>> {
         // A panic leaves no change half done.
         self.memories.lock().unwrap_or_else(PoisonError::into_inner)
@@ -231,12 +239,17 @@ impl<A: Api> Host for Ec2Host<A> {
     }
 
     async fn existing(&self) -> anyhow::Result<Vec<ResourceId>> {
-        let mut found = Vec::new();
+        let (mut found, mut ended) = (Vec::new(), HashSet::new());
         for region in &self.settings.regions {
             let shown = self.shown(region).await?;
-            let living = shown.iter().filter(|machine| machine.state != State::Ended);
-            found.extend(living.map(|machine| machine.id.clone()));
+            for machine in shown.iter() {
+                let is_news =
+                    machine.state != State::Ended || !self.listed_as_ended().contains(&machine.place);
+                found.extend(is_news.then(|| machine.id.clone()));
+                ended.extend((machine.state == State::Ended).then(|| machine.place.clone()));
+            }
         }
+        *self.listed_as_ended() = ended;
         Ok(found)
     }
 

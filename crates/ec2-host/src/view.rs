@@ -18,7 +18,7 @@ pub(crate) struct Machine {
 }
 
 /// Where a machine is: its region and its id there, `i-…`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place {
     pub(crate) region: String,
     pub(crate) instance: String,

@@ -66,7 +66,8 @@ pub trait Host: Send + Sync + 'static {
     async fn terminate(&self, id: &ResourceId) -> Result<bool>;
 
     /// Returns all machines of the host. The service then terminates those that no run wants. The service calls this method at
-    /// its start and after each change.
+    /// its start and after each change. A machine that has ended may be among them once, so that its run learns of its end even
+    /// if the server that watched the machine was lost.
     ///
     /// # Errors
     ///

@@ -323,6 +323,17 @@ fn wanted(reported: Option<&str>) -> server::host::Resource {
     resource("Box", 1, &fields)
 }
 
+#[tokio::test]
+async fn a_machine_that_ended_together_with_the_server_that_watched_it_is_listed_once() {
+    let mut play = Play::new(0);
+    play.reconcile(0, false).await;
+    play.take(Step::EndByItself).await;
+    play.take(Step::Pass { seconds: 60 }).await;
+    let other = &play.hosts[1];
+    assert_eq!(other.existing().await.expect("no faults"), [wanted(None).id]);
+    assert_eq!(other.existing().await.expect("no faults"), []);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 

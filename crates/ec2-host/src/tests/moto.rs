@@ -281,6 +281,8 @@ async fn a_spot_machine_that_is_taken_back_is_gone_with_the_reason() {
         other => panic!("{other:?}"),
     }
     assert!(host.terminate(&wanted.id).await.expect("EC2 answers"));
+    // A machine that has ended is listed once.
+    assert_eq!(host.existing().await.expect("EC2 answers"), std::slice::from_ref(&wanted.id));
     assert_eq!(host.existing().await.expect("EC2 answers"), []);
 }
 
