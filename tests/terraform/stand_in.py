@@ -34,6 +34,7 @@ class Moto:
         self.decisions.unlink(missing_ok=True)
 
     def __enter__(self):
+        WORK.mkdir(parents=True, exist_ok=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
