@@ -118,15 +118,14 @@ impl Runners {
     pub(super) async fn idle(&self) {
         loop {
             self.must_run();
-            let before = self.shared.started.load(Ordering::SeqCst);
+            let started = || self.shared.started.load(Ordering::SeqCst);
             let is_quiet = || {
                 let starting = self.shared.starting.load(Ordering::SeqCst);
                 starting == 0 && self.seen().at_work.is_empty()
             };
-            if is_quiet() && !self.shared.is_any_at_work().await && is_quiet() {
-                if self.shared.started.load(Ordering::SeqCst) == before {
-                    return;
-                }
+            let before = started();
+            if is_quiet() && !self.shared.is_any_at_work().await && is_quiet() && started() == before {
+                return;
             }
             tokio::time::sleep(PACE).await;
         }
