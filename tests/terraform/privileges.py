@@ -92,6 +92,11 @@ def mutate(story, policies, role, policy, statement):
     """Takes a statement away, tells the part of the story that needs it, and expects that it fails and that a call was refused."""
     before = sum(1 for _ in decisions(story))
     policies.write(role, policy, statement)
+    # The policies that AWS keeps allow more than ours, such as every parameter.
+    name = policies.name(role)
+    kept = [one["PolicyArn"] for one in policies.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]]
+    for arn in kept:
+        policies.iam.detach_role_policy(RoleName=name, PolicyArn=arn)
     try:
         PARTS[role](story, statement["Sid"])
     except Exception as failure:
@@ -100,6 +105,8 @@ def mutate(story, policies, role, policy, statement):
         raise Failed(f"without the statement {statement['Sid']} of the role {role}, the story goes well")
     finally:
         policies.write(role, policy)
+        for arn in kept:
+            policies.iam.attach_role_policy(RoleName=name, PolicyArn=arn)
     refused = [one for one in list(decisions(story))[before:] if not one["permitted"] and one["role"] == role]
     if not refused:
         raise Failed(f"without the statement {statement['Sid']} of the role {role}, a part of the story failed for another reason: {why}")
