@@ -24,7 +24,7 @@ pub(super) struct Services {
 /// The program that provides the services.
 enum Provider {
     Stack(Box<Up>),
-    Moto { _moto: Moto },
+    Moto { _moto: Box<Moto> },
 }
 
 impl Services {
@@ -55,7 +55,7 @@ impl Services {
             sns,
             definitions: "adversary-definitions".to_owned(),
             topic_arn: topic.topic_arn.expect("an ARN"),
-            provider: Provider::Moto { _moto: moto },
+            provider: Provider::Moto { _moto: Box::new(moto) },
         };
         for bucket in [DROP, services.definitions.as_str()] {
             services.create_bucket(bucket).await;
