@@ -79,7 +79,10 @@ def environment(name):
     """The environment of the CLI: the provider from the mirror, and nothing of the user's own settings."""
     WORK.mkdir(parents=True, exist_ok=True)
     config = WORK / "cli.tfrc"
-    config.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror()}"\n  }}\n}}\n')
+    # The checks run side by side, and none may read a half-written file.
+    written = config.with_suffix(f".{name}")
+    written.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror()}"\n  }}\n}}\n')
+    written.replace(config)
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TF_"))}
     return kept | {
         "TF_CLI_CONFIG_FILE": str(config),
