@@ -130,7 +130,7 @@ fn checked<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<C
             let each = moment::each(moments, rules, text);
             return each.map(Cow::Owned).map_err(|element| refusal(column, rules, &element));
         }
-        ColumnType::Money => other::money(text).ok_or_else(refused)?,
+        ColumnType::Money => other::money(rules.numbers.is_some(), text).ok_or_else(refused)?,
         ColumnType::Interval => other::interval(text).ok_or_else(refused)?,
         ColumnType::WithMoments { only_dates } => {
             other::moments_inside(only_dates, text).ok_or_else(refused)?

@@ -64,10 +64,11 @@ pub(super) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     rest.is_empty().then_some(bytes)
 }
 
-/// Checks that an amount of money has digits, no other characters than PostgreSQL reads, and at most two decimals, and that a comma
-/// in it stands before three digits. PostgreSQL leaves commas out wherever they stand, so `1234,56` would become 123456. It reads
-/// a lone dash, which means no value in many files, as 0, and `1.234`, which is 1234 in many countries, as 1.23.
-pub(super) fn money(text: &[u8]) -> Option<()> {
+/// Checks that an amount of money has digits, no other characters than PostgreSQL reads, and at most two decimals apart from zeros,
+/// and that a comma in it stands before three digits. PostgreSQL leaves commas out wherever they stand, so `1234,56` would become
+/// 123456. It reads a lone dash, which means no value in many files, as 0. Unless the file says how it writes numbers
+/// (`is_declared`), a point before exactly three digits is refused where it may group them: `1.500` is 1500 in many countries.
+pub(super) fn money(is_declared: bool, text: &[u8]) -> Option<()> {
     let is_read =
         |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_whitespace() || b"+-.,$()".contains(byte);
     if !text.iter().all(is_read) {
@@ -80,8 +81,12 @@ pub(super) fn money(text: &[u8]) -> Option<()> {
         whole.contains(&b',') && whole.iter().find(|byte| byte.is_ascii_digit()) == Some(&b'0');
     let digits = |group: &[u8]| group.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let fraction = &text[whole.len()..];
-    let decimals = fraction.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let is_fraction_plain = !fraction.contains(&b',') && decimals <= 2;
+    let decimals: Vec<u8> = fraction.iter().copied().filter(u8::is_ascii_digit).collect();
+    let zeros = decimals.iter().rev().take_while(|digit| **digit == b'0').count();
+    let before: Vec<u8> = whole.iter().copied().filter(u8::is_ascii_digit).collect();
+    let may_group = decimals.len() == 3 && (1..=3).contains(&before.len()) && before[0] != b'0';
+    let is_fraction_plain =
+        !fraction.contains(&b',') && decimals.len() - zeros <= 2 && (is_declared || !may_group);
     let has_digits = text.iter().any(u8::is_ascii_digit);
     (has_digits
         && !begins_with_zero
