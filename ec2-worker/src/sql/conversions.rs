@@ -166,11 +166,23 @@ impl Text<'_> {
     /// Returns whether the token at `at` is the end of a name or of a parenthesis, and no literal.
     fn is_name(&self, at: usize) -> bool {
         let (token, text) = self.tokens[at];
-        let is_literal = ["null", "true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word));
+        // The moments of the database itself are no texts of the file.
+        const LITERALS: [&str; 8] = [
+            "null",
+            "true",
+            "false",
+            "current_date",
+            "current_time",
+            "current_timestamp",
+            "localtime",
+            "localtimestamp",
+        ];
+        let is_literal = LITERALS.iter().any(|word| text.eq_ignore_ascii_case(word));
         match token {
             Token::Word => !is_literal && !text.starts_with(|first: char| first.is_ascii_digit()),
             Token::Quoted(_) => text.starts_with('"'),
-            Token::Close => true,
+            // A call without arguments, such as `now()`, takes no text either.
+            Token::Close => at.checked_sub(1).is_some_and(|before| self.tokens[before].0 != Token::Open),
             _ => false,
         }
     }
@@ -324,6 +336,7 @@ mod tests {
                 "INSERT INTO t SELECT DISTINCT ON (a) 1::int, \"a\"::date FROM (SELECT DISTINCT ON (x) ? FROM y) v",
                 &["in date"],
             ),
+            ("INSERT INTO t SELECT a, now()::date, current_timestamp::time FROM (VALUES (?)) v(a)", &[""]),
             ("INSERT INTO t SELECT date(v.a) FROM (SELECT ? AS a) v", &["date"]),
             ("INSERT INTO t SELECT b FROM (VALUES (?::date)) v(b)", &["date"]),
             (

@@ -122,6 +122,8 @@ fn selected(tokens: &[(Token, &str)]) -> Option<Vec<usize>> {
         let is_all_columns = *text == "*" && depth == 0 && matches!(before, "," | ".");
         match token {
             Token::Open => depth += 1,
+            // The list of a query within parentheses is not that of the INSERT.
+            Token::Close if depth == 0 => return None,
             Token::Close => depth -= 1,
             Token::Other if *text == "," && depth == 0 => place += 1,
             // With one of these, the commas do not count the columns.
@@ -169,6 +171,8 @@ mod tests {
             "INSERT INTO t VALUES (?, ?, ?)",
             "INSERT INTO t (a, b) SELECT v.*, ? FROM v",
             "INSERT INTO t (a, b) SELECT DISTINCT ?, ?",
+            "INSERT INTO t (a, b) WITH v AS (SELECT ? AS b) SELECT 1, b FROM v",
+            "INSERT INTO t (a, b) SELECT b, a FROM (VALUES (?, ?)) v(a, b)",
             "INSERT INTO t (a) SELECT ? WHERE NOT EXISTS (SELECT FROM t WHERE a = ?)",
             "INSERT INTO t (a) VALUES (? || ?)",
             "INSERT INTO t (a) VALUES (?), (?)",
