@@ -172,13 +172,14 @@ impl Postgres {
         let listener = listener.into_std().map_err(PostgresError::Listener)?;
         let opened = Opened { program, data_dir: data_dir.to_owned(), listener, shutdown, limits };
         let url = url(address, &password);
-        // The listener and the sockets of the session belong to the runtime of the thread that uses them.
-        let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(PostgresError::Thread)?;
         let (started, is_started) = oneshot::channel();
         let (stops, stopped) = oneshot::channel();
         let run = move || {
-            runtime.block_on(opened.run(address, &password, started));
+            // The listener and the sockets of the session belong to the runtime of the thread that uses them.
+            match runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime.block_on(opened.run(address, &password, started)),
+                Err(error) => drop(started.send(Err(PostgresError::Thread(error)))),
+            }
             // If the stack could not start, nobody waits for this message.
             let _ = stops.send(());
         };
