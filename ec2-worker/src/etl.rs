@@ -28,6 +28,7 @@ pub mod rejects;
 pub mod repack;
 pub mod result_preview;
 pub mod rewrite;
+pub mod rounded;
 pub mod source;
 pub mod splitter;
 pub mod statement;

@@ -17,6 +17,7 @@ mod numeric;
 mod other;
 mod refusal;
 
+pub use numeric::loses_digits;
 pub use refusal::shown;
 
 /// Appends the length and the binary form of `text` to `out`.
@@ -135,7 +136,8 @@ fn checked<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<C
         ColumnType::WithMoments { only_dates } => {
             other::moments_inside(only_dates, text).ok_or_else(refused)?
         }
-        ColumnType::Enum | ColumnType::Numbers | ColumnType::Other | ColumnType::OtherText => {}
+        ColumnType::Numbers => other::plain_numbers(text).ok_or_else(refused)?,
+        ColumnType::Enum | ColumnType::Other | ColumnType::OtherText => {}
         ColumnType::Date
         | ColumnType::Timestamp
         | ColumnType::TimestampTz
@@ -187,9 +189,9 @@ fn by_number_form<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> R
         });
     }
     let plain = form.plain(text).ok_or_else(|| refusal(column, rules, text))?;
-    if let ColumnType::Numeric(limits) = column.kind
+    if let ColumnType::Numeric(Some((_, scale))) = column.kind
         && text.contains(&b'%')
-        && numeric::rounds_share(limits, &plain)
+        && loses_digits(scale, &plain)
     {
         return Err(format!(
             "{} is a share with more decimals than the column has, which would round it; give the column the type numeric",

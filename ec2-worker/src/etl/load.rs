@@ -34,7 +34,7 @@ use super::records::Skipped;
 use super::rejects::Spool;
 use super::source::{Origin, Source};
 use super::table::Table;
-use super::transform::{self, Chunk, Layout, Message, Plan, RowsOf, Shape};
+use super::transform::{self, Chunk, End, Layout, Message, Plan, RowsOf, Shape};
 use super::value_rules::ValueRules;
 use crate::database::{DatabaseTarget, Pool, Transaction};
 use crate::failure::Failure;
@@ -320,8 +320,8 @@ impl LoadTry<'_> {
                 }
                 Message::Failed(failure) if self.is_empty_file(&failure) => return Ok(()),
                 Message::Failed(failure) => return Err(failure),
-                Message::End(skipped) => {
-                    self.skipped(source, skipped);
+                Message::End(end) => {
+                    self.tell_end(source, &end);
                     if let Some((writer, Some(batch))) = open.take() {
                         self.end_batch(source, &plan, &writer, batch).await?;
                     }
@@ -434,10 +434,10 @@ impl LoadTry<'_> {
         }
     }
 
-    /// Tells the user which records were left out of a file.
-    fn skipped(&mut self, source: &Source, skipped: Skipped) {
+    /// Tells the user which records were left out of a file, and what is odd about the others.
+    fn tell_end(&mut self, source: &Source, End { skipped, notes }: &End) {
         self.loaded.skipped += skipped.total();
-        let Skipped { blank, comments, head, footer, odd } = skipped;
+        let Skipped { blank, comments, head, footer, odd: _ } = *skipped;
         let kinds = [
             (blank, "blank line", "blank lines"),
             (comments, "comment", "comments"),
@@ -448,7 +448,7 @@ impl LoadTry<'_> {
             let kind = if count == 1 { one } else { many };
             self.progress.note(format!("{}: left out {count} {kind}", source.name()));
         }
-        for note in odd.notes() {
+        for note in notes {
             self.progress.note(format!("{}: {note}", source.name()));
         }
     }

@@ -76,9 +76,9 @@ pub async fn look(load: &Load, source: &Source) -> Result<Look, Failure> {
                 look.rejects.extend(chunk.rejects.into_iter().take(space));
             }
             Message::Failed(failure) => return Err(failure),
-            Message::End(skipped) => {
-                look.notes.extend(skipped.odd.notes());
-                look.skipped = skipped;
+            Message::End(end) => {
+                look.notes.extend(end.notes);
+                look.skipped = end.skipped;
             }
         }
     }

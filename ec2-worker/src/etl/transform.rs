@@ -15,6 +15,7 @@ use super::header::{self, Fit, Target};
 use super::input::{Input, bad_bytes};
 use super::position::Position;
 use super::records::{Record, Records, Skipped};
+use super::rounded::Rounded;
 use super::splitter::Span;
 use super::statement::Statement;
 use super::value_rules::{ColumnRules, ValueRules};
@@ -92,8 +93,17 @@ pub enum Message {
     Chunk(Chunk),
     /// The file cannot be loaded.
     Failed(Failure),
-    /// The file has ended. The numbers say how many of its records were left out.
-    End(Skipped),
+    /// The file has ended.
+    End(End),
+}
+
+/// The findings about a file after its last row.
+#[derive(Debug)]
+pub struct End {
+    /// The records that were left out.
+    pub skipped: Skipped,
+    /// Sentences for the user about its records and values.
+    pub notes: Vec<String>,
 }
 
 /// The findings about a file before its first row.
@@ -170,10 +180,10 @@ fn run(input: Input, plan: Plan, at: Position, layout: Option<Layout>) -> mpsc::
             let Plan { file, dialect, scratch, .. } = &plan;
             let records = Records::begin(input, file.clone(), dialect.clone(), at, columns, scratch)?;
             let mut thread = Thread::new(records, plan, layout, sender.clone());
-            Ok(thread.run()?.then(|| thread.records.skipped()))
+            Ok(thread.run()?.then(|| thread.findings()))
         });
         let last = match read {
-            Ok(Some(skipped)) => Message::End(skipped),
+            Ok(Some(end)) => Message::End(end),
             Ok(None) => return,
             Err(failure) => Message::Failed(failure),
         };
@@ -191,6 +201,8 @@ struct Thread {
     layout: Option<Layout>,
     /// The rules for each column of the layout.
     rules: Vec<ColumnRules>,
+    /// The values that lose decimals in the table.
+    rounded: Rounded,
     /// Whether each row gets a mark, because a range is read again.
     marks_rows: bool,
     /// The number of records so far, without the header and the skipped records.
@@ -210,10 +222,31 @@ impl Thread {
         }
         let marks_rows = layout.is_some();
         let chunk = Chunk::empty(records.position());
-        let rules = plan.rules.of_each(layout.as_ref().map(Layout::columns).unwrap_or_default());
+        let columns = layout.as_ref().map(Layout::columns).unwrap_or_default();
+        let (rules, rounded) = (plan.rules.of_each(columns), Rounded::in_columns(columns));
         let (scratch, picked) = (Vec::new(), Vec::new());
         let names = layout.as_ref().map_or_else(Names::default, |layout| Names::of(layout, &plan));
-        Self { records, plan, sender, layout, rules, marks_rows, count: 0, chunk, scratch, picked, names }
+        Self {
+            records,
+            plan,
+            sender,
+            layout,
+            rules,
+            rounded,
+            marks_rows,
+            count: 0,
+            chunk,
+            scratch,
+            picked,
+            names,
+        }
+    }
+
+    fn findings(&self) -> End {
+        let skipped = self.records.skipped();
+        let mut notes = skipped.odd.notes();
+        notes.extend(self.rounded.notes(self.layout.as_ref().map(Layout::columns).unwrap_or_default()));
+        End { skipped, notes }
     }
 
     /// Reads to the end. Returns false if the receiver is gone.
@@ -238,6 +271,7 @@ impl Thread {
             let is_header = self.plan.dialect.header;
             let layout = self.decide_layout(record)?;
             self.rules = self.decide_rules(&layout)?;
+            self.rounded = Rounded::in_columns(layout.columns());
             if !self.begin(layout) {
                 return Ok(false);
             }
@@ -251,6 +285,7 @@ impl Thread {
         match self.encode(record) {
             Ok(()) => {
                 self.chunk.rows += 1;
+                self.rounded.keep(at.line);
                 if self.marks_rows {
                     let raw = self.raw(bytes);
                     self.chunk.marks.push(Mark { at, end: self.chunk.data.len(), raw });
@@ -258,6 +293,7 @@ impl Thread {
             }
             Err((column, reason)) => {
                 self.chunk.data.truncate(row);
+                self.rounded.forget();
                 let raw = if record.is_too_long { self.records.too_long().to_vec() } else { self.raw(bytes) };
                 self.chunk.rejects.push(Reject { at, column, reason, raw });
             }
@@ -421,18 +457,18 @@ impl Thread {
             quoted_nulls: self.plan.rules.quoted_nulls,
             scratch: &mut self.scratch,
         };
-        let (out, rules) = (&mut self.chunk.data, self.rules.as_slice());
+        let (out, rules, rounded) = (&mut self.chunk.data, self.rules.as_slice(), &mut self.rounded);
         match layout {
             Layout::Binary(fit) => {
                 let fields = picked(fit, fields, &mut self.picked);
-                binary_row(&fit.columns, rules, fields, &mut values, out)
+                binary_row(&fit.columns, rules, fields, &mut values, rounded, out)
             }
             Layout::Text(fit) => {
                 let fields = picked(fit, fields, &mut self.picked);
-                text_row(&fit.columns, rules, fields, &mut values, out)
+                text_row(&fit.columns, rules, fields, &mut values, rounded, out)
             }
             Layout::Statements(Statement { template, columns, .. }) => {
-                statement(template, columns, rules, fields, &mut values, out)
+                statement(template, columns, rules, fields, &mut values, rounded, out)
             }
         }
     }

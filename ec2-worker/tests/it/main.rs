@@ -31,6 +31,7 @@ mod refusals;
 mod remedies;
 mod replacing;
 mod retries;
+mod rounding;
 mod scripts;
 mod secrets;
 mod settings;

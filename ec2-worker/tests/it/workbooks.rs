@@ -17,6 +17,8 @@ struct Book<'a> {
     rows: &'a str,
     from_1904: bool,
     state: &'a str,
+    /// The element `mergeCells`, if there is one.
+    merged: &'a str,
 }
 
 impl Book<'_> {
@@ -67,7 +69,10 @@ impl Book<'_> {
             ),
             (
                 "xl/worksheets/sheet1.xml",
-                format!("<worksheet xmlns=\"{MAIN}\"><sheetData>{}</sheetData></worksheet>", self.rows),
+                format!(
+                    "<worksheet xmlns=\"{MAIN}\"><sheetData>{}</sheetData>{}</worksheet>",
+                    self.rows, self.merged
+                ),
             ),
         ];
         let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
@@ -126,7 +131,7 @@ async fn dates_of_a_workbook_are_those_that_excel_shows_or_are_refused() {
         ("v date", 1, "-3", false, Err("no date that Excel can show")),
         ("v date", 1, "9000000", false, Err("no date that Excel can show")),
     ] {
-        let book = Book { rows: &numbers(style, &[value]), from_1904, state: "" };
+        let book = Book { rows: &numbers(style, &[value]), from_1904, state: "", merged: "" };
         let (rows, told) = loaded(&world, of, &book).await;
         match wanted {
             Ok(wanted) => assert_eq!(rows, wanted, "{of} {value}: {told}"),
@@ -142,7 +147,7 @@ async fn a_number_of_days_without_a_format_is_no_interval() {
         let (rows, told) = loaded(
             &world,
             "v interval",
-            &Book { rows: &numbers(style, &["1.25"]), from_1904: false, state: "" },
+            &Book { rows: &numbers(style, &["1.25"]), from_1904: false, state: "", merged: "" },
         )
         .await;
         let says =
@@ -151,12 +156,13 @@ async fn a_number_of_days_without_a_format_is_no_interval() {
     }
     for (style, value, wanted) in [(3, "1.25", "30:00:00"), (2, "0.25", "06:00:00"), (3, "-0.5", "-12:00:00")]
     {
-        let book = Book { rows: &numbers(style, &[value]), from_1904: false, state: "" };
+        let book = Book { rows: &numbers(style, &[value]), from_1904: false, state: "", merged: "" };
         let (rows, told) = loaded(&world, "v interval", &book).await;
         assert_eq!(rows, wanted, "{told}");
     }
     let text = "<row r=\"1\"><c r=\"A1\" t=\"str\"><v>v</v></c></row><row r=\"2\"><c r=\"A2\" t=\"str\"><v>2 hours</v></c></row>";
-    let (rows, told) = loaded(&world, "v interval", &Book { rows: text, from_1904: false, state: "" }).await;
+    let (rows, told) =
+        loaded(&world, "v interval", &Book { rows: text, from_1904: false, state: "", merged: "" }).await;
     assert_eq!(rows, "02:00:00", "{told}");
 }
 
@@ -172,7 +178,8 @@ async fn a_sheet_with_cells_out_of_order_is_damaged() {
     ] {
         let rows = format!("{head}{rows}");
         let (stored, told) =
-            loaded(&world, "a int, b int", &Book { rows: &rows, from_1904: false, state: "" }).await;
+            loaded(&world, "a int, b int", &Book { rows: &rows, from_1904: false, state: "", merged: "" })
+                .await;
         let says =
             format!("the workbook is damaged: the cell {cell} of the sheet `Data` stands after a later cell");
         assert!(stored.is_empty() && told.contains(&says), "{stored} {told}");
@@ -183,9 +190,9 @@ async fn a_sheet_with_cells_out_of_order_is_damaged() {
 async fn a_row_with_more_cells_is_told_in_cells_and_a_hidden_sheet_is_noted() {
     let world = World::new("SELECT 1").await;
     let rows = "<row r=\"1\"><c r=\"A1\" t=\"str\"><v>a</v></c></row><row r=\"2\"><c r=\"A2\"><v>1</v></c><c r=\"C2\"><v>9</v></c></row>";
-    let (_, told) = loaded(&world, "a int", &Book { rows, from_1904: false, state: "" }).await;
+    let (_, told) = loaded(&world, "a int", &Book { rows, from_1904: false, state: "", merged: "" }).await;
     assert!(told.contains("3 cells instead of 1; clear the cells beyond the last column"), "{told}");
-    let hidden = Book { rows: &numbers(0, &["1"]), from_1904: false, state: "state=\"hidden\"" };
+    let hidden = Book { rows: &numbers(0, &["1"]), from_1904: false, state: "state=\"hidden\"", merged: "" };
     let (rows, told) = loaded(&world, "v int", &hidden).await;
     assert!(rows == "1" && told.contains("the sheet `Data` is hidden in the workbook"), "{rows} {told}");
 }
@@ -195,7 +202,7 @@ async fn a_cell_with_an_error_is_noted_and_is_null_where_its_text_means_null() {
     let world = World::new("SELECT 1").await;
     let rows = "<row r=\"1\"><c r=\"A1\" t=\"str\"><v>v</v></c></row>\
                 <row r=\"2\"><c r=\"A2\" t=\"e\"><v>#N/A</v></c></row><row r=\"3\"><c r=\"A3\" t=\"str\"><v>NA</v></c></row>";
-    let book = Book { rows, from_1904: false, state: "" };
+    let book = Book { rows, from_1904: false, state: "", merged: "" };
     let (found, told) = loaded(&world, "v text", &book).await;
     assert!(
         found == "#N/A NA" && told.contains("1 cell has an error in place of a value, the first in A2: #N/A"),
@@ -211,4 +218,38 @@ async fn a_cell_with_an_error_is_noted_and_is_null_where_its_text_means_null() {
     };
     world.run(&load).await.expect("loaded");
     assert_eq!(world.rows("SELECT count(*) - count(v) FROM t").await, "2");
+}
+
+#[tokio::test]
+async fn merged_cells_below_the_skipped_rows_are_noted_because_only_the_first_has_the_value() {
+    let world = World::new("SELECT 1").await;
+    let rows = "<row r=\"1\"><c r=\"A1\" t=\"str\"><v>Title</v></c></row>\
+                <row r=\"2\"><c r=\"A2\" t=\"str\"><v>a</v></c><c r=\"B2\" t=\"str\"><v>b</v></c></row>\
+                <row r=\"3\"><c r=\"A3\"><v>1</v></c><c r=\"B3\"><v>2</v></c></row><row r=\"4\"><c r=\"B4\"><v>3</v></c></row>";
+    for (merged, says) in [
+        ("<mergeCells><mergeCell ref=\"A1:B1\"/></mergeCells>", None),
+        (
+            "<mergeCells><mergeCell ref=\"A1:B1\"/><mergeCell ref=\"A3:A4\"/></mergeCells>",
+            Some("the cells A3:A4 are merged; the first"),
+        ),
+        (
+            "<mergeCells><mergeCell ref=\"A3:A4\"/><mergeCell ref=\"C3:C4\"/></mergeCells>",
+            Some("the cells A3:A4 and those of 1 other range are merged"),
+        ),
+    ] {
+        world
+            .client
+            .batch_execute("DROP TABLE IF EXISTS t; CREATE TABLE t (a int, b int)")
+            .await
+            .expect("a table");
+        let mut load =
+            world.load("t", &world.file(Book { rows, from_1904: false, state: "", merged }.bytes()));
+        load.dialect = Dialect { form: Form::Workbook, header: true, skip_lines: 1, ..Dialect::default() };
+        let told = world.run(&load).await.expect("loaded");
+        assert_eq!(world.rows("SELECT * FROM t ORDER BY b").await, "1|2 NULL|3");
+        match says {
+            Some(says) => assert!(told.contains(says), "{told}"),
+            None => assert!(!told.contains("merged"), "{told}"),
+        }
+    }
 }

@@ -120,14 +120,14 @@ fn checked<'a>(
     Ok(number)
 }
 
-/// Returns whether a column with these limits would round a share that was written with a percent sign. `12%` has two decimals, of
-/// which the file shows none.
-pub(super) fn rounds_share(limits: Option<(i32, i32)>, share: &[u8]) -> bool {
-    let Some((_, scale)) = limits else { return false };
-    let plain = without_exponent(share).unwrap_or_default();
-    let decimals = decimal(&plain).map_or(&[][..], |number| number.fraction);
-    let zeros = decimals.iter().rev().take_while(|digit| **digit == b'0').count();
-    i32::try_from(decimals.len() - zeros).is_ok_and(|decimals| decimals > scale.max(0))
+/// Returns whether a number, as PostgreSQL writes it, has digits other than zero that a column of this scale does not keep. A negative
+/// scale keeps no digit of as many places before the point.
+#[must_use]
+pub fn loses_digits(scale: i32, text: &[u8]) -> bool {
+    let plain = without_exponent(text).map_or(Cow::Borrowed(text), Cow::Owned);
+    let Some(Decimal { whole, fraction, .. }) = decimal(&plain) else { return false };
+    let kept = (whole.len() as i32 + scale).max(0) as usize;
+    whole.iter().chain(fraction).skip(kept).any(|digit| *digit != b'0')
 }
 
 /// Returns whether the number, rounded to the scale, has more digits than the precision.

@@ -136,6 +136,16 @@ fn has_marks_of_interval(text: &[u8]) -> bool {
     })
 }
 
+/// Checks that the numbers of an array or a range are decimal. PostgreSQL reads `0x10` as 16 and `1_000` as 1000 there, and a column of
+/// single numbers takes neither.
+pub(super) fn plain_numbers(text: &[u8]) -> Option<()> {
+    let is_other = |two: &[u8]| {
+        two[0].is_ascii_digit()
+            && (two[1] == b'_' || two[1].is_ascii_alphabetic() && !two[1].eq_ignore_ascii_case(&b'e'))
+    };
+    (!text.windows(2).any(is_other)).then_some(())
+}
+
 /// Checks that no part of a value, such as an element of an array or a field of a composite value, is a date that PostgreSQL
 /// would read by its settings or by the day of the load. If the type holds dates alone (`only_dates`), also checks that no
 /// date has a time of day, which PostgreSQL would drop.

@@ -24,6 +24,10 @@ pub(super) fn refusal(column: &Column, rules: &ColumnRules, text: &[u8]) -> Stri
         ColumnType::Int2 | ColumnType::Int4 | ColumnType::Int8 if super::number::is_integer(text) => {
             range(column, text)
         }
+        ColumnType::Int2 | ColumnType::Int4 | ColumnType::Int8 if is_share(text) => format!(
+            "{value} is not a whole number: it is a share, such as 0.12 for 12%; give the column the type numeric and set `myPercent` true, or \
+             write the number without a percent sign"
+        ),
         ColumnType::Int2 | ColumnType::Int4 | ColumnType::Int8 => {
             format!("{value} is not a whole number{}", whole_number_hint(column, rules, text))
         }
@@ -44,6 +48,10 @@ pub(super) fn refusal(column: &Column, rules: &ColumnRules, text: &[u8]) -> Stri
         }
         ColumnType::Bytea => format!(
             "{value} is not a bytea; write bytes as pairs of hexadecimal digits after \\x, and a backslash in a text twice"
+        ),
+        ColumnType::Numbers => format!(
+            "{value} is not a {} of decimal numbers; write each number as 1234.5, without letters and `_`",
+            column.type_name
         ),
         ColumnType::WithMoments { only_dates } => format!(
             "{value} is not a {}: the day and the month of a date in it may change places, {}it has a word such as today; write \

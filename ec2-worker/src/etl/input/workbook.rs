@@ -10,7 +10,8 @@ use std::io::{self, BufRead, BufReader, BufWriter, Seek as _, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use calamine::{DataRef, Reader as _, SheetVisible, Style, Xlsx};
+use calamine::{DataRef, Dimensions, Reader as _, SheetVisible, Style, Xlsx};
+use definition::counted::counted;
 
 use super::csv_text::push_record;
 use super::number_format::NumberFormat;
@@ -102,6 +103,9 @@ fn sheet(
     }
     rows.finish(&mut out)?;
     opened.notes.extend(rows.errors.take().map(ErrorCells::note));
+    drop(cells);
+    let merged = workbook.merge_cells_by_sheet_name(&sheet).map_err(problem)?;
+    opened.notes.extend(merged_note(&merged, dialect.skip_lines));
     opened.formats = rows.formats;
     let mut file: File = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.seek(SeekFrom::Start(0))?;
@@ -147,6 +151,19 @@ fn unsaved_formulas(workbook: &mut Xlsx<BufReader<File>>, sheet: &str) -> io::Re
         }
     }
     Ok(unsaved)
+}
+
+/// Returns a note about merged cells, if there are any below the rows to leave out.
+fn merged_note(merged: &[Dimensions], skip: u64) -> Option<String> {
+    let mut below = merged.iter().filter(|range| u64::from(range.end.0) >= skip);
+    let Dimensions { start, end } = below.next()?;
+    let place = |(row, column): (u32, u32)| format!("{}{}", letters(column as usize), row + 1);
+    let first = format!("{}:{}", place(*start), place(*end));
+    let which = match below.count() {
+        0 => format!("the cells {first} are merged"),
+        others => format!("the cells {first} and those of {} are merged", counted(others, "other range")),
+    };
+    Some(format!("{which}; the first cell has the value, and the others are empty"))
 }
 
 /// Returns how a style shows numbers and dates.

@@ -5,6 +5,7 @@ use super::super::column::{Column, ColumnType};
 use super::super::dialect::{Dialect, Form};
 use super::super::encode;
 use super::super::header::Fit;
+use super::super::rounded::Rounded;
 use super::super::splitter::{Span, Splitter};
 use super::super::value_rules::ColumnRules;
 use crate::sql::SqlTemplate;
@@ -105,17 +106,19 @@ pub(super) fn binary_row(
     rules: &[ColumnRules],
     fields: &[Span],
     values: &mut Values<'_>,
+    rounded: &mut Rounded,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
     // A table has at most 1,600 columns, so the number fits into 16 bits.
     out.extend_from_slice(&(columns.len() as i16).to_be_bytes());
-    for ((column, rules), span) in columns.iter().zip(rules).zip(fields) {
+    for (index, ((column, rules), span)) in columns.iter().zip(rules).zip(fields).enumerate() {
         let rules = values.rules(rules, *span);
         match values.of(column, *span)? {
             None => out.extend_from_slice(&(-1_i32).to_be_bytes()),
             Some(text) => {
                 encode::binary(column, rules, text, out)
                     .map_err(|reason| (Some(column.name.clone()), reason))?;
+                rounded.look(index, rules, text);
             }
         }
     }
@@ -127,6 +130,7 @@ pub(super) fn text_row(
     rules: &[ColumnRules],
     fields: &[Span],
     values: &mut Values<'_>,
+    rounded: &mut Rounded,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
     for (index, ((column, rules), span)) in columns.iter().zip(rules).zip(fields).enumerate() {
@@ -139,6 +143,7 @@ pub(super) fn text_row(
             Some(text) => {
                 encode::text(column, rules, text, out)
                     .map_err(|reason| (Some(column.name.clone()), reason))?;
+                rounded.look(index, rules, text);
             }
         }
     }
@@ -154,13 +159,16 @@ pub(super) fn statement(
     rules: &[ColumnRules],
     fields: &[Span],
     values: &mut Values<'_>,
+    rounded: &mut Rounded,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
     let mut texts = Vec::with_capacity(columns.len());
-    for ((column, rules), span) in columns.iter().zip(rules).zip(fields) {
+    for (index, ((column, rules), span)) in columns.iter().zip(rules).zip(fields).enumerate() {
         let rules = values.rules(rules, *span);
-        let text = values.of(column, *span)?.map(|text| encode::plain(column, rules, text)).transpose();
+        let value = values.of(column, *span)?;
+        let text = value.map(|text| encode::plain(column, rules, text)).transpose();
         let text = text.map_err(|reason| (Some(column.name.clone()), reason))?;
+        value.into_iter().for_each(|text| rounded.look(index, rules, text));
         texts.push(text.map(|text| String::from_utf8_lossy(&text).into_owned()));
     }
     template.fill(&texts, out);
