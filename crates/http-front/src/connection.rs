@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
@@ -44,14 +45,15 @@ pub(crate) async fn serve<H, F>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let Some(tls) = tls else { return serve_stream(stream, slot, limits, shutdown, answer).await };
+    // In boxes, so that a connection without TLS does not take the memory of one with it, and the other way around.
+    let Some(tls) = tls else { return Box::pin(serve_stream(stream, slot, limits, shutdown, answer)).await };
     let shaken = tokio::select! {
-        shaken = tls.accept(stream) => shaken,
+        shaken = Box::pin(tls.accept(stream)) => shaken,
         () = slot.must_end(limits.head_wait) => return,
         () = shutdown.cancelled() => return,
     };
     match shaken {
-        Ok(stream) => serve_stream(stream, slot, limits, shutdown, answer).await,
+        Ok(stream) => Box::pin(serve_stream(stream, slot, limits, shutdown, answer)).await,
         // The usual reasons are a client that speaks plain HTTP, and one that does not trust the certificate.
         Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
     }
@@ -70,7 +72,8 @@ where
     let service = service_fn(move |request: Request<Incoming>| {
         let busy = own_slot.busy();
         let answered = answer(request.map(|body| Body::new(TimedBody::new(body, limits.body_wait))));
-        async move { Ok::<_, Infallible>(answered.await.map(|body| AnswerBody { body, _busy: busy })) }
+        // An async block would hold the future of the answer twice: where it was captured, and where it is awaited.
+        answered.map(|answer| Ok::<_, Infallible>(answer.map(|body| AnswerBody { body, _busy: busy })))
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http2().max_concurrent_streams(MOST_STREAMS).max_header_list_size(LONGEST_HEAD);

@@ -43,10 +43,16 @@ macro_rules! operations {
         async fn dispatch(
             service: &Arc<Service>,
             operation: Operation,
-            body: &[u8],
+            body: Bytes,
         ) -> Result<Vec<u8>, ServiceError> {
             match operation {
-                $(Operation::$name => wire::write(&$file::serve(service, wire::read(body)?).await?),)+
+                $(Operation::$name => {
+                    let request = wire::read(&body)?;
+                    // The body would keep the buffer of the connection while a poll waits.
+                    drop(body);
+                    // In a box, so that a poll does not take the memory of the largest operation.
+                    wire::write(&Box::pin($file::serve(service, request)).await?)
+                })+
             }
         }
     };
@@ -82,11 +88,11 @@ pub(crate) async fn serve(
 ) -> Result<Vec<u8>, ServiceError> {
     if operation == Operation::PollForTask {
         // A poll runs in the task of its request, so that it ends when the client hangs up. Its claim has its own task.
-        return dispatch(service, operation, &body).await;
+        return dispatch(service, operation, body).await;
     }
     // The operation runs in a task of its own, so that a client that hangs up does not stop a change half way.
     let task = Arc::clone(service);
-    let work = async move { retry_on_race!(dispatch(&task, operation, &body)) };
+    let work = async move { retry_on_race!(dispatch(&task, operation, body.clone())) };
     let task = service.operations.spawn(work);
     task.await.unwrap_or_else(|panic| Err(ServiceError::Internal(panic.into())))
 }

@@ -47,6 +47,8 @@ pub(crate) struct Front {
 struct Call {
     id: String,
     begun: Instant,
+    /// The header that names the operation, as the client sent it.
+    target: String,
     operation: Option<Operation>,
     /// The key that signed the request.
     access_key_id: String,
@@ -54,30 +56,32 @@ struct Call {
 
 /// Answers one request.
 pub(crate) async fn answer(front: Arc<Front>, mut request: Request<Body>) -> Response {
+    let checked = front.hosts.check(&mut request);
+    let (parts, body) = request.into_parts();
+    let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let mut call = Call {
         id: uuid::Uuid::new_v4().to_string(),
         begun: Instant::now(),
+        target: target.unwrap_or_default().to_owned(),
         operation: None,
         access_key_id: String::new(),
     };
-    let checked = front.hosts.check(&mut request);
-    let (parts, body) = request.into_parts();
     if checked.is_ok()
         && let Some(response) = health::answer(&front.accounts, &parts).await
     {
         return response;
     }
     let result = match checked {
-        Ok(()) => serve(&front, &parts, body, &mut call).await,
+        Ok(()) => serve(&front, parts, body, &mut call).await,
         Err(refused) => Err(refused.into()),
     };
-    note(&front, &call, &parts, result.as_ref().err());
+    note(&front, &call, result.as_ref().err());
     respond(result, &call.id)
 }
 
 async fn serve(
     front: &Arc<Front>,
-    parts: &Parts,
+    parts: Parts,
     body: Body,
     call: &mut Call,
 ) -> Result<Vec<u8>, ServiceError> {
@@ -89,7 +93,7 @@ async fn serve(
         )));
     }
     // Clients sign by the system's clock, whatever the service's own clock shows.
-    let access_key_id = front.verifier.verify(parts, &body, Timestamp::now())?;
+    let access_key_id = front.verifier.verify(&parts, &body, Timestamp::now())?;
     access_key_id.clone_into(&mut call.access_key_id);
     let signer = signer(front, access_key_id)?;
     if front.throttle.as_ref().is_some_and(|throttle| !throttle.admit(access_key_id)) {
@@ -110,7 +114,11 @@ async fn serve(
             &machine_group
         }
     };
-    access::check(&service, access_key_id, groups, operation, &body).await?;
+    if !groups.is_empty() {
+        Box::pin(access::check(&service, access_key_id, groups, operation, &body)).await?;
+    }
+    // A poll waits for a minute and longer. It needs neither the head of its request nor the signer.
+    drop((parts, signer));
     ops::serve(&service, operation, body).await
 }
 
@@ -164,16 +172,14 @@ fn respond(result: Result<Vec<u8>, ServiceError>, request_id: &str) -> Response 
 }
 
 /// Counts the request, and writes its lines of the log.
-fn note(front: &Front, call: &Call, parts: &Parts, error: Option<&ServiceError>) {
+fn note(front: &Front, call: &Call, error: Option<&ServiceError>) {
     // The name of an operation that does not exist would be a label that clients make up.
     let operation = call.operation.map_or("none", Operation::as_str);
     let result = error.map_or("ok", ServiceError::code);
     let time = call.begun.elapsed();
     let is_long_poll = call.operation == Some(Operation::PollForTask);
     front.metrics.count_request(operation, result, (!is_long_poll).then_some(time));
-    let target =
-        parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    let (id, key) = (call.id.as_str(), call.access_key_id.as_str());
+    let (id, target, key) = (call.id.as_str(), call.target.as_str(), call.access_key_id.as_str());
     match error {
         Some(ServiceError::Internal(cause)) => {
             tracing::error!(request.id = id, request.target = target, "request failed: {cause:#}");
