@@ -151,7 +151,8 @@ pub(crate) fn read(dialect: &Dialect, text: &[u8]) -> (Vec<Row>, bool) {
         at = after_line(&dialect, text, at);
     }
     let line: Vec<u8> = text[at..].iter().copied().take_while(|byte| !b"\r\n".contains(byte)).collect();
-    if line.len() == 5 && line[..4].eq_ignore_ascii_case(b"sep=") && line[4].is_ascii() {
+    let can_separate = |byte: u8| byte.is_ascii() && ![dialect.quote, dialect.escape].contains(&Some(byte));
+    if line.len() == 5 && line[..4].eq_ignore_ascii_case(b"sep=") && can_separate(line[4]) {
         dialect.separator = vec![line[4]];
         at = after_line(&dialect, text, at);
     }

@@ -1,5 +1,7 @@
 //! The columns of a table.
 
+use std::sync::Arc;
+
 /// The type of a column, as far as checking and encoding need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnType {
@@ -43,20 +45,35 @@ pub enum ColumnType {
     Each(MomentType),
     /// `money`. Its values are sent as text.
     Money,
-    /// An interval, or an array of intervals. Its values are sent as text.
-    Interval,
-    /// An array, a range or a multirange of numbers. Its values are sent as text.
+    /// An interval, with the finest unit that the column keeps. Its values are sent as text.
+    Interval(IntervalUnit),
+    /// An array, a range or a multirange of numbers or of intervals. Its values are sent as text.
     Numbers,
-    /// A type with dates or times somewhere inside, such as a composite type or an array of one. Its values are sent as
-    /// text.
-    WithMoments {
-        /// Whether all of them are of the type `date`, so that a time of day in a value would be lost.
-        only_dates: bool,
-    },
+    /// `"char"`: one byte. Its values are sent as text.
+    Byte,
+    /// `oid`, `xid` and their like: a whole number without a sign. Its values are sent as text.
+    Id,
     /// A type without a binary encoder here. Its values are sent as text, and the database checks them.
     Other,
     /// As [`Self::Other`], but the empty text may be a value of the type.
     OtherText,
+}
+
+/// A unit of an interval, from coarse to fine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IntervalUnit {
+    /// Years, and units of many years.
+    Year,
+    /// Months.
+    Month,
+    /// Days and weeks.
+    Day,
+    /// Hours.
+    Hour,
+    /// Minutes.
+    Minute,
+    /// Seconds and their parts.
+    Second,
 }
 
 /// The types of dates and times.
@@ -87,12 +104,24 @@ pub struct Column {
     pub not_null: bool,
     /// Whether a file may lack the column, because it has a default or is an identity.
     pub has_default: bool,
+    /// The types of the values inside a value of the column; `None` if there are none.
+    pub inside: Option<Arc<Inside>>,
 }
 
-/// The `typtype` that our queries give to a type with values of `date` inside, and of no other type of dates and times.
-pub const WITH_DATES: &str = "c with days";
-/// The `typtype` that our queries give to a type with other dates and times inside.
-pub const WITH_MOMENTS: &str = "c with times";
+/// The values inside a value, as the text of the value shows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inside {
+    /// A single value. The column has its type.
+    Value(Box<Column>),
+    /// An array, and the character between its elements.
+    Array(u8, Box<Inside>),
+    /// A range.
+    Range(Box<Inside>),
+    /// A multirange of such ranges.
+    Multirange(Box<Inside>),
+    /// A composite value, with its fields in order.
+    Composite(Vec<Inside>),
+}
 
 impl ColumnType {
     /// Returns the column type for a type of PostgreSQL: from its name in `pg_type`, its `typtype`, whether it is in
@@ -113,15 +142,14 @@ impl ColumnType {
             "_time" if built_in => Self::Each(MomentType::Time),
             "_timetz" if built_in => Self::Each(MomentType::TimeTz),
             "money" if built_in => Self::Money,
-            "interval" | "_interval" if built_in => Self::Interval,
-            "_money" | "_numeric" | "_float4" | "_float8" | "_int2" | "_int4" | "_int8" | "numrange"
-            | "nummultirange" | "int4range" | "int4multirange" | "int8range" | "int8multirange"
+            "interval" if built_in => Self::Interval(IntervalUnit::finest_of(modifier)),
+            "_interval" | "_money" | "_numeric" | "_float4" | "_float8" | "_int2" | "_int4" | "_int8"
+            | "numrange" | "nummultirange" | "int4range" | "int4multirange" | "int8range"
+            | "int8multirange"
                 if built_in =>
             {
                 Self::Numbers
             }
-            _ if typtype == WITH_DATES => Self::WithMoments { only_dates: true },
-            _ if typtype == WITH_MOMENTS => Self::WithMoments { only_dates: false },
             // The empty text may be a value of a type from an extension, such as hstore. It is not a value of these
             // types of PostGIS.
             "geometry" | "geography" | "raster" => Self::Other,
@@ -142,9 +170,9 @@ impl ColumnType {
             // PostgreSQL cuts a longer name in its text form, and refuses it in its binary form.
             "name" => Self::Text(Some(63)),
             // The binary form of xml follows the encoding that the text declares; the text form is UTF-8.
-            "xml" | "char" | "tsvector" | "tsquery" | "varbit" | "int2vector" | "oidvector" => {
-                Self::OtherText
-            }
+            "xml" | "tsvector" | "tsquery" | "varbit" | "int2vector" | "oidvector" => Self::OtherText,
+            "char" => Self::Byte,
+            "oid" | "xid" | "xid8" | "cid" => Self::Id,
             "varchar" | "bpchar" => Self::Text(length),
             "date" => Self::Date,
             "timestamp" => Self::Timestamp,
@@ -169,9 +197,9 @@ impl ColumnType {
                 | Self::Bytea
                 | Self::Json
                 | Self::Each(_)
-                | Self::Interval
+                | Self::Interval(_)
                 | Self::Numbers
-                | Self::WithMoments { .. }
+                | Self::Byte
                 | Self::Other
                 | Self::OtherText
         )
@@ -180,7 +208,7 @@ impl ColumnType {
     /// Returns whether the empty text can be a value of the type.
     #[must_use]
     pub fn has_empty_value(self) -> bool {
-        matches!(self, Self::Text(_) | Self::Bytea | Self::OtherText)
+        matches!(self, Self::Text(_) | Self::Bytea | Self::Byte | Self::OtherText)
     }
 
     /// Returns whether the type has no binary encoder here, so that all rows are sent as text.
@@ -190,9 +218,11 @@ impl ColumnType {
             self,
             Self::Each(_)
                 | Self::Money
-                | Self::Interval
+                | Self::Interval(_)
                 | Self::Numbers
-                | Self::WithMoments { .. }
+                | Self::Byte
+                | Self::Id
+                | Self::Id
                 | Self::Other
                 | Self::OtherText
         )
@@ -207,7 +237,7 @@ impl ColumnType {
     /// Returns whether the values are numbers or contain numbers.
     #[must_use]
     pub fn has_numbers(self) -> bool {
-        self.is_number() || matches!(self, Self::Money | Self::Interval | Self::Numbers)
+        self.is_number() || matches!(self, Self::Money | Self::Interval(_) | Self::Numbers)
     }
 
     /// Returns the type of the dates or times in a value, or `None` if values contain none.
@@ -222,6 +252,25 @@ impl ColumnType {
             Self::Each(moments) => Some(moments),
             _ => None,
         }
+    }
+}
+
+impl IntervalUnit {
+    /// Returns the finest unit that a column keeps, from its type modifier. PostgreSQL drops all finer ones, and keeps the coarser
+    /// ones, whatever the type says about them.
+    #[must_use]
+    pub fn finest_of(modifier: i32) -> Self {
+        // The bits of the fields stand above 16 bits of the precision, at the places of PostgreSQL's `datetime.h`.
+        let fields = [
+            (12, Self::Second),
+            (11, Self::Minute),
+            (10, Self::Hour),
+            (3, Self::Day),
+            (1, Self::Month),
+            (2, Self::Year),
+        ];
+        let has = |bit: i32| modifier >= 0 && (modifier >> 16) & (1 << bit) != 0;
+        fields.into_iter().find_map(|(bit, unit)| has(bit).then_some(unit)).unwrap_or(Self::Second)
     }
 }
 

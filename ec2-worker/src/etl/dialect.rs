@@ -59,6 +59,8 @@ pub struct LateKeys {
     pub known: Vec<String>,
     /// Whether other keys are left out. If not, an object that has one is refused.
     pub ignores_others: bool,
+    /// The names of columns for which NULL is not the same as no value. If the header has one, an object that lacks it is refused.
+    pub needed: Vec<String>,
 }
 
 /// What the bytes of a file are.

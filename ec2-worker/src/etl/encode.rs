@@ -11,7 +11,9 @@ use super::value_rules::ColumnRules;
 use number::NoFloat;
 use refusal::{range, refusal};
 
+mod interval;
 mod moment;
+mod nested;
 mod number;
 mod numeric;
 mod other;
@@ -81,9 +83,10 @@ fn encode(column: &Column, rules: &ColumnRules, text: &[u8], out: &mut Vec<u8>) 
         ColumnType::Enum
         | ColumnType::Each(_)
         | ColumnType::Money
-        | ColumnType::Interval
+        | ColumnType::Interval(_)
         | ColumnType::Numbers
-        | ColumnType::WithMoments { .. }
+        | ColumnType::Byte
+        | ColumnType::Id
         | ColumnType::Other
         | ColumnType::OtherText => sized(out, text),
     }
@@ -110,6 +113,10 @@ pub fn plain<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result
 
 fn checked<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
     let refused = || refusal(column, rules, text);
+    // The dates and times of these types are rewritten, which checks them.
+    if let Some(inside) = column.inside.as_deref().filter(|_| !matches!(column.kind, ColumnType::Each(_))) {
+        return nested::check(column, inside, text).map(|()| Cow::Borrowed(text));
+    }
     match column.kind {
         ColumnType::Int4 => int4(column, rules, text).map(drop)?,
         ColumnType::Int8 => number::integer(text).map(drop).ok_or_else(refused)?,
@@ -132,12 +139,12 @@ fn checked<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<C
             return each.map(Cow::Owned).map_err(|element| refusal(column, rules, &element));
         }
         ColumnType::Money => other::money(rules.numbers.is_some(), text).ok_or_else(refused)?,
-        ColumnType::Interval => other::interval(text).ok_or_else(refused)?,
-        ColumnType::WithMoments { only_dates } => {
-            other::moments_inside(only_dates, text).ok_or_else(refused)?
-        }
-        ColumnType::Numbers => other::plain_numbers(text).ok_or_else(refused)?,
-        ColumnType::Enum | ColumnType::Other | ColumnType::OtherText => {}
+        ColumnType::Interval(finest) => interval::check(finest, text).map_err(|what| {
+            format!("{} is not an {} (as 1.5 hours or -01:30:00): {what}", shown(text), column.type_name)
+        })?,
+        ColumnType::Byte => other::byte(text).ok_or_else(refused)?,
+        ColumnType::Id => other::id(text).ok_or_else(refused)?,
+        ColumnType::Enum | ColumnType::Numbers | ColumnType::Other | ColumnType::OtherText => {}
         ColumnType::Date
         | ColumnType::Timestamp
         | ColumnType::TimestampTz
@@ -177,8 +184,8 @@ fn as_written(reason: &str, plain: &[u8], text: &[u8]) -> String {
 
 fn by_number_form<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
     let Some(form) = &rules.numbers else { return Ok(Cow::Borrowed(text)) };
-    if matches!(column.kind, ColumnType::Interval | ColumnType::Numbers) {
-        let is_list = column.kind == ColumnType::Numbers || column.type_name.ends_with("[]");
+    if matches!(column.kind, ColumnType::Interval(_) | ColumnType::Numbers) {
+        let is_list = column.kind == ColumnType::Numbers;
         return other::without_form(form, is_list, text).map(|()| Cow::Borrowed(text)).ok_or_else(|| {
             format!(
                 "{} is a {}, in which numbers are written as PostgreSQL writes them, because `myDecimal` and `myGrouping` do not \
@@ -250,6 +257,7 @@ mod tests {
             kind,
             not_null: false,
             has_default: false,
+            inside: None,
         };
         let mut out = Vec::new();
         binary(&column, &ColumnRules::default(), text.as_bytes(), &mut out).map(|()| out[4..].to_vec())
@@ -326,6 +334,7 @@ mod tests {
             kind,
             not_null: false,
             has_default: false,
+            inside: None,
         };
         for (kind, text) in [
             (ColumnType::Int4, "1.234,56"),
@@ -353,6 +362,7 @@ mod tests {
             kind: ColumnType::Other,
             not_null: false,
             has_default: false,
+            inside: None,
         };
         let mut out = Vec::new();
         text(&column, &ColumnRules::default(), b"a\\\t\n", &mut out).expect("text");

@@ -312,6 +312,7 @@ fn added(name: &str, fit: &Fit) -> Result<Column, String> {
         kind: ColumnType::Text(None),
         not_null: false,
         has_default: true,
+        inside: None,
     })
 }
 
@@ -366,6 +367,7 @@ mod tests {
             kind: ColumnType::Text(None),
             not_null: false,
             has_default,
+            inside: None,
         }
     }
 

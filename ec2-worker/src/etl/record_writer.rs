@@ -172,7 +172,8 @@ impl RecordWriter {
 
     /// Returns whether `text` means NULL, even in quotes.
     fn is_null_in_quotes(&self, text: &[u8]) -> bool {
-        self.dialect.quoted_nulls && !self.is_header && self.dialect.nulls.iter().any(|null| null == text)
+        let is_null = text.is_empty() || self.dialect.nulls.iter().any(|null| null == text);
+        self.dialect.quoted_nulls && !self.is_header && is_null
     }
 
     /// Returns whether `text` has a meaning at the start of a record that is not its own.
@@ -197,7 +198,7 @@ impl RecordWriter {
 
     fn push_quoted(&mut self, text: &[u8], quote: u8) -> Result<(), Unwritable> {
         if self.is_null_in_quotes(text) {
-            let what = "is a text that `myNullValues` and `myQuotedNulls` of the data format make NULL, also in quotes";
+            let what = "is a text that `myQuotedNulls` of the data format makes NULL, also in quotes";
             return Err(self.refused(self.ends.len(), what));
         }
         let escape = self.dialect.escape.unwrap_or(quote);

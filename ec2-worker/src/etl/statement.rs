@@ -3,10 +3,12 @@
 //! The database tells the types of the placeholders when it prepares the statement. So a value has the same meaning as in a
 //! load with `COPY`.
 
+use std::mem::discriminant;
+
 use tokio_postgres::types::Type;
 
 use super::column::{Column, ColumnType};
-use super::table::{CLASS, RESOLVED, Table};
+use super::table::{RESOLVED, Table, Types};
 use super::value_rules::ValueRules;
 use crate::database::Transaction;
 use crate::failure::Failure;
@@ -82,15 +84,21 @@ impl Statement {
             let why = "the placeholders of its statements cannot be told apart".to_owned();
             return Ok((plain, Some(why)));
         }
-        let columns = types.into_iter().enumerate().map(|(index, (of, kind))| placeholder(index, of, kind));
-        Ok((Self { columns: columns.collect(), is_known: true, ..plain }, None))
+        let mut columns: Vec<Column> = types
+            .into_iter()
+            .enumerate()
+            .map(|(index, column)| Column { name: (index + 1).to_string(), ..column })
+            .collect();
+        take_limits(&mut columns, &plain.targets, table, insert);
+        Ok((Self { columns, is_known: true, ..plain }, None))
     }
 
     /// Returns a statement whose placeholders take every text.
     #[must_use]
     pub fn of_texts(template: SqlTemplate) -> Self {
         let places = 0..template.placeholders();
-        let columns = places.map(|index| placeholder(index, "text".to_owned(), ColumnType::Text(None)));
+        let columns = places
+            .map(|index| placeholder((index + 1).to_string(), "text".to_owned(), ColumnType::Text(None)));
         Self {
             columns: columns.collect(),
             template,
@@ -159,21 +167,38 @@ impl Statement {
     }
 }
 
+/// Gives the placeholders that fill a column as they are the limits of its type, such as the decimals of `numeric(10,2)`. The database
+/// knows them only for the column, and would apply them without a word.
+fn take_limits(columns: &mut [Column], targets: &[String], table: &Table, insert: &str) {
+    for ((column, target), of) in columns.iter_mut().zip(targets).zip(uses(insert)) {
+        if of.is_inside || !of.types.is_empty() {
+            continue;
+        }
+        let filled = table.columns.iter().find(|filled| filled.name == *target);
+        let is_same = |filled: &&Column| discriminant(&filled.kind) == discriminant(&column.kind);
+        if let Some(filled) = filled.filter(is_same) {
+            column.kind = filled.kind;
+            column.type_name.clone_from(&filled.type_name);
+            column.inside.clone_from(&filled.inside);
+        }
+    }
+}
+
 /// Returns whether a statement is one for which the database tells the number of changed rows.
 fn changes_a_table(statement: &str) -> bool {
     let first = statement.split(|letter: char| !letter.is_ascii_alphabetic()).next().unwrap_or_default();
     ["insert", "update", "delete", "merge"].iter().any(|word| first.eq_ignore_ascii_case(word))
 }
 
-fn placeholder(index: usize, type_name: String, kind: ColumnType) -> Column {
-    Column { name: (index + 1).to_string(), type_name, kind, not_null: false, has_default: false }
+fn placeholder(name: String, type_name: String, kind: ColumnType) -> Column {
+    Column { name, type_name, kind, not_null: false, has_default: false, inside: None }
 }
 
-/// The types of the placeholders of a statement, or the reason why the database does not tell them.
-type Types = Result<Vec<(String, ColumnType)>, String>;
+/// The placeholders of a statement, without names, or the reason why the database does not tell their types.
+type Placeholders = Result<Vec<Column>, String>;
 
 /// Asks for the types of the placeholders of one statement.
-async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Types, Failure> {
+async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Placeholders, Failure> {
     if template.placeholders() == 0 {
         return Ok(Ok(Vec::new()));
     }
@@ -190,8 +215,8 @@ async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Types, Fai
         Ok(()) => {}
     }
     let sql = format!(
-        "SELECT pg_catalog.format_type(t.oid, NULL), b.typname::text, {CLASS}, \
-                b.typnamespace = 'pg_catalog'::regnamespace \
+        "SELECT pg_catalog.format_type(t.oid, NULL), b.typname::text, b.typtype::text, \
+                b.typnamespace = 'pg_catalog'::regnamespace, r.base::int8, r.modifier \
          FROM pg_catalog.pg_prepared_statements p, unnest(p.parameter_types::oid[]) WITH ORDINALITY AS a(atttypid, place) \
          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid CROSS JOIN LATERAL (SELECT -1 AS atttypmod) m \
          {} JOIN pg_catalog.pg_type b ON b.oid = r.base \
@@ -199,10 +224,13 @@ async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Types, Fai
         RESOLVED.replace("a.atttypmod", "m.atttypmod")
     );
     let rows = tx.query(doing, &sql, &[(&NAME, Type::TEXT)]).await?;
+    let bases: Vec<i64> = rows.iter().map(|row| row.get(4)).collect();
+    let types = Types::read(tx, &bases).await?;
     tx.run(doing, &format!("DEALLOCATE {NAME}; RELEASE SAVEPOINT types")).await?;
     let of = |row: &tokio_postgres::Row| {
-        let (base, class): (&str, &str) = (row.get(1), row.get(2));
-        (row.get(0), ColumnType::of(base, class, row.get(3), -1))
+        let (base, class, modifier): (&str, &str, i32) = (row.get(1), row.get(2), row.get(5));
+        let kind = ColumnType::of(base, class, row.get(3), modifier);
+        Column { inside: types.inside(row.get(4), modifier), ..placeholder(String::new(), row.get(0), kind) }
     };
     Ok(Ok(rows.iter().map(of).collect()))
 }

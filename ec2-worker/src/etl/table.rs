@@ -7,6 +7,9 @@ use super::column::{Column, ColumnType};
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
+pub(super) use inside::Types;
+
+mod inside;
 
 /// A table of the database, or another relation with rows.
 #[derive(Clone, Debug)]
@@ -75,35 +78,13 @@ CROSS JOIN LATERAL (
     SELECT up.oid AS base, up.modifier, up.typnotnull AS strict FROM up ORDER BY up.depth DESC LIMIT 1
 ) r";
 
-/// The `typtype` of `b`, as [`ColumnType::of`] takes it. A type that the loader does not know by its name, such as an array of
-/// composites, gets a class of its own if it has a date or a time anywhere inside. The catalogue names the range of a
-/// multirange since PostgreSQL 14; the detour by JSON lets older servers run the query, too.
-pub(super) const CLASS: &str = "
-CASE WHEN b.typtype = 'b' AND b.typcategory <> 'A' OR b.typtype = 'e' THEN b.typtype::text ELSE coalesce((
-    WITH RECURSIVE inside AS (
-        SELECT b.oid
-        UNION
-        SELECT part.oid FROM inside JOIN pg_catalog.pg_type w ON w.oid = inside.oid CROSS JOIN LATERAL (
-            SELECT w.typelem WHERE w.typcategory = 'A'
-            UNION ALL SELECT w.typbasetype WHERE w.typtype = 'd'
-            UNION ALL SELECT x.atttypid FROM pg_catalog.pg_attribute x
-                WHERE w.typtype = 'c' AND x.attrelid = w.typrelid AND x.attnum > 0 AND NOT x.attisdropped
-            UNION ALL SELECT g.rngsubtype FROM pg_catalog.pg_range g
-                WHERE w.typtype IN ('r', 'm')
-                AND (g.rngtypid = w.oid OR (to_jsonb(g) ->> 'rngmultitypid')::int8 = w.oid::int8)
-        ) part (oid)
-    )
-    SELECT CASE WHEN bool_and(y.oid = 'pg_catalog.date'::regtype) THEN 'c with days' ELSE 'c with times' END
-    FROM inside JOIN pg_catalog.pg_type y ON y.oid = inside.oid WHERE y.typtype = 'b' AND y.typcategory = 'D'
-    HAVING count(*) > 0
-), b.typtype::text) END";
-
 const COLUMNS: &str = "
 SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typname::text,
-       {CLASS},
+       b.typtype::text,
        b.typnamespace = 'pg_catalog'::regnamespace, r.modifier,
        a.attnotnull OR r.strict, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
-       a.attgenerated <> '', a.attidentity::text, coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')
+       a.attgenerated <> '', a.attidentity::text, coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), ''),
+       r.base::int8
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 {RESOLVED}
@@ -173,14 +154,15 @@ impl Table {
             primary_key: key.iter().map(|row| row.get(0)).collect(),
             has_deferrable_key: key.iter().any(|row| !row.get::<_, bool>(1)),
         };
-        let columns = COLUMNS.replace("{RESOLVED}", RESOLVED).replace("{CLASS}", CLASS);
-        for row in tx.query(doing, &columns, &[(&oid, Type::INT8)]).await? {
-            table.add(&row);
-        }
+        let columns =
+            tx.query(doing, &COLUMNS.replace("{RESOLVED}", RESOLVED), &[(&oid, Type::INT8)]).await?;
+        let bases: Vec<i64> = columns.iter().map(|row| row.get(11)).collect();
+        let types = Types::read(tx, &bases).await?;
+        columns.iter().for_each(|row| table.add(row, &types));
         Ok(Some(table))
     }
 
-    fn add(&mut self, row: &Row) {
+    fn add(&mut self, row: &Row, types: &Types) {
         let (name, base, class): (String, &str, &str) = (row.get(0), row.get(2), row.get(3));
         let (is_generated, identity, default): (bool, &str, &str) = (row.get(8), row.get(9), row.get(10));
         if is_generated {
@@ -199,6 +181,7 @@ impl Table {
             kind: ColumnType::of(base, class, row.get(4), row.get(5)),
             not_null: row.get(6),
             has_default: row.get(7),
+            inside: types.inside(row.get(11), row.get(5)),
         });
     }
 

@@ -367,3 +367,18 @@ async fn whole_numbers_of_a_workbook_keep_their_digits_or_are_refused() {
     let rows = "1234567890123456|one 1234567890123457|two 1000000000000000000000|big";
     assert_eq!(world.rows("SELECT * FROM t ORDER BY id").await, rows);
 }
+
+#[tokio::test]
+async fn a_line_that_names_the_quote_or_the_escape_as_separator_is_a_record() {
+    let world = World::new("CREATE TABLE t (id int, note text)").await;
+    for (line, escape) in [("sep=\"", None), ("sep='", Some(b'\''))] {
+        let mut load = world.load("t", &world.file(format!("{line}\nid,note\n1,one\n")));
+        load.dialect.escape = escape;
+        let failure = world.run(&load).await.expect_err("no header");
+        assert!(
+            failure.message.contains("line 1: the header does not fit table public.t"),
+            "{}",
+            failure.message
+        );
+    }
+}

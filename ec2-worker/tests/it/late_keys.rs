@@ -53,3 +53,29 @@ async fn a_key_that_no_object_has_is_null_and_told_if_its_column_can_be() {
     assert!(told.contains("no object has a key for `more`, so the column is NULL"), "{told}");
     assert_eq!(world.rows("SELECT * FROM late ORDER BY id").await, "1|NULL|NULL 2|x|NULL");
 }
+
+#[tokio::test]
+async fn an_object_without_the_key_of_a_default_or_of_a_stored_value_is_refused() {
+    let create = "CREATE TABLE late (id int PRIMARY KEY, note text DEFAULT 'D', more int); INSERT INTO late VALUES (2, 'stored', 7)";
+    let world = World::new(create).await;
+    let objects = "{\"id\": 1, \"note\": \"x\", \"more\": 1}\n{\"id\": 3, \"note\": null}\n";
+    for (mode, absent, key) in [
+        (LoadMode::Append, "{\"id\": 2, \"more\": 1}", "note"),
+        (LoadMode::Upsert, "{\"id\": 2, \"note\": \"x\"}", "more"),
+    ] {
+        let file = match mode {
+            // The third object is the one without the key.
+            LoadMode::Upsert => format!("{}{absent}\n", objects.replace("null", "null, \"more\": 3")),
+            _ => format!("{objects}{absent}\n"),
+        };
+        let mut load = world.load("late", &world.file(file));
+        load.dialect.form = Form::Json;
+        load.mode = mode;
+        load.key.instance = format!("{mode:?}");
+        let failure = world.run(&load).await.expect_err("refused");
+        let says = format!("late, line 3: the key `{key}` is missing, and NULL would take the place");
+        let says = says.trim_start_matches("late, ");
+        assert!(failure.message.contains(says), "{}", failure.message);
+        assert_eq!(world.rows("SELECT * FROM late").await, "2|stored|7");
+    }
+}

@@ -20,7 +20,9 @@ pub(crate) const READING: &str = "CREATE FUNCTION reading(value text) RETURNS te
         RETURN found;
     EXCEPTION WHEN OTHERS THEN RETURN 'refused';
     END $$; CREATE DOMAIN day AS date; CREATE DOMAIN birthday AS day; CREATE DOMAIN host AS inet;
-    CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (a int, b date);";
+    CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (a int, b date);
+    CREATE TYPE stay AS (price money, at timestamp, length interval, name text);
+    CREATE TYPE amounts AS RANGE (subtype = money);";
 
 /// The ways to the database.
 pub(crate) const WAYS: [&str; 3] = ["binary_way", "text_way", "insert_way"];
@@ -346,8 +348,53 @@ const AS_THE_SERVER: &[(&str, &[&str], &[&str])] = &[
         ],
         &["{05/06/2024}"],
     ),
-    ("int4[]", &["{1,2}", "{1,NULL}", "1,2", ""], &[]),
-    ("text[]", &["{a,\"b c\"}", "{\"\"}", ""], &[]),
+    (
+        "int4[]",
+        &[
+            "{1,2}",
+            "{1,NULL}",
+            "1,2",
+            "",
+            " { 1 , 2 } ",
+            "[2:3]={1,2}",
+            "{{1},{2}}",
+            "{{1},{2,3}}",
+            "{1,}",
+            "{ }",
+        ],
+        &["{1_000}"],
+    ),
+    (
+        "text[]",
+        &["{a,\"b c\"}", "{\"\"}", "", "{a b , c\\ }", "{null,\"null\"}", "{\"a\\\"b\",{c}}", "{a\"b\"}"],
+        &[],
+    ),
+    ("box[]", &["{(1,2),(0,0);(3,4),(0,0)}", "{(1,2)}"], &[]),
+    ("money[]", &["{1.5,\"1,500.00\"}", "{five}"], &["{\"1,5\"}", "{1.239}", "{-}"]),
+    (
+        "interval[]",
+        &["{1 day,-01:30:00}", "{\"1 day, 2 hours\"}"],
+        &["{12-}", "{5%}", "{(12)}", "{\"1,5 hours\"}"],
+    ),
+    ("\"char\"", &["a", "", " ", "\\101"], &["abc", "é"]),
+    ("\"char\"[]", &["{a,b}"], &["{ab}"]),
+    ("oid", &["1", " 7 ", "x"], &["-1"]),
+    ("interval year", &["1 year", "5", "2 years 0 months"], &["1 year 5 months", "3 days", "1.5 years"]),
+    ("interval day", &["3 days", "1 month 2 days"], &["36 hours"]),
+    ("interval hour to minute", &["01:30", "1 day 01:30:00"], &["01:30:45"]),
+    (
+        "stay",
+        &["(1.50,2026-01-05 10:00,1 day,x)", "(,,,)", " (1,infinity,01:00,\"a, b\")", "(1,2)"],
+        &[
+            "(1.234,,,)",
+            "(-,,,)",
+            "(,2026-01-05 10:00+02,,)",
+            "(,,12-,)",
+            "(,,\"1,5 hours\",)",
+            "(,05/06/2026,,)",
+        ],
+    ),
+    ("amounts", &["[1,2)", "[1.50,)"], &["[1.234,2)", "[-,2)"]),
     ("bit(3)", &["101", "1011", "x", ""], &[]),
     ("varbit", &["101", "", "2"], &[]),
     (
@@ -370,7 +417,8 @@ const AS_THE_SERVER: &[(&str, &[&str], &[&str])] = &[
 ];
 
 /// The types whose empty text is a value.
-const WITH_EMPTY: &[&str] = &["text", "varchar(3)", "char(3)", "bytea", "varbit", "tsvector", "xml"];
+const WITH_EMPTY: &[&str] =
+    &["\"char\"", "text", "varchar(3)", "char(3)", "bytea", "varbit", "tsvector", "xml"];
 
 #[tokio::test]
 async fn every_way_reads_a_text_as_the_server_does_or_refuses_it() {

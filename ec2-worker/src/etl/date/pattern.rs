@@ -351,7 +351,7 @@ impl<'a> Seen<'a> {
             Some(false) => Some(self.hour).filter(|hour| *hour <= 12).map(|hour| hour % 12)?,
             None => self.hour,
         };
-        if self.minute > 59 || self.second > 60 {
+        if self.minute > 59 || self.second > 59 {
             return None;
         }
         let seconds = i64::from(hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);

@@ -95,93 +95,16 @@ pub(super) fn money(is_declared: bool, text: &[u8]) -> Option<()> {
     .then_some(())
 }
 
-/// Checks the marks in an interval, of which PostgreSQL leaves out many without an error.
-///
-/// No comma may stand between two digits: PostgreSQL takes it for the end of a number, so `1,5 hours` would become another time
-/// than one and a half hours. Between the elements of an array, a comma may stand so. Outside of an array, a sign must stand before
-/// a number, and a colon between two: `12-` would become 12 years, and `(12)` 12 seconds.
-pub(super) fn interval(text: &[u8]) -> Option<()> {
-    let is_array = text.trim_ascii().starts_with(b"{");
-    if !is_array && !has_marks_of_interval(text) {
-        return None;
-    }
-    let mut is_quoted = false;
-    for (index, byte) in text.iter().enumerate() {
-        let is_digit = |index: usize| text.get(index).is_some_and(u8::is_ascii_digit);
-        match byte {
-            b'"' => is_quoted = !is_quoted,
-            b',' if (!is_array || is_quoted) && index > 0 && is_digit(index - 1) && is_digit(index + 1) => {
-                return None;
-            }
-            _ => {}
-        }
-    }
-    Some(())
+/// Checks that a text is one byte, or a backslash and three octal digits. PostgreSQL drops the other bytes of a longer text.
+pub(super) fn byte(text: &[u8]) -> Option<()> {
+    let is_octal = matches!(text, [b'\\', b'0'..=b'3', b'0'..=b'7', b'0'..=b'7']);
+    (text.len() <= 1 || is_octal).then_some(())
 }
 
-/// Returns whether an interval has only letters, digits, blanks, and the marks `.` `:` `+` `-` `,` `@` in their places.
-fn has_marks_of_interval(text: &[u8]) -> bool {
-    text.iter().enumerate().all(|(index, byte)| {
-        let (before, after) = (&text[..index], &text[index + 1..]);
-        let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
-        match byte {
-            b'+' | b'-' => after
-                .trim_ascii_start()
-                .first()
-                .is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'.'),
-            b':' => is_digit(before.last()) && is_digit(after.first()),
-            b'.' | b',' | b'@' => true,
-            other => other.is_ascii_alphanumeric() || other.is_ascii_whitespace(),
-        }
-    })
-}
-
-/// Checks that the numbers of an array or a range are decimal. PostgreSQL reads `0x10` as 16 and `1_000` as 1000 there, and a column of
-/// single numbers takes neither.
-pub(super) fn plain_numbers(text: &[u8]) -> Option<()> {
-    let is_other = |two: &[u8]| {
-        two[0].is_ascii_digit()
-            && (two[1] == b'_' || two[1].is_ascii_alphabetic() && !two[1].eq_ignore_ascii_case(&b'e'))
-    };
-    (!text.windows(2).any(is_other)).then_some(())
-}
-
-/// Checks that no part of a value, such as an element of an array or a field of a composite value, is a date that PostgreSQL
-/// would read by its settings or by the day of the load. If the type holds dates alone (`only_dates`), also checks that no
-/// date has a time of day, which PostgreSQL would drop.
-pub(super) fn moments_inside(only_dates: bool, text: &[u8]) -> Option<()> {
-    const WORDS: [&[u8]; 4] = [b"now", b"today", b"tomorrow", b"yesterday"];
-    let is_mark = |byte: &u8| b"(),\"{}[]\\".contains(byte);
-    let is_open = |part: &[u8]| {
-        let part = part.trim_ascii();
-        let is_refused = has_short_date(part) || WORDS.iter().any(|word| part.eq_ignore_ascii_case(word));
-        is_refused || only_dates && has_time_of_day(part)
-    };
-    (!text.split(is_mark).any(is_open)).then_some(())
-}
-
-/// Returns whether a text begins with a date whose day and month may change places, such as `5/1/2026`.
-fn has_short_date(part: &[u8]) -> bool {
-    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (first, rest) = part.split_at(digits(part));
-    let is_separated = matches!(rest.first(), Some(b'/' | b'.' | b'-'));
-    let second = rest.get(1..).map_or(0, digits);
-    let third = rest.get(1 + second..).unwrap_or_default();
-    let has_three = is_separated && (1..=2).contains(&second) && third.first() == rest.first();
-    (1..=2).contains(&first.len()) && has_three && digits(&third[1..]) >= 2
-}
-
-/// Returns whether a text is a date in ISO form with a time of day that is not midnight.
-fn has_time_of_day(part: &[u8]) -> bool {
-    let form = b"0000-00-00";
-    let has_form = part.len() > form.len()
-        && form.iter().zip(part).all(|(of_form, byte)| match of_form {
-            b'0' => byte.is_ascii_digit(),
-            _ => byte == of_form,
-        });
-    let time = part.get(form.len()..).unwrap_or_default();
-    let is_time = matches!(time.first(), Some(b' ' | b'T' | b't')) && time.contains(&b':');
-    has_form && is_time && time.iter().any(|byte| matches!(byte, b'1'..=b'9'))
+/// Checks that a text is a whole number without a sign. PostgreSQL takes a negative number for a large one.
+pub(super) fn id(text: &[u8]) -> Option<()> {
+    let text = text.trim_ascii();
+    (!text.is_empty() && text.iter().all(u8::is_ascii_digit)).then_some(())
 }
 
 /// Checks that no number inside a text has a character that a form of numbers gives another meaning than PostgreSQL. In a list of

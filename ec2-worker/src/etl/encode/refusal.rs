@@ -49,21 +49,12 @@ pub(super) fn refusal(column: &Column, rules: &ColumnRules, text: &[u8]) -> Stri
         ColumnType::Bytea => format!(
             "{value} is not a bytea; write bytes as pairs of hexadecimal digits after \\x, and a backslash in a text twice"
         ),
-        ColumnType::Numbers => format!(
-            "{value} is not a {} of decimal numbers; write each number as 1234.5, without letters and `_`",
-            column.type_name
+        ColumnType::Byte => format!(
+            "{value} is not a \"char\", which is one byte, and PostgreSQL would drop the rest; shorten the value, or give the column the type text"
         ),
-        ColumnType::WithMoments { only_dates } => format!(
-            "{value} is not a {}: the day and the month of a date in it may change places, {}it has a word such as today; write \
-             dates in it as 2025-12-31",
-            column.type_name,
-            if only_dates { "a date in it has a time of day that would be lost, or " } else { "or " }
-        ),
-        ColumnType::Interval => format!(
-            "{value} is not an {} (as 1.5 hours or -01:30:00): a number in it takes a decimal point and no comma, and a sign stands \
-             before the number; write it so",
-            column.type_name
-        ),
+        ColumnType::Id => {
+            format!("{value} is not a {}, a whole number without a sign; correct the value", column.type_name)
+        }
         _ => format!("{value} is not a {}; {}", column.type_name, other_text(text)),
     }
 }

@@ -187,6 +187,7 @@ pub fn order(declared: &[String], names: &[String], own: &[String]) -> Result<Ve
         kind: ColumnType::Text(None),
         not_null: false,
         has_default: true,
+        inside: None,
     };
     let columns: Vec<Column> = (0..names.len()).map(column).collect();
     let target = Target { columns, generated: Vec::new(), on_columns: OnColumns::Strict };
@@ -213,6 +214,7 @@ mod tests {
             kind: ColumnType::Text(None),
             not_null: false,
             has_default: false,
+            inside: None,
         };
         Target {
             columns: names.iter().map(column).collect(),

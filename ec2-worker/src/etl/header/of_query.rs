@@ -67,6 +67,7 @@ mod tests {
             kind: ColumnType::Text(None),
             not_null: false,
             has_default: name == "c",
+            inside: None,
         };
         let target = Target {
             columns: ["a", "b", "c"].map(column).into(),

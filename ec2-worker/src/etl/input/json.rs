@@ -58,6 +58,7 @@ pub(super) fn csv(
     let is_missing = |name: &&String| !keys.names.is_empty() && !header::has_alike(&keys.names, name);
     let missing: Vec<&String> = late.known.iter().filter(is_missing).collect();
     missing.iter().for_each(|name| keys.add(name));
+    keys.needed = keys.names.iter().map(|name| header::has_alike(&late.needed, name)).collect();
     let notes = note(leading.len(), has_more, late.ignores_others, &missing).into_iter().chain(table_note);
     let notes = notes.collect();
     let ignores_others = late.ignores_others && has_more;
@@ -174,6 +175,16 @@ impl Csv {
             if let Err(reason) = text {
                 return bad_bytes::push_reason(&reason, &written(fields), &mut self.out);
             }
+        }
+        let mut absent = self.keys.names.iter().zip(&self.keys.needed);
+        let lacks =
+            |(name, is_needed): &(&String, &bool)| **is_needed && !fields.iter().any(|(key, _)| key == *name);
+        if let (Some((name, _)), true) = (absent.find(lacks), known > 0) {
+            let reason = format!(
+                "the key `{name}` is missing, and NULL would take the place of the default of its column, or in an upsert of the stored \
+                 value; write the key in each object, with null if there is no value"
+            );
+            return bad_bytes::push_reason(&reason, &written(fields), &mut self.out);
         }
         // Without this check, the object would be taken for a line without any value.
         if let (Some(key), 0) = (left_out, known) {

@@ -2,6 +2,7 @@
 
 use definition::kind::field::{LoadMode, OnColumns};
 
+use super::super::column::Column;
 use super::super::dialect::{Dialect, Form, LateKeys};
 use super::super::table::Table;
 use super::Load;
@@ -13,11 +14,21 @@ impl Load {
         if dialect.form == Form::Json && self.insert.is_none() {
             // A column in the header is written for every row. So it must be one that is NULL anyway, and not the value of an
             // existing row.
-            let is_free = self.mode != LoadMode::Upsert && self.declared.is_empty();
-            let columns =
-                table.columns.iter().filter(|column| is_free && !column.not_null && !column.has_default);
-            let known = columns.map(|column| column.name.clone()).collect();
-            dialect.late_keys = LateKeys { known, ignores_others: self.on_columns == OnColumns::IgnoreExtra };
+            let is_upsert = self.mode == LoadMode::Upsert;
+            let is_free = !is_upsert && self.declared.is_empty();
+            let names = |is_meant: &dyn Fn(&Column) -> bool| {
+                table
+                    .columns
+                    .iter()
+                    .filter(|column| is_meant(column))
+                    .map(|column| column.name.clone())
+                    .collect()
+            };
+            dialect.late_keys = LateKeys {
+                known: names(&|column| is_free && !column.not_null && !column.has_default),
+                ignores_others: self.on_columns == OnColumns::IgnoreExtra,
+                needed: names(&|column| is_upsert || column.has_default),
+            };
         }
         dialect
     }

@@ -208,6 +208,7 @@ impl LoadTry<'_> {
                 kind: ColumnType::Text(None),
                 not_null: false,
                 has_default: true,
+                inside: None,
             });
         }
         Ok(())

@@ -106,8 +106,9 @@ fn a_value_that_cannot_be_read_back_is_refused_with_a_remedy() {
         "is an empty text, which would be read as NULL; set `myQuote` on the data format of the output"
     );
     let nulls = Dialect { nulls: vec![Vec::new(), b"NA".to_vec()], quoted_nulls: true, ..Dialect::default() };
-    for value in ["", "NA"] {
-        assert!(refusal(&nulls, value).contains("`myQuotedNulls`"), "{value}");
+    let only_empty = Dialect { quoted_nulls: true, ..Dialect::default() };
+    for (dialect, value) in [(&nulls, ""), (&nulls, "NA"), (&only_empty, "")] {
+        assert!(refusal(dialect, value).contains("`myQuotedNulls`"), "{value}");
     }
     let blank = written(&tsv(), &[text(&[" ", "\t".trim()])]).expect_err("an empty text");
     assert_eq!(blank.column, 1);

@@ -143,6 +143,10 @@ impl Records {
         if line.len() != 5 || !line[..4].eq_ignore_ascii_case(b"sep=") || !line[4].is_ascii() {
             return Ok(());
         }
+        // A quote or an escape cannot separate, so the line is a record.
+        if [self.dialect.quote, self.dialect.escape].contains(&Some(line[4])) {
+            return Ok(());
+        }
         let separator = vec![line[4]];
         if self.dialect.separator != separator || self.dialect.detects {
             let note = format!("the first line of the file says that its separator is {}", shown(&separator));

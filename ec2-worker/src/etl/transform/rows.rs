@@ -88,7 +88,7 @@ impl Values<'_> {
     /// If the field is NULL and the column is NOT NULL.
     #[inline]
     fn of(&mut self, column: &Column, span: Span) -> Result<Option<&[u8]>, Refusal> {
-        if column.kind == ColumnType::Interval && self.is_number_of_workbook(span) {
+        if matches!(column.kind, ColumnType::Interval(_)) && self.is_number_of_workbook(span) {
             return Err((Some(column.name.clone()), NO_DURATION.to_owned()));
         }
         let value =

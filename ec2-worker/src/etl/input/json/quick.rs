@@ -15,6 +15,8 @@ use super::super::csv_text::push_text;
 pub(super) struct Keys {
     pub(super) names: Vec<String>,
     pub(super) places: HashMap<String, usize>,
+    /// Whether an object must have the key, for each name.
+    pub(super) needed: Vec<bool>,
 }
 
 impl Keys {
@@ -73,6 +75,10 @@ impl Quick {
     pub(super) fn push(&mut self, keys: &Keys, bytes: &[u8], out: &mut Vec<u8>) -> Option<usize> {
         self.object += 1;
         let (end, count) = self.read(keys, bytes)?;
+        let lacks = |(value, is_needed): (&Value, &bool)| *is_needed && value.object != self.object;
+        if count > 0 && self.values.iter().zip(&keys.needed).any(lacks) {
+            return None;
+        }
         let before = out.len();
         if count == 0 {
             out.push(b'\n');

@@ -99,7 +99,11 @@ fn last_records(late_keys: LateKeys) -> Vec<String> {
 
 #[test]
 fn a_key_that_comes_late_counts_if_the_table_has_it() {
-    let known = LateKeys { known: vec!["late".to_owned(), "A".to_owned()], ignores_others: false };
+    let known = LateKeys {
+        known: vec!["late".to_owned(), "A".to_owned()],
+        ignores_others: false,
+        ..LateKeys::default()
+    };
     let lines = last_records(known.clone());
     assert_eq!(lines[..2], ["\"a\",\"late\"", ",1"]);
     assert!(lines[2].contains("the key `other` does not stand in the first 1000 objects"), "{lines:?}");
@@ -114,7 +118,7 @@ fn a_late_key_that_is_written_in_another_way_is_refused_and_not_lost() {
         "{}{{\"a\": 1, \"B\": 2}}\n{{\"A\": 3}}\n{{\"other\": 4}}\n{{\"a\": 5, \"other\": 6}}\n",
         "{\"a\": 1}\n".repeat(LEADING)
     );
-    let late_keys = LateKeys { known: vec!["b".to_owned()], ignores_others: true };
+    let late_keys = LateKeys { known: vec!["b".to_owned()], ignores_others: true, ..LateKeys::default() };
     let dialect = Dialect { late_keys, ..Dialect::default() };
     let mut out = Vec::new();
     let text = Box::new(io::Cursor::new(objects.into_bytes()));
