@@ -28,10 +28,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         let Some(attempt) = run.offers().next().map(|(attempt, _)| attempt.clone()) else { break };
         run.step(Event::Claimed { attempt: attempt.clone(), runner: "laptop".into() }, now)?;
-        let (lease, outcome) = (1, TaskOutcome::Finished);
-        let step = run.step(Event::StatusSet { attempt: attempt.clone(), lease, outcome }, now)?;
+        let (handout, outcome) = (1, TaskOutcome::Finished);
+        let step = run.step(Event::StatusSet { attempt: attempt.clone(), handout, outcome }, now)?;
         for instance in run.changed_instances(&step) {
-            println!("{attempt} finished: {} is {}", instance.id, instance.word());
+            println!("{attempt} finished: {} is {}", instance.id, instance.wire_status());
         }
         println!("the driver owes {:?}", step.effects);
     }

@@ -53,7 +53,7 @@ pub(crate) fn of_run(run: &Run, outcome: RunOutcome) -> Vec<Notice> {
         return Vec::new();
     }
     let summary = summary::of(run, outcome);
-    let about = format!("{}#{}", outcome.word(), run.header().generation);
+    let about = format!("{}#{}", outcome.wire_status(), run.header().generation);
     alarms.into_iter().map(|alarm| notice(run, alarm, Node::Run(&summary), reaction, &about)).collect()
 }
 

@@ -49,7 +49,8 @@ pub struct Attempt {
     /// The status of the attempt.
     pub status: Status,
     /// How often the attempt was handed to a runner.
-    pub leases: u32,
+    #[serde(rename = "leases")]
+    pub handouts: u32,
     /// The worker group whose runners may take the attempt.
     pub group: WorkerGroup,
     /// The attempt checks a precondition, so its runner may answer FALSE.
@@ -100,7 +101,7 @@ pub enum Status {
         until: Timestamp,
     },
     /// An attempt at a resource is a machine, which has statuses of its own.
-    Machine(resource::Status),
+    Machine(resource::MachineStatus),
     /// The work is done.
     Finished,
     /// The attempt failed, timed out or stalled.
@@ -159,11 +160,11 @@ impl Default for Limits {
 impl Status {
     /// Returns the status word of the wire.
     #[must_use]
-    pub fn word(&self) -> status::Status {
+    pub fn wire_status(&self) -> status::Status {
         match self {
             Self::WaitingForRunner { .. } | Self::NotYet { .. } => status::Status::WaitingForRunner,
             Self::Running { .. } => status::Status::Running,
-            Self::Machine(machine) => machine.word(),
+            Self::Machine(machine) => machine.wire_status(),
             Self::Finished => status::Status::Finished,
             Self::Failed(_) => status::Status::Failed,
             Self::Canceled => status::Status::Canceled,
@@ -173,7 +174,7 @@ impl Status {
     /// Returns whether the attempt is settled: its status never changes again.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.word().is_final()
+        self.wire_status().is_final()
     }
 
     /// Returns when the attempt has to be woken.
@@ -194,7 +195,7 @@ impl Status {
     #[must_use]
     pub fn error(&self) -> Option<&TaskError> {
         match self {
-            Self::Failed(error) | Self::Machine(resource::Status::Failed(error)) => Some(error),
+            Self::Failed(error) | Self::Machine(resource::MachineStatus::Failed(error)) => Some(error),
             Self::WaitingForRunner { .. }
             | Self::Running { .. }
             | Self::NotYet { .. }
@@ -239,7 +240,7 @@ impl Attempt {
 
     /// Returns the status of the machine, if this is an attempt at a resource.
     #[must_use]
-    pub fn machine(&self) -> Option<&resource::Status> {
+    pub fn machine(&self) -> Option<&resource::MachineStatus> {
         match &self.status {
             Status::Machine(machine) => Some(machine),
             Status::WaitingForRunner { .. }
@@ -260,7 +261,7 @@ impl Attempt {
         let status = step(self, event, now)?;
         match event {
             Event::Claimed(runner) => {
-                self.leases += 1;
+                self.handouts += 1;
                 self.hostname = Some(runner.clone());
             }
             Event::ProgressReported if !self.status.is_settled() => self.reported_at = Some(now),
@@ -316,7 +317,7 @@ mod tests {
             number: 1,
             generation: 0,
             status: Status::WaitingForRunner { held: None },
-            leases: 0,
+            handouts: 0,
             group: WorkerGroup::from("g"),
             limits: Limits { whole_ms: Some(20 * 60_000), ..Limits::default() },
             created: at(0),
@@ -389,7 +390,7 @@ mod tests {
     #[test]
     fn the_first_report_acknowledges() {
         let attempt = after(&[(0, claimed()), (1, Event::ProgressReported)]);
-        assert_eq!(attempt.status.word(), status::Status::Running);
+        assert_eq!(attempt.status.wire_status(), status::Status::Running);
         assert_eq!(attempt.status.deadline(), Some(at(16)));
     }
 
@@ -409,7 +410,7 @@ mod tests {
     #[test]
     fn a_runner_at_work_learns_of_the_cancellation_by_its_next_report() {
         let events = [(0, claimed()), (1, Event::ProgressReported), (2, Event::CancelRequested)];
-        assert_eq!(after(&events).status.word(), status::Status::Running);
+        assert_eq!(after(&events).status.wire_status(), status::Status::Running);
         let told = after(&[&events[..], &[(3, Event::ProgressReported)]].concat());
         assert_eq!(told.status, Status::Canceled);
     }
@@ -418,7 +419,7 @@ mod tests {
     fn a_released_attempt_is_the_same_attempt_under_the_next_lease() {
         let events = [(0, claimed()), (1, Event::ProgressReported), (2, Event::Released), (2, claimed())];
         let attempt = after(&events);
-        assert_eq!((attempt.number, attempt.leases), (1, 2));
+        assert_eq!((attempt.number, attempt.handouts), (1, 2));
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub enum Event {
     ProgressReported {
         /// The attempt of the task.
         attempt: AttemptId,
-        /// The lease of the task.
-        lease: u32,
+        /// The number of the handout that the report is about.
+        handout: u32,
         /// Fields for the attempt. Each key replaces the values that were reported under it before.
         fields: Vec<Field>,
     },
@@ -32,8 +32,8 @@ pub enum Event {
     StatusSet {
         /// The attempt of the task.
         attempt: AttemptId,
-        /// The lease of the task.
-        lease: u32,
+        /// The number of the handout that the report is about.
+        handout: u32,
         /// How the task ended.
         outcome: TaskOutcome,
     },

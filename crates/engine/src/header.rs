@@ -73,7 +73,7 @@ pub enum RunOutcome {
 impl RunOutcome {
     /// Returns the status word of the wire.
     #[must_use]
-    pub fn word(self) -> status::Status {
+    pub fn wire_status(self) -> status::Status {
         match self {
             Self::Finished => status::Status::Finished,
             Self::Failed => status::Status::Failed,

@@ -186,18 +186,18 @@ impl AttemptId {
     }
 }
 
-/// The id of a task: one handing out of an attempt to a runner.
+/// The id of a task: one handout of an attempt to a runner.
 ///
-/// An attempt that its runner did not acknowledge is handed out again under the next `lease`, so that reports of the earlier
-/// runner no longer count.
+/// An attempt that its runner did not acknowledge is handed out again under the next `handout`, so that reports of the
+/// earlier runner no longer count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TaskId {
     /// The pipeline of the attempt.
     pub pipeline: PipelineId,
     /// The attempt.
     pub attempt: AttemptId,
-    /// The number of this handing out, from 1.
-    pub lease: u32,
+    /// The number of this handout, from 1.
+    pub handout: u32,
 }
 
 impl TaskId {
@@ -205,16 +205,16 @@ impl TaskId {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (pipeline, rest) = text.split_once('/')?;
-        let (attempt, lease) = rest.rsplit_once('/')?;
+        let (attempt, handout) = rest.rsplit_once('/')?;
         let attempt = AttemptId::from(attempt);
         attempt.parts()?;
-        Some(Self { pipeline: PipelineId::from(pipeline), attempt, lease: lease.parse().ok()? })
+        Some(Self { pipeline: PipelineId::from(pipeline), attempt, handout: handout.parse().ok()? })
     }
 }
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.pipeline, self.attempt, self.lease)
+        write!(f, "{}/{}/{}", self.pipeline, self.attempt, self.handout)
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
     fn a_task_id_reads_back() {
         let instance = InstanceId::from("@a/b_2030-01-31T22:00:00");
         let task =
-            TaskId { pipeline: PipelineId::from("df-1"), attempt: AttemptId::new(&instance, 2), lease: 3 };
+            TaskId { pipeline: PipelineId::from("df-1"), attempt: AttemptId::new(&instance, 2), handout: 3 };
         assert_eq!(TaskId::parse(&task.to_string()), Some(task));
         assert_eq!(TaskId::parse("nonsense"), None);
     }

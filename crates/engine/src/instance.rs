@@ -142,7 +142,7 @@ pub enum Ending {
 impl Ending {
     /// Returns the status as the API shows it.
     #[must_use]
-    pub fn word(&self) -> status::Status {
+    pub fn wire_status(&self) -> status::Status {
         match self {
             Self::Finished => status::Status::Finished,
             Self::Failed => status::Status::Failed,
@@ -210,21 +210,21 @@ impl Instance {
     pub(crate) fn is_up(&self) -> bool {
         let machine =
             self.newest_attempt().filter(|_| self.status == Status::Trying).and_then(Attempt::machine);
-        matches!(machine, Some(resource::Status::Running { .. }))
+        matches!(machine, Some(resource::MachineStatus::Running { .. }))
     }
 
     /// Returns the status as the API shows it.
     #[must_use]
-    pub fn word(&self) -> status::Status {
+    pub fn wire_status(&self) -> status::Status {
         match &self.status {
             Status::WaitingOnDependencies => status::Status::WaitingOnDependencies,
             Status::Trying => self
                 .newest_attempt()
-                .map_or(status::Status::WaitingForRunner, |attempt| attempt.status.word()),
+                .map_or(status::Status::WaitingForRunner, |attempt| attempt.status.wire_status()),
             Status::RetryPause { .. } if self.role == Role::Resource => status::Status::Scheduled,
             // Between two attempts AWS shows WAITING_FOR_RUNNER.
             Status::RetryPause { .. } => status::Status::WaitingForRunner,
-            Status::Final(ending) => ending.word(),
+            Status::Final(ending) => ending.wire_status(),
         }
     }
 
@@ -347,13 +347,13 @@ impl Instance {
             attempt::Status::Canceled => self.canceled(),
             attempt::Status::Failed(error) => self.after_failure(newest, error, now),
             attempt::Status::Machine(machine) => match machine {
-                resource::Status::Creating { .. }
-                | resource::Status::Running { .. }
-                | resource::Status::ShuttingDown { .. } => Status::Trying,
-                resource::Status::Finished => Status::Final(Ending::Finished),
-                resource::Status::TimedOut => Status::Final(Ending::TimedOut),
-                resource::Status::Canceled => self.canceled(),
-                resource::Status::Failed(error) => self.after_failure(newest, error, now),
+                resource::MachineStatus::Creating { .. }
+                | resource::MachineStatus::Running { .. }
+                | resource::MachineStatus::ShuttingDown { .. } => Status::Trying,
+                resource::MachineStatus::Finished => Status::Final(Ending::Finished),
+                resource::MachineStatus::TimedOut => Status::Final(Ending::TimedOut),
+                resource::MachineStatus::Canceled => self.canceled(),
+                resource::MachineStatus::Failed(error) => self.after_failure(newest, error, now),
             },
         }
     }

@@ -1,7 +1,7 @@
 //! One machine or cluster of a resource, from the request for it until it is gone.
 //!
 //! [`step`] decides what an event makes of the machine. The round (`round/resources.rs`, `round/machines.rs`) decides what
-//! follows for the instances that run on it. A host, which the driver asks, makes and ends it.
+//! follows for the instances that run on it. The driver asks a host to make and end the machine.
 //!
 //! The table shows the state after each event (a dash: the event is refused).
 //!
@@ -23,12 +23,13 @@ use definition::kind::field::{self, FieldError, OnResourceFailure, OnTaskFailure
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::status::Status;
 use crate::task_error::{INIT_TIMEOUT, RESOURCE_FAILED, RESOURCE_LOST, TaskError};
-use crate::{status, time};
+use crate::time;
 
 /// The status of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Status {
+pub enum MachineStatus {
     /// The host is making the machine.
     Creating {
         /// When `initTimeout` is over.
@@ -46,7 +47,7 @@ pub enum Status {
     },
     /// The machine is gone, and its work is done.
     Finished,
-    /// The machine disappeared, or was never made.
+    /// The machine disappeared, was never made, or was not made in time.
     Failed(TaskError),
     /// The machine is gone, because `terminateAfter` passed.
     TimedOut,
@@ -69,7 +70,7 @@ pub enum ShutdownReason {
 
 /// An event of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum MachineEvent {
     /// The host has made the machine.
     Created,
     /// The machine does not exist: it could not be made, it disappeared, or it was ended on request.
@@ -81,7 +82,7 @@ pub enum Event {
     Unneeded,
     /// The machine has to stop.
     CancelRequested,
-    /// The machine was woken, because time has passed.
+    /// Time has passed, so the time limits have to be checked.
     Woke,
 }
 
@@ -122,7 +123,7 @@ impl Limits {
     }
 }
 
-impl Status {
+impl MachineStatus {
     /// Returns the status of a machine that the host is asked to make at `now`.
     #[must_use]
     pub fn new(limits: &Limits, now: Timestamp) -> Self {
@@ -131,15 +132,15 @@ impl Status {
 
     /// Returns the status word of the wire.
     #[must_use]
-    pub fn word(&self) -> status::Status {
+    pub fn wire_status(&self) -> Status {
         match self {
-            Self::Creating { .. } => status::Status::Creating,
-            Self::Running { .. } => status::Status::Running,
-            Self::ShuttingDown { .. } => status::Status::ShuttingDown,
-            Self::Finished => status::Status::Finished,
-            Self::Failed(_) => status::Status::Failed,
-            Self::TimedOut => status::Status::TimedOut,
-            Self::Canceled => status::Status::Canceled,
+            Self::Creating { .. } => Status::Creating,
+            Self::Running { .. } => Status::Running,
+            Self::ShuttingDown { .. } => Status::ShuttingDown,
+            Self::Finished => Status::Finished,
+            Self::Failed(_) => Status::Failed,
+            Self::TimedOut => Status::TimedOut,
+            Self::Canceled => Status::Canceled,
         }
     }
 
@@ -162,70 +163,89 @@ impl Status {
 /// # Errors
 ///
 /// [`Illegal`] if the event is refused.
-pub fn step(status: &Status, limits: &Limits, event: &Event, now: Timestamp) -> Result<Status, Illegal> {
+pub fn step(
+    status: &MachineStatus,
+    limits: &Limits,
+    event: &MachineEvent,
+    now: Timestamp,
+) -> Result<MachineStatus, Illegal> {
     match status {
-        Status::Creating { until } => Ok(creating(*until, limits, event, now)),
-        Status::Running { until } => Ok(running(*until, event, now)),
-        Status::ShuttingDown { end } => Ok(shutting_down(end, event)),
-        Status::Finished | Status::Failed(_) | Status::TimedOut | Status::Canceled => match event {
+        MachineStatus::Creating { until } => Ok(creating(*until, limits, event, now)),
+        MachineStatus::Running { until } => Ok(running(*until, event, now)),
+        MachineStatus::ShuttingDown { end } => Ok(shutting_down(end, event)),
+        MachineStatus::Finished
+        | MachineStatus::Failed(_)
+        | MachineStatus::TimedOut
+        | MachineStatus::Canceled => match event {
             // The machine was made too late. The driver has to end it.
-            Event::Created => Err(Illegal),
-            Event::Gone { .. } | Event::Unneeded | Event::CancelRequested | Event::Woke => Ok(status.clone()),
+            MachineEvent::Created => Err(Illegal),
+            MachineEvent::Gone { .. }
+            | MachineEvent::Unneeded
+            | MachineEvent::CancelRequested
+            | MachineEvent::Woke => Ok(status.clone()),
         },
     }
 }
 
-fn creating(until: Option<Timestamp>, limits: &Limits, event: &Event, now: Timestamp) -> Status {
+fn creating(
+    until: Option<Timestamp>,
+    limits: &Limits,
+    event: &MachineEvent,
+    now: Timestamp,
+) -> MachineStatus {
     match event {
-        Event::Created => Status::Running { until: after(now, limits.terminate_after_ms) },
-        Event::Gone { reason } => Status::Failed(TaskError::new(
+        MachineEvent::Created => MachineStatus::Running { until: after(now, limits.terminate_after_ms) },
+        MachineEvent::Gone { reason } => MachineStatus::Failed(TaskError::new(
             RESOURCE_FAILED,
             format!("the machine could not be created: {reason}"),
         )),
-        Event::Unneeded => Status::ShuttingDown { end: ShutdownReason::Finished },
-        Event::CancelRequested => Status::ShuttingDown { end: ShutdownReason::Canceled },
-        Event::Woke if until.is_some_and(|until| until <= now) => {
+        MachineEvent::Unneeded => MachineStatus::ShuttingDown { end: ShutdownReason::Finished },
+        MachineEvent::CancelRequested => MachineStatus::ShuttingDown { end: ShutdownReason::Canceled },
+        MachineEvent::Woke if until.is_some_and(|until| until <= now) => {
             let text = "the machine was not created within its initTimeout";
-            Status::ShuttingDown { end: ShutdownReason::Failed(TaskError::new(INIT_TIMEOUT, text)) }
+            MachineStatus::ShuttingDown { end: ShutdownReason::Failed(TaskError::new(INIT_TIMEOUT, text)) }
         }
-        Event::Woke => Status::Creating { until },
+        MachineEvent::Woke => MachineStatus::Creating { until },
     }
 }
 
-fn running(until: Option<Timestamp>, event: &Event, now: Timestamp) -> Status {
+fn running(until: Option<Timestamp>, event: &MachineEvent, now: Timestamp) -> MachineStatus {
     match event {
-        Event::Gone { reason } => Status::Failed(TaskError::new(
+        MachineEvent::Gone { reason } => MachineStatus::Failed(TaskError::new(
             RESOURCE_LOST,
             format!("the machine disappeared while it was in use: {reason}"),
         )),
-        Event::Unneeded => Status::ShuttingDown { end: ShutdownReason::Finished },
-        Event::CancelRequested => Status::ShuttingDown { end: ShutdownReason::Canceled },
-        Event::Woke if until.is_some_and(|until| until <= now) => {
-            Status::ShuttingDown { end: ShutdownReason::TimedOut }
+        MachineEvent::Unneeded => MachineStatus::ShuttingDown { end: ShutdownReason::Finished },
+        MachineEvent::CancelRequested => MachineStatus::ShuttingDown { end: ShutdownReason::Canceled },
+        MachineEvent::Woke if until.is_some_and(|until| until <= now) => {
+            MachineStatus::ShuttingDown { end: ShutdownReason::TimedOut }
         }
         // A host may report the machine twice.
-        Event::Created | Event::Woke => Status::Running { until },
+        MachineEvent::Created | MachineEvent::Woke => MachineStatus::Running { until },
     }
 }
 
-fn shutting_down(end: &ShutdownReason, event: &Event) -> Status {
+fn shutting_down(end: &ShutdownReason, event: &MachineEvent) -> MachineStatus {
     match (event, end) {
-        (Event::Gone { .. }, ShutdownReason::Finished) => Status::Finished,
-        (Event::Gone { .. }, ShutdownReason::Failed(error)) => Status::Failed(error.clone()),
-        (Event::Gone { .. }, ShutdownReason::TimedOut) => Status::TimedOut,
-        (Event::Gone { .. }, ShutdownReason::Canceled) => Status::Canceled,
+        (MachineEvent::Gone { .. }, ShutdownReason::Finished) => MachineStatus::Finished,
+        (MachineEvent::Gone { .. }, ShutdownReason::Failed(error)) => MachineStatus::Failed(error.clone()),
+        (MachineEvent::Gone { .. }, ShutdownReason::TimedOut) => MachineStatus::TimedOut,
+        (MachineEvent::Gone { .. }, ShutdownReason::Canceled) => MachineStatus::Canceled,
         // CANCELED replaces FAILED, because a failed resource would be tried again.
-        (Event::CancelRequested, ShutdownReason::Failed(_)) => {
-            Status::ShuttingDown { end: ShutdownReason::Canceled }
+        (MachineEvent::CancelRequested, ShutdownReason::Failed(_)) => {
+            MachineStatus::ShuttingDown { end: ShutdownReason::Canceled }
         }
         (
             // `Created` is legal: the host may finish making the machine before the request to end it arrives.
-            Event::Created | Event::Unneeded | Event::CancelRequested | Event::Woke,
+            MachineEvent::Created
+            | MachineEvent::Unneeded
+            | MachineEvent::CancelRequested
+            | MachineEvent::Woke,
             ShutdownReason::Finished
             | ShutdownReason::Failed(_)
             | ShutdownReason::TimedOut
             | ShutdownReason::Canceled,
-        ) => Status::ShuttingDown { end: end.clone() },
+        ) => MachineStatus::ShuttingDown { end: end.clone() },
     }
 }
 
@@ -241,59 +261,59 @@ mod tests {
         Timestamp::from_second(minute * 60).unwrap()
     }
 
-    fn after_events(events: &[(i64, Event)]) -> Status {
+    fn after_events(events: &[(i64, MachineEvent)]) -> MachineStatus {
         let limits =
             Limits { init_ms: Some(10 * 60_000), terminate_after_ms: Some(60 * 60_000), ..Limits::default() };
-        let first = Status::new(&limits, at(0));
+        let first = MachineStatus::new(&limits, at(0));
         events
             .iter()
             .fold(first, |status, (minute, event)| step(&status, &limits, event, at(*minute)).unwrap())
     }
 
-    fn gone() -> Event {
-        Event::Gone { reason: "no capacity".to_owned() }
+    fn gone() -> MachineEvent {
+        MachineEvent::Gone { reason: "no capacity".to_owned() }
     }
 
     #[test]
     fn a_machine_is_made_used_ended_and_gone() {
-        let made = [(0, Event::Created)];
-        assert_eq!(after_events(&made).word(), status::Status::Running);
-        let unneeded = [(0, Event::Created), (5, Event::Unneeded)];
-        assert_eq!(after_events(&unneeded).word(), status::Status::ShuttingDown);
-        let ended = [(0, Event::Created), (5, Event::Unneeded), (6, gone())];
-        assert_eq!(after_events(&ended), Status::Finished);
+        let made = [(0, MachineEvent::Created)];
+        assert_eq!(after_events(&made).wire_status(), Status::Running);
+        let unneeded = [(0, MachineEvent::Created), (5, MachineEvent::Unneeded)];
+        assert_eq!(after_events(&unneeded).wire_status(), Status::ShuttingDown);
+        let ended = [(0, MachineEvent::Created), (5, MachineEvent::Unneeded), (6, gone())];
+        assert_eq!(after_events(&ended), MachineStatus::Finished);
     }
 
     #[test]
     fn a_machine_has_init_timeout_to_be_made() {
-        assert_eq!(after_events(&[(9, Event::Woke)]), Status::Creating { until: Some(at(10)) });
-        let ended = after_events(&[(10, Event::Woke), (11, gone())]);
-        assert!(matches!(ended, Status::Failed(error) if error.id.as_deref() == Some(INIT_TIMEOUT)));
+        assert_eq!(after_events(&[(9, MachineEvent::Woke)]), MachineStatus::Creating { until: Some(at(10)) });
+        let ended = after_events(&[(10, MachineEvent::Woke), (11, gone())]);
+        assert!(matches!(ended, MachineStatus::Failed(error) if error.id.as_deref() == Some(INIT_TIMEOUT)));
     }
 
     #[test]
     fn terminate_after_counts_from_the_creation_of_the_machine() {
-        let running = [(7, Event::Created)];
+        let running = [(7, MachineEvent::Created)];
         assert_eq!(after_events(&running).deadline(), Some(at(67)));
-        let ended = after_events(&[(7, Event::Created), (67, Event::Woke), (68, gone())]);
-        assert_eq!(ended, Status::TimedOut);
+        let ended = after_events(&[(7, MachineEvent::Created), (67, MachineEvent::Woke), (68, gone())]);
+        assert_eq!(ended, MachineStatus::TimedOut);
     }
 
     #[test]
     fn a_machine_that_disappears_has_failed() {
         let id = |status| match status {
-            Status::Failed(TaskError { id, .. }) => id.unwrap_or_default(),
+            MachineStatus::Failed(TaskError { id, .. }) => id.unwrap_or_default(),
             other => format!("{other:?}"),
         };
         assert_eq!(id(after_events(&[(1, gone())])), RESOURCE_FAILED);
-        assert_eq!(id(after_events(&[(1, Event::Created), (2, gone())])), RESOURCE_LOST);
+        assert_eq!(id(after_events(&[(1, MachineEvent::Created), (2, gone())])), RESOURCE_LOST);
     }
 
     #[test]
     fn a_machine_canceled_while_it_shuts_down_is_not_tried_again() {
-        let canceled = [(10, Event::Woke), (11, Event::CancelRequested), (12, gone())];
-        assert_eq!(after_events(&canceled), Status::Canceled);
-        let finished = [(1, Event::Unneeded), (2, Event::CancelRequested), (3, gone())];
-        assert_eq!(after_events(&finished), Status::Finished);
+        let canceled = [(10, MachineEvent::Woke), (11, MachineEvent::CancelRequested), (12, gone())];
+        assert_eq!(after_events(&canceled), MachineStatus::Canceled);
+        let finished = [(1, MachineEvent::Unneeded), (2, MachineEvent::CancelRequested), (3, gone())];
+        assert_eq!(after_events(&finished), MachineStatus::Finished);
     }
 }

@@ -40,13 +40,13 @@ pub enum IllegalEvent {
     /// The run has no such instance.
     #[error("there is no instance `{0}`")]
     NoSuchInstance(InstanceId),
-    /// The lease is not the present one: the attempt was handed out again, or is free.
-    #[error("lease {lease} of attempt `{attempt}` is over")]
-    LeaseOver {
+    /// The report is about an earlier handout: the attempt was handed out again, or is free.
+    #[error("handout {handout} of attempt `{attempt}` is over")]
+    HandoutOver {
         /// The attempt.
         attempt: AttemptId,
-        /// The lease that is over.
-        lease: u32,
+        /// The handout that is over.
+        handout: u32,
     },
     /// The attempt's status does not allow the event.
     #[error("attempt `{attempt}` is {status}")]
@@ -129,12 +129,12 @@ impl<'a> Round<'a> {
     fn take(&mut self, event: Event) -> Result<(), IllegalEvent> {
         match event {
             Event::Claimed { attempt, runner } => self.claim(&attempt, runner),
-            Event::ProgressReported { attempt, lease, fields } => {
-                let at = self.find(&attempt, Some(lease))?;
+            Event::ProgressReported { attempt, handout, fields } => {
+                let at = self.find(&attempt, Some(handout))?;
                 self.report(at, fields)
             }
-            Event::StatusSet { attempt, lease, outcome } => {
-                let at = self.find(&attempt, Some(lease))?;
+            Event::StatusSet { attempt, handout, outcome } => {
+                let at = self.find(&attempt, Some(handout))?;
                 self.apply(at, &attempt::Event::StatusSet(outcome))
             }
             Event::Released { attempt } => {
@@ -146,10 +146,10 @@ impl<'a> Round<'a> {
             Event::MarkedFinished { instances } => self.mark_named(&instances),
             Event::ResourceReported { attempt, fields } => self.machine_reports(&attempt, fields),
             Event::ResourceCreated { attempt, fields } => {
-                self.machine_says(&attempt, &resource::Event::Created, fields)
+                self.machine_says(&attempt, &resource::MachineEvent::Created, fields)
             }
             Event::ResourceGone { attempt, reason } => {
-                self.machine_says(&attempt, &resource::Event::Gone { reason }, Vec::new())
+                self.machine_says(&attempt, &resource::MachineEvent::Gone { reason }, Vec::new())
             }
             Event::RunCanceled { reason } => {
                 self.cancel_all(&reason);

@@ -15,7 +15,7 @@ use crate::time::wire;
 pub(crate) fn of_instance(run: &Run, instance: &Instance) -> Vec<Field> {
     let mut fields = common(run, instance, "INSTANCE");
     fields.push(Field::string("@id", instance.id.as_str()));
-    fields.push(Field::string("@status", instance.word().as_str()));
+    fields.push(Field::string("@status", instance.wire_status().as_str()));
     fields.push(Field::string("@actualStartTime", wire(instance.started)));
     if let Some(ended) = instance.ended {
         fields.push(Field::string("@actualEndTime", wire(ended)));
@@ -46,7 +46,7 @@ pub(crate) fn of_attempt(run: &Run, instance: &Instance, attempt: &Attempt) -> V
     fields.push(Field::string("@id", attempt.id.as_str()));
     fields.push(Field::reference("@instanceParent", instance.id.object_id()));
     fields.extend(instance.guards.iter().map(|node| Field::reference("node", node.object_id())));
-    fields.push(Field::string("@status", attempt.status.word().as_str()));
+    fields.push(Field::string("@status", attempt.status.wire_status().as_str()));
     fields.push(Field::string("@attemptCount", attempt.number.to_string()));
     fields.push(Field::string("@actualStartTime", wire(attempt.created)));
     if let Some(ended) = attempt.ended {

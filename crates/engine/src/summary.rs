@@ -30,7 +30,7 @@ pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Texts {
         ("id", header.pipeline.to_string()),
         ("@id", header.pipeline.to_string()),
         ("@pipelineId", header.pipeline.to_string()),
-        ("@status", outcome.word().to_string()),
+        ("@status", outcome.wire_status().to_string()),
         ("@version", header.version.to_string()),
         ("@scheduledStartTime", wire(header.scheduled)),
         ("@scheduledEndTime", wire(end.unwrap_or(header.scheduled))),

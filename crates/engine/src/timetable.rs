@@ -37,7 +37,7 @@ pub struct Timetable {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct SharedSchedule {
     schedule: Schedule,
-    kind: ScheduleType,
+    schedule_type: ScheduleType,
     /// The objects with their positions in the definition.
     components: Vec<(usize, ObjectId)>,
 }
@@ -45,7 +45,7 @@ struct SharedSchedule {
 /// A run that has not begun yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upcoming {
-    /// The scheduled start of the run, which makes its id.
+    /// The scheduled start of the run. The id of the run is made from it.
     pub start: Timestamp,
     /// The end of the run: it holds every interval that begins before this time. The next run begins at this time or later.
     pub end: Timestamp,
@@ -77,24 +77,27 @@ impl Timetable {
         let needed = needed_resources(plan);
         let used = needed.iter().map(|needed| needed.resource).collect();
         for (position, object) in objects.iter().enumerate().filter(|(_, object)| is_run(object, &used)) {
-            let kind = field::SCHEDULE_TYPE.of(&preview.object(object))?;
-            if kind == ScheduleType::OnDemand {
+            let schedule_type = field::SCHEDULE_TYPE.of(&preview.object(object))?;
+            if schedule_type == ScheduleType::OnDemand {
                 return Ok(None);
             }
             let is_resource = role(object) == Some(Role::Resource);
             // A resource may be made from the start of its interval on, whatever its schedule type is. Without a schedule
             // of its own it has the schedule of the first object that runs on it.
-            let kind = if is_resource { ScheduleType::Cron } else { kind };
+            let schedule_type = if is_resource { ScheduleType::Cron } else { schedule_type };
             let user = needed.iter().find(|needed| *needed.resource == object.id);
             let user = user.filter(|_| is_resource && object.reference("schedule").is_none());
             let timed = user.and_then(|user| plan.object(user.object.as_str())).unwrap_or(object);
             let Some(schedule) = schedule_of(plan, &preview, timed, activated)? else { return Ok(None) };
-            let known =
-                schedules.iter_mut().find(|shared| (shared.schedule, shared.kind) == (schedule, kind));
+            let known = schedules
+                .iter_mut()
+                .find(|shared| (shared.schedule, shared.schedule_type) == (schedule, schedule_type));
             let component = (position, object.id.clone());
             match known {
                 Some(shared) => shared.components.push(component),
-                None => schedules.push(SharedSchedule { schedule, kind, components: vec![component] }),
+                None => {
+                    schedules.push(SharedSchedule { schedule, schedule_type, components: vec![component] })
+                }
             }
         }
         let longest = schedules.iter().map(|shared| shared.schedule).max_by_key(|it| it.period.duration());
@@ -109,21 +112,22 @@ impl Timetable {
     #[must_use]
     pub fn span(&self) -> (Timestamp, Option<Timestamp>, Period) {
         let first = self.schedules.iter().map(|shared| shared.schedule.first).min();
-        let ends = self.schedules.iter().map(|shared| shared.schedule.end_of_last(shared.kind));
+        let ends = self.schedules.iter().map(|shared| shared.schedule.end_of_last(shared.schedule_type));
         // If one of the schedules has no end, the pipeline has none.
         let end = ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
         (first.unwrap_or(self.anchor), end, self.period)
     }
 
-    /// Returns the first run with intervals that begin at `made` or later, or the first run of all if `made` is `None`.
+    /// Returns the run after the runs that were made: the first run with intervals that begin at `made_until`, the end of the last
+    /// run that was made, or later. Returns the first run of all if `made_until` is `None`.
     ///
-    /// Returns `None` if no interval begins then. Intervals before `made` are in earlier runs.
+    /// Returns `None` if no interval begins at that time or later. Intervals before `made_until` are in earlier runs.
     #[must_use]
-    pub fn next(&self, made: Option<Timestamp>) -> Option<Upcoming> {
-        let from = made.unwrap_or(Timestamp::MIN);
+    pub fn next(&self, made_until: Option<Timestamp>) -> Option<Upcoming> {
+        let from = made_until.unwrap_or(Timestamp::MIN);
         let first = self.schedules.iter().filter_map(|shared| {
             let number = shared.schedule.number_from(from);
-            Some(shared.schedule.interval(number, shared.kind)?.start)
+            Some(shared.schedule.interval(number, shared.schedule_type)?.start)
         });
         let cut = self.start_of(first.min()?);
         self.upcoming(cut.max(from), self.end_of(cut))
@@ -136,21 +140,22 @@ impl Timetable {
     }
 
     fn upcoming(&self, start: Timestamp, end: Timestamp) -> Option<Upcoming> {
-        let first = self.schedules.iter().filter_map(|SharedSchedule { schedule, kind, .. }| {
-            let interval = schedule.interval(schedule.number_from(start), *kind)?;
-            (interval.start < end).then(|| kind.release(interval))
+        let first = self.schedules.iter().filter_map(|SharedSchedule { schedule, schedule_type, .. }| {
+            let interval = schedule.interval(schedule.number_from(start), *schedule_type)?;
+            (interval.start < end).then(|| schedule_type.release(interval))
         });
         Some(Upcoming { start, end, due: first.min()? })
     }
 
-    /// Returns each interval of each component in a run: by the start of the interval, then in the order of the definition.
+    /// Returns each interval of each component in a run, sorted by the start of the interval and then by the position of the component
+    /// in the definition.
     pub(crate) fn occurrences(&self, run: &Upcoming) -> Vec<Occurrence> {
         let mut occurrences = Vec::new();
-        for SharedSchedule { schedule, kind, components } in &self.schedules {
+        for SharedSchedule { schedule, schedule_type, components } in &self.schedules {
             let first = schedule.number_from(run.start);
-            let intervals = (first..).map_while(|number| schedule.interval(number, *kind));
+            let intervals = (first..).map_while(|number| schedule.interval(number, *schedule_type));
             for interval in intervals.take_while(|interval| interval.start < run.end) {
-                let release = kind.release(interval);
+                let release = schedule_type.release(interval);
                 let of_component = |(position, id): &(usize, ObjectId)| {
                     let occurrence = Occurrence { component: id.clone(), interval, release };
                     ((interval.start, *position), occurrence)
@@ -170,7 +175,7 @@ impl Timetable {
         let longest = self.period.duration().as_secs();
         let instances = self.schedules.iter().map(|shared| {
             let each = longest / shared.schedule.period.duration().as_secs().max(1);
-            // Each instance has an instance for each of its preconditions.
+            // Each precondition of an object is one more instance.
             let with_preconditions = |(_, id): &(usize, ObjectId)| {
                 1 + plan.object(id.as_str()).map_or(0, |object| object.references("precondition").count())
             };

@@ -27,7 +27,10 @@ impl Run {
     pub fn why_it_waits(&self, instance: &Instance) -> Option<String> {
         match &instance.status {
             Status::WaitingOnDependencies => Some(self.why_it_does_not_start(instance)),
-            _ if instance.is_paused && !instance.is_final() && instance.word() != crate::Status::Running => {
+            _ if instance.is_paused
+                && !instance.is_final()
+                && instance.wire_status() != crate::Status::Running =>
+            {
                 Some(paused(instance))
             }
             Status::RetryPause { .. } | Status::Trying => {
@@ -94,7 +97,7 @@ fn what_is_waited_for(instance: &Instance) -> String {
     match &instance.status {
         Status::Final(Ending::Finished) => id,
         Status::Final(ending) => {
-            format!("{id}, which is {}: rerun it, or mark it as finished", ending.word())
+            format!("{id}, which is {}: rerun it, or mark it as finished", ending.wire_status())
         }
         Status::WaitingOnDependencies => match instance.release {
             Some(release) => format!("{id}, which waits for its time, {}", wire(release)),
@@ -131,10 +134,10 @@ fn why_it_does_not_run(instance: &Instance) -> Option<String> {
                 if newest.checks == 1 { "once".to_owned() } else { format!("{} times", newest.checks) };
             Some(format!("does not hold yet: checked {times}, the next time at {}", wire(*until)))
         }
-        attempt::Status::Machine(resource::Status::Creating { .. }) => {
+        attempt::Status::Machine(resource::MachineStatus::Creating { .. }) => {
             Some(format!("is being created{}", hosts_words(newest)))
         }
-        attempt::Status::Machine(resource::Status::ShuttingDown { .. }) => {
+        attempt::Status::Machine(resource::MachineStatus::ShuttingDown { .. }) => {
             Some("is being ended, and is created again if it is needed".to_owned())
         }
         attempt::Status::Machine(_)

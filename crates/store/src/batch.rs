@@ -126,7 +126,7 @@ impl Batch {
     pub fn ended_attempts(&self) -> impl Iterator<Item = Status> {
         let attempts = self.runs.iter().flat_map(|change| &change.attempts);
         let ended = attempts.filter(|change| change.attempt.ended.is_some());
-        ended.map(|change| change.attempt.status.word())
+        ended.map(|change| change.attempt.status.wire_status())
     }
 
     /// Returns the notices that the batch adds.

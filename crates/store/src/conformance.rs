@@ -181,7 +181,7 @@ async fn finish_one(store: &dyn Store, run: &mut Run) -> Step {
     let attempt = first_offer(run);
     let step = run.step(claim(run, "r"), now()).unwrap();
     store.save(Batch::new().step(run, &step)).await.unwrap();
-    let finished = Event::StatusSet { attempt, lease: 1, outcome: TaskOutcome::Finished };
+    let finished = Event::StatusSet { attempt, handout: 1, outcome: TaskOutcome::Finished };
     let step = run.step(finished, now()).unwrap();
     store.save(Batch::new().step(run, &step)).await.unwrap();
     step

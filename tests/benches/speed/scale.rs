@@ -128,11 +128,11 @@ async fn work_off(runs: usize, instances: usize) -> Result<Duration> {
         let mut offers = offered(&step);
         while let Some(attempt) = offers.pop() {
             let fields = Vec::new();
-            let (lease, outcome) = (1, TaskOutcome::Finished);
+            let (handout, outcome) = (1, TaskOutcome::Finished);
             for event in [
                 Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("bench") },
-                Event::ProgressReported { attempt: attempt.clone(), lease, fields },
-                Event::StatusSet { attempt, lease, outcome },
+                Event::ProgressReported { attempt: attempt.clone(), handout, fields },
+                Event::StatusSet { attempt, handout, outcome },
             ] {
                 let step = run.step(event, now())?;
                 store.save(Batch::new().step(&run, &step)).await?;

@@ -20,7 +20,7 @@ pub enum Event {
     /// The runner is gone.
     Released,
     /// An event that only machines have.
-    Machine(resource::Event),
+    Machine(resource::MachineEvent),
     /// The attempt has to stop.
     CancelRequested,
     /// The attempt was woken, because time has passed.
@@ -76,15 +76,15 @@ fn waiting_for_runner(
 
 fn of_machine(
     attempt: &Attempt,
-    machine: &resource::Status,
+    machine: &resource::MachineStatus,
     event: &Event,
     now: Timestamp,
 ) -> Result<Status, Illegal> {
     let limits = attempt.limits.machine.clone().unwrap_or_default();
     let event = match event {
         Event::Machine(event) => event,
-        Event::CancelRequested => &resource::Event::CancelRequested,
-        Event::Woke => &resource::Event::Woke,
+        Event::CancelRequested => &resource::MachineEvent::CancelRequested,
+        Event::Woke => &resource::MachineEvent::Woke,
         // No runner works on a machine, so the events of runners are refused.
         Event::Claimed(_) | Event::ProgressReported | Event::StatusSet(_) | Event::Released => {
             return Err(Illegal);

@@ -14,13 +14,13 @@ use crate::task_error::TaskError;
 use crate::{resource, status};
 
 impl Round<'_> {
-    /// Finds the attempt `id`, and checks that `lease`, if there is one, is its present lease.
-    pub(super) fn find(&self, id: &AttemptId, lease: Option<u32>) -> Result<AttemptIndex, IllegalEvent> {
+    /// Finds the attempt `id`, and checks that `handout`, if there is one, is its present handout.
+    pub(super) fn find(&self, id: &AttemptId, handout: Option<u32>) -> Result<AttemptIndex, IllegalEvent> {
         let at = self.run.find_attempt(id).ok_or_else(|| IllegalEvent::NoSuchAttempt(id.clone()))?;
         let attempt = &self.run[at];
-        match lease {
-            Some(lease) if lease != attempt.leases || attempt.is_free() => {
-                Err(IllegalEvent::LeaseOver { attempt: id.clone(), lease })
+        match handout {
+            Some(handout) if handout != attempt.handouts || attempt.is_free() => {
+                Err(IllegalEvent::HandoutOver { attempt: id.clone(), handout })
             }
             Some(_) | None => Ok(at),
         }
@@ -36,7 +36,7 @@ impl Round<'_> {
         }
         if let Some(resource) = self.run.missing_resource(at.instance) {
             let resource = &self.run[resource];
-            let (instance, status) = (resource.id.clone(), resource.word());
+            let (instance, status) = (resource.id.clone(), resource.wire_status());
             return Err(IllegalEvent::Instance { instance, status });
         }
         self.apply(at, &attempt::Event::Claimed(runner))
@@ -51,7 +51,7 @@ impl Round<'_> {
         let applied = self.run.change(at.instance, |it| it.attempts[at.attempt].apply(event, now));
         applied.map_err(|attempt::Illegal| IllegalEvent::Attempt {
             attempt: self.run[at].id.clone(),
-            status: before.word(),
+            status: before.wire_status(),
         })?;
         let attempt = &self.run[at];
         if attempt.status == before {
@@ -147,10 +147,10 @@ impl Round<'_> {
         let (status, setup, ended) = match setup {
             Ok(setup) if is_resource => {
                 let limits = setup.limits.machine.clone().unwrap_or_default();
-                (attempt::Status::Machine(resource::Status::new(&limits, now)), setup, None)
+                (attempt::Status::Machine(resource::MachineStatus::new(&limits, now)), setup, None)
             }
             Err(error) if is_resource => {
-                let status = attempt::Status::Machine(resource::Status::Failed(error));
+                let status = attempt::Status::Machine(resource::MachineStatus::Failed(error));
                 (status, Setup::default(), Some(now))
             }
             Ok(setup) => (attempt::Status::WaitingForRunner { held: None }, setup, None),
@@ -162,7 +162,7 @@ impl Round<'_> {
             number,
             generation: instance.generation,
             status,
-            leases: 0,
+            handouts: 0,
             group: setup.group,
             limits: setup.limits,
             created: now,

@@ -26,7 +26,7 @@ impl Round<'_> {
                 Ok(())
             }
             Status::Final(_) => {
-                Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() })
+                Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.wire_status() })
             }
         }
     }

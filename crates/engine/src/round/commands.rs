@@ -70,6 +70,6 @@ impl Round<'_> {
     /// Refuses the command if `at` names an instance whose state forbids it.
     fn refuse_any(&self, at: Option<&InstanceIndex>) -> Result<(), IllegalEvent> {
         let Some(instance) = at.map(|at| &self.run[*at]) else { return Ok(()) };
-        Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() })
+        Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.wire_status() })
     }
 }

@@ -20,7 +20,7 @@ impl Round<'_> {
     pub(super) fn machine_says(
         &mut self,
         id: &AttemptId,
-        event: &resource::Event,
+        event: &resource::MachineEvent,
         fields: Vec<Field>,
     ) -> Result<(), IllegalEvent> {
         let at = self.find(id, None)?;
@@ -33,7 +33,7 @@ impl Round<'_> {
     pub(super) fn machine_reports(&mut self, id: &AttemptId, fields: Vec<Field>) -> Result<(), IllegalEvent> {
         let at = self.find(id, None)?;
         let attempt = &self.run[at];
-        let status = attempt.status.word();
+        let status = attempt.status.wire_status();
         if attempt.machine().is_none() || status.is_final() {
             return Err(IllegalEvent::Attempt { attempt: id.clone(), status });
         }
@@ -63,9 +63,9 @@ impl Round<'_> {
         }
         let id = &self.run[at].id;
         match machine {
-            resource::Status::Creating { .. } => {}
-            resource::Status::Running { .. } => self.let_users_on(at),
-            resource::Status::ShuttingDown { end } => match end {
+            resource::MachineStatus::Creating { .. } => {}
+            resource::MachineStatus::Running { .. } => self.let_users_on(at),
+            resource::MachineStatus::ShuttingDown { end } => match end {
                 // After `Finished`, no instance is at work on the machine. After `Failed`, the resource may be tried again.
                 resource::ShutdownReason::Finished | resource::ShutdownReason::Failed(_) => {}
                 resource::ShutdownReason::TimedOut => {
@@ -73,8 +73,10 @@ impl Round<'_> {
                 }
                 resource::ShutdownReason::Canceled => self.drop_users_of_canceled(at),
             },
-            resource::Status::Failed(error) => self.after_failed_machine(at, &error),
-            resource::Status::Finished | resource::Status::TimedOut | resource::Status::Canceled => {}
+            resource::MachineStatus::Failed(error) => self.after_failed_machine(at, &error),
+            resource::MachineStatus::Finished
+            | resource::MachineStatus::TimedOut
+            | resource::MachineStatus::Canceled => {}
         }
     }
 

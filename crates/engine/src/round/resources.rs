@@ -84,7 +84,7 @@ impl Round<'_> {
             // The resource has no machine now, so there is nothing to report.
             Status::WaitingOnDependencies | Status::RetryPause { .. } => self.finish_silently(at),
             Status::Trying => {
-                self.apply_to_newest(at, &attempt::Event::Machine(resource::Event::Unneeded));
+                self.apply_to_newest(at, &attempt::Event::Machine(resource::MachineEvent::Unneeded));
             }
             Status::Final(_) => {}
         }

@@ -34,7 +34,7 @@ impl Round<'_> {
         let notices = alarm::of_late(self.run, at);
         self.step.effects.extend(notices.into_iter().map(Effect::Publish));
         let instance = &self.run[at];
-        if late::is_terminated(self.run, instance) && instance.word() != status::Status::Running {
+        if late::is_terminated(self.run, instance) && instance.wire_status() != status::Status::Running {
             // The instance is not final, so it can be canceled.
             let _ = self.cancel(at, "it had not started within its lateAfterTimeout".to_owned());
         }

@@ -33,7 +33,7 @@ fn an_alarm_fires_after_the_last_try_only_and_again_after_a_rerun() {
     let mut run = drive(&format!("{a}, {alarm}"));
     run.fail("A", "E", "no");
     assert_eq!(run.notices().len(), 0);
-    run.pass(1);
+    run.advance_minutes(1);
     run.fail("A", "E", "no");
     assert_eq!(run.notices().len(), 1);
     run.rerun("A");
@@ -56,10 +56,10 @@ fn an_alarm_with_my_once_per_run_sends_one_notice_about_the_run() {
         &[("rowsRead", "5"), ("rowsSkipped", "0"), ("note", "too few rows"), ("note", "found `;`")],
     );
     run.report("B", &[("writtenTo", "s3://r/b.csv"), ("resultPreview", "x,y\n1,2")]);
-    run.set("A", engine::TaskOutcome::Finished);
+    run.set_task_status("A", engine::TaskOutcome::Finished);
     assert_eq!(run.notices().len(), 0);
-    run.pass(1);
-    run.set("B", engine::TaskOutcome::Finished);
+    run.advance_minutes(1);
+    run.set_task_status("B", engine::TaskOutcome::Finished);
     let [notice] = run.notices()[..] else { panic!("{:?}", run.notices()) };
     assert_eq!(notice.subject, "orders/2030-01-31: 15 rows, 1 refused — fine");
     let wanted = "FINISHED in 1 min 0 s, of 18 rows 2 skipped\nA: 10 rows, 1 refused, 2 skipped\nB: 5 rows, 0 refused\n\
@@ -87,8 +87,8 @@ fn rows_of_a_failed_load_do_not_count_as_loaded() {
         run.claim(activity);
         run.report(activity, &[("rowsLoaded", rows), ("rowsRejected", "3"), ("loadedTable", activity)]);
     }
-    run.set("B", engine::TaskOutcome::Finished);
-    run.set("A", engine::TaskOutcome::Failed(engine::TaskError::new("BadInput", "too many")));
+    run.set_task_status("B", engine::TaskOutcome::Finished);
+    run.set_task_status("A", engine::TaskOutcome::Failed(engine::TaskError::new("BadInput", "too many")));
     assert_eq!(run.notices()[0].message, "1 6 B: 1 row, 3 refused 1 row");
 }
 

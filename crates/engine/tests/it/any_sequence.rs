@@ -13,12 +13,12 @@ use engine::{
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use crate::harness::{self, Driven, STARTED, drive_with, shell};
+use crate::harness::{self, STARTED, TestRun, drive_with, shell};
 
 const RETRIES: u32 = 1;
 
 /// Returns a run of a diamond (A before B and C, both before D) and of E alone.
-fn diamond(cascade: bool) -> Driven {
+fn diamond(cascade: bool) -> TestRun {
     let more = if cascade {
         r#", "failureAndRerunMode": "cascade", "maximumRetries": "1""#
     } else {
@@ -32,7 +32,7 @@ fn diamond(cascade: bool) -> Driven {
 }
 
 /// Returns a run of hourly loads and a sum of them. Each load uses a guarded file, and all of them may be late.
-fn scheduled(cascade: bool) -> Driven {
+fn scheduled(cascade: bool) -> TestRun {
     let cascade = if cascade { r#", "failureAndRerunMode": "cascade""# } else { "" };
     let default = format!(
         r#"{{"id": "Default", "scheduleType": "cron", "schedule": {{"ref": "Hourly"}}, "workerGroup": "g",
@@ -56,7 +56,7 @@ fn scheduled(cascade: bool) -> Driven {
 }
 
 /// Returns a run of hourly work and checks on machines, of work without a machine, and of a cluster for the whole time.
-fn on_machines(cascade: bool) -> Driven {
+fn on_machines(cascade: bool) -> TestRun {
     let cascade = if cascade { r#", "failureAndRerunMode": "cascade""# } else { "" };
     let default = format!(
         r#"{{"id": "Default", "scheduleType": "cron", "schedule": {{"ref": "Hourly"}}, "workerGroup": "g",
@@ -92,7 +92,7 @@ fn on_machines(cascade: bool) -> Driven {
     harness::scheduled(&objects.join(", "))
 }
 
-fn make(story: usize, cascade: bool) -> Driven {
+fn make(story: usize, cascade: bool) -> TestRun {
     match story {
         0 => diamond(cascade),
         1 => scheduled(cascade),
@@ -160,20 +160,21 @@ fn event(run: &Run, step: &Move) -> Option<Event> {
     let instance_at = |at: usize| &run.instances()[at % run.instances().len()];
     let instance = |at: usize| instance_at(at).id.clone();
     let newest =
-        |at: usize| instance_at(at).newest_attempt().map(|newest| (newest.id.clone(), newest.leases));
+        |at: usize| instance_at(at).newest_attempt().map(|newest| (newest.id.clone(), newest.handouts));
     let instances = |of: &Vec<usize>| of.iter().map(|at| instance(*at)).collect();
     let components = |of: &Vec<usize>| of.iter().map(|at| instance_at(*at).component.clone()).collect();
-    let set = |at, outcome| newest(at).map(|(attempt, lease)| Event::StatusSet { attempt, lease, outcome });
+    let set =
+        |at, outcome| newest(at).map(|(attempt, handout)| Event::StatusSet { attempt, handout, outcome });
     match *step {
         Move::Claim(at) => {
             newest(at).map(|(attempt, _)| Event::Claimed { attempt, runner: RunnerId::from("r") })
         }
         Move::Report(at) => {
-            newest(at).map(|(attempt, lease)| Event::ProgressReported { attempt, lease, fields: vec![] })
+            newest(at).map(|(attempt, handout)| Event::ProgressReported { attempt, handout, fields: vec![] })
         }
-        Move::StaleReport(at) => newest(at).map(|(attempt, lease)| Event::ProgressReported {
+        Move::StaleReport(at) => newest(at).map(|(attempt, handout)| Event::ProgressReported {
             attempt,
-            lease: lease.wrapping_sub(1),
+            handout: handout.wrapping_sub(1),
             fields: vec![],
         }),
         Move::SayFalse(at) => set(at, TaskOutcome::False),
@@ -237,7 +238,7 @@ fn same(live: &Run, other: &Run) -> Result<(), TestCaseError> {
 
 fn finals(run: &Run) -> HashMap<(InstanceId, u32), Status> {
     let settled = run.instances().iter().filter(|instance| instance.is_final());
-    settled.map(|instance| ((instance.id.clone(), instance.generation), instance.word())).collect()
+    settled.map(|instance| ((instance.id.clone(), instance.generation), instance.wire_status())).collect()
 }
 
 /// Fails unless final instances stay final within a generation, or a user marks them as finished.
@@ -248,8 +249,8 @@ fn still_final(
 ) -> Result<(), TestCaseError> {
     for instance in run.instances() {
         if let Some(status) = before.get(&(instance.id.clone(), instance.generation)) {
-            let marked = marks && instance.word() == Status::Finished;
-            prop_assert!(instance.word() == *status || marked, "{} was {status}", instance.id);
+            let marked = marks && instance.wire_status() == Status::Finished;
+            prop_assert!(instance.wire_status() == *status || marked, "{} was {status}", instance.id);
         }
         prop_assert!(instance.tries() <= RETRIES + 1);
     }
@@ -264,7 +265,8 @@ fn may_run(made: &HashMap<InstanceId, usize>, run: &Run, effects: &[Effect]) -> 
         let instance = run.instance(attempt.parts().unwrap().0.as_str()).unwrap();
         prop_assert!(instance.release.is_none() && !instance.is_paused, "{attempt} is on offer");
         let unmet = instance.depends_on.iter().filter_map(|id| run.instance(id.as_str()));
-        let unmet: Vec<_> = unmet.filter(|it| it.word() != Status::Finished).map(|it| &it.id).collect();
+        let unmet: Vec<_> =
+            unmet.filter(|it| it.wire_status() != Status::Finished).map(|it| &it.id).collect();
         let is_first = instance.attempts.len() > made[&instance.id] && instance.tries() == 1;
         prop_assert!(!is_first || unmet.is_empty(), "{attempt} is tried before {unmet:?}");
     }
@@ -305,10 +307,10 @@ fn resources_serve(before: &Run, run: &Run) -> Result<(), TestCaseError> {
         let users = run.instances().iter().filter(|it| it.runs_on.as_ref() == Some(&resource.id));
         let (open, over): (Vec<_>, Vec<_>) = users.partition(|user| !user.is_final());
         prop_assert!(!open.is_empty() || !over.is_empty(), "nothing runs on {}", resource.id);
-        let word = resource.word();
+        let word = resource.wire_status();
         for user in &open {
             let is_on = run.offers().any(|(attempt, _)| attempt.parts().unwrap().0 == user.id);
-            let at_work = user.word() == Status::Running;
+            let at_work = user.wire_status() == Status::Running;
             prop_assert!(
                 word == Status::Running || !(is_on || at_work),
                 "{} is on {word} {}",
@@ -318,8 +320,8 @@ fn resources_serve(before: &Run, run: &Run) -> Result<(), TestCaseError> {
             let was = before
                 .instance(user.id.as_str())
                 .and_then(Instance::newest_attempt)
-                .map(|newest| newest.leases);
-            let is_taken = user.newest_attempt().is_some_and(|newest| newest.leases > was.unwrap_or(0));
+                .map(|newest| newest.handouts);
+            let is_taken = user.newest_attempt().is_some_and(|newest| newest.handouts > was.unwrap_or(0));
             prop_assert!(word == Status::Running || !is_taken, "{} was taken on {word}", user.id);
         }
         let is_leaving = resource.is_final() || word == Status::ShuttingDown;
@@ -365,7 +367,7 @@ impl Offered {
 }
 
 /// Fails unless the run ends when runners take all work and the host makes and ends all machines.
-fn bring_to_end(mut driven: Driven) -> Result<(), TestCaseError> {
+fn bring_to_end(mut driven: TestRun) -> Result<(), TestCaseError> {
     let components: HashSet<_> = driven.run.instances().iter().map(|it| it.component.clone()).collect();
     for component in components {
         driven.step(Event::Resumed { components: [component].into() });
@@ -379,10 +381,10 @@ fn bring_to_end(mut driven: Driven) -> Result<(), TestCaseError> {
             driven.run.machines().map(|it| (it.id.clone(), it.machine().unwrap().clone())).collect();
         for (attempt, machine) in machines {
             match machine {
-                resource::Status::Creating { .. } => {
+                resource::MachineStatus::Creating { .. } => {
                     driven.step(Event::ResourceCreated { attempt, fields: vec![] });
                 }
-                resource::Status::ShuttingDown { .. } => {
+                resource::MachineStatus::ShuttingDown { .. } => {
                     driven.step(Event::ResourceGone { attempt, reason: "ended".to_owned() });
                 }
                 _ => {}
@@ -395,10 +397,10 @@ fn bring_to_end(mut driven: Driven) -> Result<(), TestCaseError> {
                 continue;
             }
             driven.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("w") });
-            let lease = driven.run.attempt(&attempt).unwrap().leases;
-            driven.step(Event::StatusSet { attempt, lease, outcome: TaskOutcome::Finished });
+            let handout = driven.run.attempt(&attempt).unwrap().handouts;
+            driven.step(Event::StatusSet { attempt, handout, outcome: TaskOutcome::Finished });
         }
-        driven.pass(30);
+        driven.advance_minutes(30);
     }
     prop_assert!(false, "no end in sight: {:?}", driven.run.instances());
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use engine::{Effect, Event, InstanceId, RunOutcome, Status, TaskOutcome};
 
-use crate::harness::{Driven, drive_with, instance, shell};
+use crate::harness::{TestRun, drive_with, instance, shell};
 
 const CASCADE: &str = r#", "failureAndRerunMode": "cascade", "maximumRetries": "0""#;
 
@@ -25,7 +25,7 @@ fn rerun(components: &[&str]) -> Event {
 }
 
 /// Returns a run with an alarm for its end. An activity depends on the one that follows it in its pair.
-fn told(activities: &[(&str, &str)]) -> Driven {
+fn told(activities: &[(&str, &str)]) -> TestRun {
     let alarm = |id: &str, once: &str| {
         format!(
             r#"{{"id": "{id}", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "{id}", "message": "m"{once}}}"#
@@ -42,7 +42,7 @@ fn told(activities: &[(&str, &str)]) -> Driven {
     drive_with(&default, &objects.join(", "))
 }
 
-fn subjects(run: &Driven) -> Vec<&str> {
+fn subjects(run: &TestRun) -> Vec<&str> {
     run.notices().iter().map(|notice| notice.subject.as_str()).collect()
 }
 
@@ -131,14 +131,14 @@ fn a_rerun_owner_waits_for_its_precondition_that_is_checked_again() {
     let work = shell("Work", r#", "precondition": {"ref": "Asked"}"#);
     for ends in [TaskOutcome::Finished, TaskOutcome::Failed(engine::TaskError::new("BadInput", "no"))] {
         let mut run = drive_with(CASCADE, &format!("{work}, {asked}"));
-        let check = |run: &mut Driven, number: u32| {
+        let check = |run: &mut TestRun, number: u32| {
             let attempt = engine::AttemptId::new(&instance("Asked_Work"), number);
             run.step(Event::Claimed { attempt: attempt.clone(), runner: "r".into() });
-            run.step(Event::StatusSet { attempt, lease: 1, outcome: TaskOutcome::Finished });
+            run.step(Event::StatusSet { attempt, handout: 1, outcome: TaskOutcome::Finished });
         };
         check(&mut run, 1);
         run.claim("Work");
-        run.set("Work", ends);
+        run.set_task_status("Work", ends);
         run.step(rerun(&["Work", "Asked_Work"]));
         assert_eq!(run.offers(), [format!("{}_Attempt=2 g", instance("Asked_Work"))]);
         check(&mut run, 2);
@@ -179,7 +179,7 @@ fn components_that_depend_on_each_other_are_paused_and_resumed_by_one_command() 
     let components: BTreeSet<_> = ["A".into(), "B".into()].into();
     run.claim("A");
     run.step(Event::Paused { components: components.clone() });
-    run.set("A", TaskOutcome::Finished);
+    run.set_task_status("A", TaskOutcome::Finished);
     assert_eq!((run.status("B"), run.offers().len()), (Status::WaitingOnDependencies, 0));
     run.step(Event::Resumed { components });
     assert_eq!(run.offers().len(), 1);

@@ -11,7 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 pub(crate) const STARTED: &str = "2030-01-31T22:00:00";
 
-pub(crate) struct Driven {
+/// A run with a clock that the test sets.
+pub(crate) struct TestRun {
     pub(crate) run: Run,
     pub(crate) now: Timestamp,
     pub(crate) effects: Vec<Effect>,
@@ -34,40 +35,41 @@ pub(crate) fn activation() -> Activation {
     }
 }
 
-pub(crate) fn try_drive(objects: &str, rest: &str) -> Result<Driven, ExpandError> {
+pub(crate) fn try_drive(objects: &str, rest: &str) -> Result<TestRun, ExpandError> {
     let (run, step) = expand(plan(objects, rest)?, activation())?;
-    Ok(Driven { now: run.header().started, run, effects: step.effects })
+    Ok(TestRun { now: run.header().started, run, effects: step.effects })
 }
 
-/// Returns a run of `objects` and a Default object with the usual fields and `more`.
-pub(crate) fn drive_with(more: &str, objects: &str) -> Driven {
+/// Returns a run of `objects`, with a Default object that has a worker group, an on-demand schedule, a retry delay, and the fields
+/// `more`.
+pub(crate) fn drive_with(more: &str, objects: &str) -> TestRun {
     let default = format!(
         r#"{{"id": "Default", "scheduleType": "ondemand", "workerGroup": "g", "retryDelay": "1 minute"{more}}}"#
     );
     try_drive(&format!("{default}, {objects}"), "").unwrap()
 }
 
-pub(crate) fn drive(objects: &str) -> Driven {
+pub(crate) fn drive(objects: &str) -> TestRun {
     drive_with("", objects)
 }
 
 /// Returns the first run of a pipeline on a schedule.
-pub(crate) fn scheduled(objects: &str) -> Driven {
+pub(crate) fn scheduled(objects: &str) -> TestRun {
     first_run(objects, false)
 }
 
 /// Returns the same run as [`scheduled`], passed over by a later start.
-pub(crate) fn passed_over(objects: &str) -> Driven {
+pub(crate) fn passed_over(objects: &str) -> TestRun {
     first_run(objects, true)
 }
 
-fn first_run(objects: &str, is_skipped: bool) -> Driven {
+fn first_run(objects: &str, is_skipped: bool) -> TestRun {
     let plan = plan(objects, "").unwrap();
     let timetable = Arc::new(Timetable::of(&plan, activation().at).unwrap().unwrap());
     let upcoming = timetable.next(None).unwrap();
     let occasion = Occasion::Scheduled { timetable, upcoming, is_skipped };
     let (run, step) = expand(plan, Activation { occasion, ..activation() }).unwrap();
-    Driven { now: run.header().started, run, effects: step.effects }
+    TestRun { now: run.header().started, run, effects: step.effects }
 }
 
 /// Returns a ShellCommandActivity with the given fields.
@@ -79,7 +81,7 @@ pub(crate) fn instance(component: &str) -> InstanceId {
     InstanceId::from(format!("@{component}_{STARTED}"))
 }
 
-impl Driven {
+impl TestRun {
     pub(crate) fn try_step(&mut self, event: Event) -> Result<Step, IllegalEvent> {
         let step = self.run.step(event, self.now)?;
         self.effects.extend(step.effects.iter().cloned());
@@ -90,24 +92,24 @@ impl Driven {
         self.try_step(event).unwrap()
     }
 
-    pub(crate) fn pass(&mut self, minutes: i64) {
+    pub(crate) fn advance_minutes(&mut self, minutes: i64) {
         self.now += SignedDuration::from_mins(minutes);
         self.step(Event::Woke);
     }
 
     pub(crate) fn status(&self, component: &str) -> Status {
-        self.run.instance_of_component(&ObjectId::from(component)).unwrap().word()
+        self.run.instance_of_component(&ObjectId::from(component)).unwrap().wire_status()
     }
 
     /// Returns the component and status of each instance.
     pub(crate) fn statuses(&self) -> Vec<String> {
-        self.run.instances().iter().map(|it| format!("{} {}", it.component, it.word())).collect()
+        self.run.instances().iter().map(|it| format!("{} {}", it.component, it.wire_status())).collect()
     }
 
     pub(crate) fn newest_attempt(&self, component: &str) -> (AttemptId, u32) {
         let newest =
             self.run.instance_of_component(&ObjectId::from(component)).unwrap().newest_attempt().unwrap();
-        (newest.id.clone(), newest.leases)
+        (newest.id.clone(), newest.handouts)
     }
 
     pub(crate) fn claim(&mut self, component: &str) {
@@ -116,24 +118,24 @@ impl Driven {
     }
 
     pub(crate) fn report(&mut self, component: &str, fields: &[(&str, &str)]) -> Step {
-        let (attempt, lease) = self.newest_attempt(component);
+        let (attempt, handout) = self.newest_attempt(component);
         let fields = fields.iter().map(|(key, value)| Field::string(*key, *value)).collect();
-        self.step(Event::ProgressReported { attempt, lease, fields })
+        self.step(Event::ProgressReported { attempt, handout, fields })
     }
 
-    pub(crate) fn set(&mut self, component: &str, outcome: TaskOutcome) -> Step {
-        let (attempt, lease) = self.newest_attempt(component);
-        self.step(Event::StatusSet { attempt, lease, outcome })
+    pub(crate) fn set_task_status(&mut self, component: &str, outcome: TaskOutcome) -> Step {
+        let (attempt, handout) = self.newest_attempt(component);
+        self.step(Event::StatusSet { attempt, handout, outcome })
     }
 
     pub(crate) fn finish(&mut self, component: &str) {
         self.claim(component);
-        self.set(component, TaskOutcome::Finished);
+        self.set_task_status(component, TaskOutcome::Finished);
     }
 
     pub(crate) fn fail(&mut self, component: &str, id: &str, message: &str) {
         self.claim(component);
-        self.set(component, TaskOutcome::Failed(TaskError::new(id, message)));
+        self.set_task_status(component, TaskOutcome::Failed(TaskError::new(id, message)));
     }
 
     pub(crate) fn cancel(&mut self, component: &str) -> Result<Step, IllegalEvent> {

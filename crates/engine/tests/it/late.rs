@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use engine::{Activation, Occasion, Status, Timetable};
 
-use crate::harness::{Driven, activation, plan, shell};
+use crate::harness::{TestRun, activation, plan, shell};
 
 /// A run with an hourly `Work` that is late after 10 minutes, and `more`.
-fn scheduled(actions: &str, more: &str) -> Driven {
+fn scheduled(actions: &str, more: &str) -> TestRun {
     let text = format!(
         r##"{{"id": "Default", "scheduleType": "cron", "schedule": {{"ref": "Hourly"}}, "workerGroup": "g"}},
         {{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "2030-01-31T22:00:00"}},
@@ -21,19 +21,19 @@ fn scheduled(actions: &str, more: &str) -> Driven {
     let upcoming = timetable.next(None).unwrap();
     let occasion = Occasion::Scheduled { timetable, upcoming, is_skipped: false };
     let (run, step) = engine::expand(plan, Activation { occasion, ..activation() }).unwrap();
-    Driven { now: run.header().started, run, effects: step.effects }
+    TestRun { now: run.header().started, run, effects: step.effects }
 }
 
 #[test]
 fn a_late_instance_is_reported_once_and_stopped_if_it_has_not_started() {
     let mut run = scheduled(r#"[{"ref": "Tell"}, {"ref": "Stop"}]"#, "");
-    run.pass(9);
+    run.advance_minutes(9);
     assert!(run.notices().is_empty());
-    run.pass(1);
+    run.advance_minutes(1);
     let message = format!("@Work_{}", crate::harness::STARTED);
     assert_eq!(run.notices().iter().map(|notice| notice.message.clone()).collect::<Vec<_>>(), [message]);
     assert_eq!(run.status("Work"), Status::Canceled);
-    run.pass(10);
+    run.advance_minutes(10);
     assert_eq!(run.notices().len(), 1);
 }
 
@@ -42,9 +42,9 @@ fn a_late_instance_at_work_is_reported_and_goes_on() {
     let mut run = scheduled(r#"[{"ref": "Tell"}, {"ref": "Stop"}]"#, "");
     run.claim("Work");
     run.report("Work", &[]);
-    run.pass(10);
+    run.advance_minutes(10);
     assert_eq!((run.notices().len(), run.status("Work")), (1, Status::Running));
-    run.set("Work", engine::TaskOutcome::Finished);
+    run.set_task_status("Work", engine::TaskOutcome::Finished);
     assert_eq!(run.status("Work"), Status::Finished);
 }
 
@@ -56,9 +56,9 @@ fn an_instance_that_waits_for_ever_is_late_even_after_its_run_ended() {
     let ended = run.run.end().cloned().unwrap();
     assert!(ended.stuck && run.run.header().is_awake());
     assert_eq!(run.run.next_wake(), ended.late_at);
-    run.pass(9);
+    run.advance_minutes(9);
     assert!(run.notices().is_empty());
-    run.pass(1);
+    run.advance_minutes(1);
     assert_eq!(run.notices().len(), 1);
     let told = run.run.end().unwrap();
     assert_eq!((told.at, told.late_at, run.run.header().is_awake()), (ended.at, None, false));
@@ -69,6 +69,6 @@ fn an_instance_that_ends_in_time_is_not_late() {
     let mut run = scheduled(r#"{"ref": "Tell"}"#, "");
     run.finish("Work");
     assert_eq!(run.run.next_wake(), None);
-    run.pass(60);
+    run.advance_minutes(60);
     assert!(run.notices().is_empty());
 }

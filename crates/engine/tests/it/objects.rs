@@ -4,12 +4,12 @@ use definition::PipelineObject;
 use engine::wire_objects::{Form, MASK, component};
 use engine::{AttemptId, TaskOutcome};
 
-use crate::harness::{Driven, drive, drive_with, instance, shell, try_drive};
+use crate::harness::{TestRun, drive, drive_with, instance, shell, try_drive};
 
 pub(crate) const PLAIN: Form = Form { evaluated: false, secrets_clear: false };
 const EVALUATED: Form = Form { evaluated: true, secrets_clear: false };
 
-fn copy() -> Driven {
+fn copy() -> TestRun {
     let objects = r##"
         {"id": "Default", "scheduleType": "ondemand", "workerGroup": "#{myGroup}", "pipelineLogUri": "s3://l/x/"},
         {"id": "Load", "type": "CopyActivity", "input": {"ref": "In"}, "output": {"ref": "Table"}},
@@ -105,7 +105,7 @@ fn an_attempt_keeps_its_error() {
 fn a_component_shows_the_health_of_its_newest_instance() {
     let mut run = copy();
     run.claim("Load");
-    run.set("Load", TaskOutcome::Finished);
+    run.set_task_status("Load", TaskOutcome::Finished);
     let load = component(run.run.plan(), "Load", Some(&run.run), PLAIN).unwrap();
     assert_eq!(strings(&load, "@healthStatus"), ["HEALTHY"]);
     assert_eq!(strings(&load, "@sphere"), ["COMPONENT"]);

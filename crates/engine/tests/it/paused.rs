@@ -2,9 +2,9 @@
 
 use engine::{Event, IllegalEvent, RunnerId, Status};
 
-use crate::harness::{Driven, drive, instance, shell};
+use crate::harness::{TestRun, drive, instance, shell};
 
-fn set(run: &mut Driven, component: &str, is_paused: bool) {
+fn set(run: &mut TestRun, component: &str, is_paused: bool) {
     let component = component.into();
     run.step(if is_paused {
         Event::Paused { components: [component].into() }
@@ -72,10 +72,10 @@ fn a_paused_instance_at_work_goes_on_but_is_not_tried_again() {
     let mut run = drive(&shell("A", ""));
     run.claim("A");
     set(&mut run, "A", true);
-    run.set("A", engine::TaskOutcome::Failed(engine::TaskError::new("Oops", "it broke")));
-    run.pass(10);
+    run.set_task_status("A", engine::TaskOutcome::Failed(engine::TaskError::new("Oops", "it broke")));
+    run.advance_minutes(10);
     assert_eq!((run.offers().len(), run.run.next_wake()), (0, None));
     set(&mut run, "A", false);
-    run.pass(0);
+    run.advance_minutes(0);
     assert_eq!(run.offers(), [format!("{}_Attempt=2 g", crate::harness::instance("A"))]);
 }

@@ -2,7 +2,7 @@
 
 use engine::{Event, InstanceId, RunOutcome, RunnerId, Status, TaskError, TaskOutcome};
 
-use crate::harness::{Driven, STARTED, drive_with, shell};
+use crate::harness::{STARTED, TestRun, drive_with, shell};
 
 const READY: &str = r##"{"id": "Ready", "type": "S3PrefixNotEmpty", "s3Prefix": "#{node.directoryPath}", "role": "r",
     "retryDelay": "5 minutes", "preconditionTimeout": "12 minutes", "maximumRetries": "1"}"##;
@@ -10,7 +10,7 @@ const IN: &str = r#"{"id": "In", "type": "S3DataNode", "directoryPath": "s3://in
     "precondition": {"ref": "Ready"}}"#;
 
 /// Returns a run of `Work`, whose input `In` must not be empty.
-fn guarded() -> Driven {
+fn guarded() -> TestRun {
     let work = shell("Work", r#", "input": {"ref": "In"}"#);
     drive_with(r#", "failureAndRerunMode": "cascade""#, &format!("{IN}, {READY}, {work}"))
 }
@@ -19,18 +19,18 @@ fn id(name: &str) -> InstanceId {
     InstanceId::from(format!("@{name}_{STARTED}"))
 }
 
-fn status(run: &Driven, name: &str) -> Status {
-    run.run.instance(id(name).as_str()).unwrap().word()
+fn status(run: &TestRun, name: &str) -> Status {
+    run.run.instance(id(name).as_str()).unwrap().wire_status()
 }
 
-fn check(run: &mut Driven, outcome: TaskOutcome) {
+fn check(run: &mut TestRun, outcome: TaskOutcome) {
     let newest = run.run.instance(id("Ready_In").as_str()).unwrap().newest_attempt().unwrap();
-    let (attempt, lease) = (newest.id.clone(), newest.leases + 1);
+    let (attempt, handout) = (newest.id.clone(), newest.handouts + 1);
     run.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("service") });
-    run.step(Event::StatusSet { attempt, lease, outcome });
+    run.step(Event::StatusSet { attempt, handout, outcome });
 }
 
-fn field(run: &Driven, object: &str, key: &str) -> Option<String> {
+fn field(run: &TestRun, object: &str, key: &str) -> Option<String> {
     let form = engine::wire_objects::Form { evaluated: true, secrets_clear: false };
     let object = run.run.object(object, form).unwrap();
     object.string(key).map(str::to_owned).or_else(|| object.reference(key).map(ToString::to_string))
@@ -46,9 +46,9 @@ fn a_precondition_is_checked_again_until_it_holds() {
     assert_eq!(field(&run, &attempt, "s3Prefix").as_deref(), Some("s3://in/raw"));
     assert_eq!(field(&run, &attempt, "node"), Some(id("In").to_string()));
     check(&mut run, TaskOutcome::False);
-    run.pass(4);
+    run.advance_minutes(4);
     assert_eq!(run.run.offers().count(), 0);
-    run.pass(1);
+    run.advance_minutes(1);
     assert_eq!(run.run.offers().count(), 1);
     assert_eq!(field(&run, &attempt, "currentRetryCount").as_deref(), Some("1"));
     assert_eq!(
@@ -67,7 +67,7 @@ fn a_precondition_that_does_not_hold_in_time_fails_its_owner() {
     let mut run = guarded();
     for minutes in [5, 5, 2] {
         check(&mut run, TaskOutcome::False);
-        run.pass(minutes);
+        run.advance_minutes(minutes);
     }
     check(&mut run, TaskOutcome::False);
     assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Failed, Status::Failed));
@@ -76,7 +76,7 @@ fn a_precondition_that_does_not_hold_in_time_fails_its_owner() {
     run.step(Event::RerunRequested { instances: [id("In")].into(), paused: [].into() });
     assert_eq!(status(&run, "Work"), Status::WaitingOnDependencies);
     check(&mut run, TaskOutcome::False);
-    run.pass(5);
+    run.advance_minutes(5);
     check(&mut run, TaskOutcome::Finished);
     assert_eq!(status(&run, "Work"), Status::WaitingForRunner);
 }
@@ -85,10 +85,10 @@ fn a_precondition_that_does_not_hold_in_time_fails_its_owner() {
 fn errors_are_tries_and_false_answers_are_not() {
     let mut run = guarded();
     check(&mut run, TaskOutcome::False);
-    run.pass(5);
+    run.advance_minutes(5);
     check(&mut run, TaskOutcome::Failed(TaskError::new("AccessDenied", "no")));
     assert_eq!(status(&run, "Ready_In"), Status::WaitingForRunner);
-    run.pass(5);
+    run.advance_minutes(5);
     check(&mut run, TaskOutcome::Failed(TaskError::new("AccessDenied", "no")));
     assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Failed, Status::Failed));
 }
@@ -147,9 +147,9 @@ fn the_precondition_of_a_final_owner_is_not_checked_any_more() {
 #[test]
 fn a_precondition_that_nobody_checks_fails_when_its_time_is_over() {
     let mut run = guarded();
-    run.pass(12);
+    run.advance_minutes(12);
     assert_eq!(status(&run, "Ready_In"), Status::WaitingForRunner, "the last check may take its time");
-    run.pass(2);
+    run.advance_minutes(2);
     assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Failed, Status::Failed));
 }
 

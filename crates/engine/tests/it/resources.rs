@@ -3,22 +3,22 @@
 use engine::instance::Ending;
 use engine::{Effect, Event, RunOutcome, RunnerId, Status, TaskError, TaskOutcome};
 
-use crate::harness::{Driven, STARTED, drive_with, instance, shell, try_drive};
+use crate::harness::{STARTED, TestRun, drive_with, instance, shell, try_drive};
 
 /// Returns a run of the resource `Box` with the given fields, and of `objects`, which run on it.
-fn with_box(fields: &str, objects: &[String]) -> Driven {
+fn with_box(fields: &str, objects: &[String]) -> TestRun {
     let machine =
         format!(r#"{{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"{fields}}}"#);
     drive_with(r#", "runsOn": {"ref": "Box"}"#, &format!("{machine}, {}", objects.join(", ")))
 }
 
 /// Returns a run of First, then Second, on one machine.
-fn chain(fields: &str) -> Driven {
+fn chain(fields: &str) -> TestRun {
     with_box(fields, &[shell("First", ""), shell("Second", r#", "dependsOn": {"ref": "First"}"#)])
 }
 
 /// Returns the attempt ids of the machines about which the host was asked, oldest first.
-fn asked(run: &Driven) -> Vec<String> {
+fn asked(run: &TestRun) -> Vec<String> {
     let effects = run.effects.iter().filter_map(|effect| match effect {
         Effect::Resource { attempt } => Some(attempt.to_string()),
         Effect::Offer { .. } | Effect::Publish(_) | Effect::Ended(_) => None,
@@ -26,7 +26,7 @@ fn asked(run: &Driven) -> Vec<String> {
     effects.collect()
 }
 
-fn reason(run: &Driven, component: &str) -> String {
+fn reason(run: &TestRun, component: &str) -> String {
     let id = instance(component);
     match &run.run.instance(id.as_str()).unwrap().status {
         engine::instance::Status::Final(Ending::Canceled { reason }) => reason.replace(STARTED, "T"),
@@ -112,7 +112,7 @@ fn a_retry_uses_the_same_resource() {
     let mut run = chain("");
     run.created("Box");
     run.fail("First", "Oops", "no");
-    run.pass(1);
+    run.advance_minutes(1);
     assert_eq!(run.offers(), [format!("@First_{STARTED}_Attempt=2 df-1/@Box_{STARTED}")]);
     assert_eq!(asked(&run).len(), 2, "created, and RUNNING");
 }
@@ -122,7 +122,7 @@ fn a_machine_that_cannot_be_made_is_tried_again_and_then_its_users_are_canceled(
     let mut run = chain(r#", "maximumRetries": "1", "retryDelay": "5 minutes""#);
     run.gone("Box", "no capacity");
     assert_eq!(run.status("Box"), Status::Scheduled);
-    run.pass(5);
+    run.advance_minutes(5);
     assert_eq!(run.status("Box"), Status::Creating);
     run.gone("Box", "no capacity");
     assert_eq!(run.statuses(), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
@@ -136,7 +136,7 @@ fn a_machine_that_cannot_be_made_is_tried_again_and_then_its_users_are_canceled(
 #[test]
 fn a_machine_that_is_not_made_within_init_timeout_fails() {
     let mut run = chain(r#", "maximumRetries": "0", "initTimeout": "10 minutes""#);
-    run.pass(10);
+    run.advance_minutes(10);
     assert_eq!(run.statuses()[..2], ["Box SHUTTING_DOWN", "First WAITING_ON_DEPENDENCIES"]);
     run.gone("Box", "ended");
     assert_eq!(run.statuses(), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
@@ -159,7 +159,7 @@ fn work_on_a_lost_machine_is_tried_again_on_a_new_one_and_untouched_work_spends_
     let attempt = run.newest_attempt("Free").0;
     let taken = run.try_step(Event::Claimed { attempt, runner: RunnerId::from("r") });
     assert_eq!(taken.unwrap_err().to_string(), format!("object `@Box_{STARTED}` is SCHEDULED"));
-    run.pass(5);
+    run.advance_minutes(5);
     assert_eq!(run.status("Busy"), Status::WaitingOnDependencies, "its retry waits for the machine");
     run.created("Box");
     let offers: Vec<_> =
@@ -176,7 +176,7 @@ fn retrynone_makes_no_new_machine_for_a_lost_one() {
     let mut run = chain(r#", "actionOnResourceFailure": "RetryNone""#);
     run.gone("Box", "no capacity");
     assert_eq!(run.status("Box"), Status::Scheduled, "nothing has run on the machine yet");
-    run.pass(1);
+    run.advance_minutes(1);
     run.created("Box");
     run.claim("First");
     run.report("First", &[]);
@@ -188,12 +188,12 @@ fn retrynone_makes_no_new_machine_for_a_lost_one() {
 #[test]
 fn terminate_after_ends_a_machine_and_cancels_its_users_without_retry() {
     let mut run = chain(r#", "terminateAfter": "1 hour", "actionOnResourceFailure": "retryall""#);
-    run.pass(30);
+    run.advance_minutes(30);
     run.created("Box");
     run.claim("First");
     for _ in 0..6 {
         run.report("First", &[]);
-        run.pass(10);
+        run.advance_minutes(10);
     }
     assert_eq!(run.statuses(), ["Box SHUTTING_DOWN", "First CANCELED", "Second CANCELED"]);
     assert_eq!(reason(&run, "First"), "its resource `@Box_T` reached its terminateAfter");
@@ -276,7 +276,7 @@ fn a_resource_that_only_stuck_work_would_use_is_ended() {
     run.created("Box");
     for _ in 0..3 {
         run.fail("First", "Oops", "no");
-        run.pass(1);
+        run.advance_minutes(1);
     }
     assert_eq!(run.statuses(), ["Box SHUTTING_DOWN", "First FAILED", "Second WAITING_ON_DEPENDENCIES"]);
     run.gone("Box", "ended");
@@ -320,11 +320,11 @@ fn the_fields_that_a_host_reports_are_shown() {
 #[test]
 fn runners_cannot_take_a_machine() {
     let mut run = chain("");
-    let (attempt, lease) = run.newest_attempt("Box");
+    let (attempt, handout) = run.newest_attempt("Box");
     for event in [
         Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("r") },
-        Event::ProgressReported { attempt: attempt.clone(), lease, fields: vec![] },
-        Event::StatusSet { attempt: attempt.clone(), lease, outcome: TaskOutcome::Finished },
+        Event::ProgressReported { attempt: attempt.clone(), handout, fields: vec![] },
+        Event::StatusSet { attempt: attempt.clone(), handout, outcome: TaskOutcome::Finished },
         Event::Released { attempt },
         Event::MarkedFinished { instances: [instance("Box")].into() },
     ] {
@@ -391,7 +391,7 @@ fn a_failed_attempt_says_that_its_machine_disappeared() {
         run.claim("First");
         run.report("First", &[]);
         run.gone("Box", "spot price");
-        run.pass(1);
+        run.advance_minutes(1);
     }
     assert_eq!(run.status("First"), Status::Failed, "maximumRetries counts lost machines too");
     let error: &TaskError = run.run.instances()[1].error().unwrap();

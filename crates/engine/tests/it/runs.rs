@@ -3,10 +3,10 @@
 use engine::{Effect, Event, Occasion, RunOutcome, RunnerId, Status, TaskError, TaskOutcome, expand};
 use jiff::SignedDuration;
 
-use crate::harness::{Driven, activation, drive, drive_with, instance, plan, shell, try_drive};
+use crate::harness::{TestRun, activation, drive, drive_with, instance, plan, shell, try_drive};
 
 /// Returns a run of `In -> Load -> Table -> Build`, and of `After`, which depends on Build.
-fn chain(more: &str) -> Driven {
+fn chain(more: &str) -> TestRun {
     let nodes = r#"{"id": "In", "type": "S3DataNode", "filePath": "s3://b/in"},
                    {"id": "Table", "type": "S3DataNode", "filePath": "s3://b/table"}"#;
     let load = shell("Load", r#", "input": {"ref": "In"}, "output": {"ref": "Table"}"#);
@@ -57,7 +57,7 @@ fn a_failed_attempt_is_tried_again_after_the_retry_delay() {
     let mut run = drive(&shell("A", ""));
     run.fail("A", "E", "no");
     assert_eq!((run.status("A"), run.offers().len()), (Status::WaitingForRunner, 0));
-    run.pass(1);
+    run.advance_minutes(1);
     assert_eq!(run.offers(), ["@A_2030-01-31T22:00:00_Attempt=2 g"]);
 }
 
@@ -65,7 +65,7 @@ fn a_failed_attempt_is_tried_again_after_the_retry_delay() {
 fn an_instance_fails_after_one_try_and_maximum_retries() {
     let mut run = drive(&shell("A", r#", "maximumRetries": "1""#));
     run.fail("A", "E", "no");
-    run.pass(1);
+    run.advance_minutes(1);
     run.fail("A", "E", "no again");
     assert_eq!(run.status("A"), Status::Failed);
     let error = run.run.instance(instance("A").as_str()).unwrap().error().cloned();
@@ -102,14 +102,14 @@ fn a_field_whose_value_is_not_allowed_fails_the_attempt_with_the_message_of_vali
 fn a_task_that_is_not_acknowledged_is_handed_out_again_under_a_new_task_id() {
     let mut run = drive(&shell("A", ""));
     run.claim("A");
-    let (attempt, lease) = run.newest_attempt("A");
+    let (attempt, handout) = run.newest_attempt("A");
     assert_eq!(run.run.next_wake(), Some(run.now + SignedDuration::from_mins(2)));
-    run.pass(2);
+    run.advance_minutes(2);
     assert_eq!(run.offers(), ["@A_2030-01-31T22:00:00_Attempt=1 g"]);
-    let late = Event::ProgressReported { attempt: attempt.clone(), lease, fields: vec![] };
+    let late = Event::ProgressReported { attempt: attempt.clone(), handout, fields: vec![] };
     assert!(run.try_step(late.clone()).is_err());
     run.claim("A");
-    assert_eq!(run.newest_attempt("A"), (attempt, lease + 1));
+    assert_eq!(run.newest_attempt("A"), (attempt, handout + 1));
     assert!(run.try_step(late).is_err());
 }
 
@@ -130,11 +130,11 @@ fn a_stalled_attempt_is_retried_and_its_runner_is_told_to_stop() {
     let mut run = drive(&shell("A", r#", "reportProgressTimeout": "5 minutes""#));
     run.claim("A");
     run.report("A", &[]);
-    let (attempt, lease) = run.newest_attempt("A");
-    run.pass(5);
-    run.pass(1);
+    let (attempt, handout) = run.newest_attempt("A");
+    run.advance_minutes(5);
+    run.advance_minutes(1);
     assert_eq!(run.newest_attempt("A").0.parts().unwrap().1, 2);
-    let step = run.step(Event::ProgressReported { attempt, lease, fields: vec![] });
+    let step = run.step(Event::ProgressReported { attempt, handout, fields: vec![] });
     assert!(step.canceled && step.is_empty());
 }
 
@@ -284,6 +284,6 @@ fn a_step_lists_only_the_instances_that_it_changed() {
 fn a_precondition_answer_is_no_end_of_an_activity() {
     let mut run = drive(&shell("A", ""));
     run.claim("A");
-    let (attempt, lease) = run.newest_attempt("A");
-    assert!(run.try_step(Event::StatusSet { attempt, lease, outcome: TaskOutcome::False }).is_err());
+    let (attempt, handout) = run.newest_attempt("A");
+    assert!(run.try_step(Event::StatusSet { attempt, handout, outcome: TaskOutcome::False }).is_err());
 }

@@ -3,7 +3,7 @@
 use engine::{Event, RunnerId, Status, TaskOutcome};
 use jiff::SignedDuration;
 
-use crate::harness::{Driven, STARTED, scheduled, shell};
+use crate::harness::{STARTED, TestRun, scheduled, shell};
 
 #[test]
 fn each_interval_has_a_resource_of_its_own_from_its_start_on() {
@@ -17,7 +17,7 @@ fn each_interval_has_a_resource_of_its_own_from_its_start_on() {
     let mut run = crate::harness::scheduled(&objects);
     assert_eq!(run.statuses(), ["Box WAITING_ON_DEPENDENCIES", "Work WAITING_ON_DEPENDENCIES"]);
     assert!(run.run.instances()[0].release.is_none(), "from the start of its interval on");
-    run.pass(60);
+    run.advance_minutes(60);
     assert_eq!(run.statuses(), ["Box CREATING", "Work WAITING_ON_DEPENDENCIES"]);
     run.created("Box");
     assert_eq!(run.status("Work"), Status::WaitingForRunner);
@@ -38,7 +38,7 @@ fn a_skipped_instance_that_is_rerun_has_its_resource_made() {
 }
 
 /// Returns a run of two hourly loads on one cluster.
-fn hourly_on_a_farm() -> Driven {
+fn hourly_on_a_farm() -> TestRun {
     let schedule = |id: &str, period: &str| {
         format!(
             r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "{STARTED}",
@@ -52,7 +52,7 @@ fn hourly_on_a_farm() -> Driven {
 }
 
 /// Hands the only attempt on offer to a runner.
-fn claim_offered(run: &mut Driven) -> engine::AttemptId {
+fn claim_offered(run: &mut TestRun) -> engine::AttemptId {
     let attempt = run.run.offers().next().unwrap().0.clone();
     run.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("runner") });
     attempt
@@ -74,7 +74,7 @@ fn a_deactivation_ends_the_machine_and_later_intervals_get_another() {
     run.gone("Farm", "ended");
     assert_eq!(run.statuses(), [&["Farm FINISHED"], &loads[..]].concat());
     assert!(!run.run.is_active() && run.run.end().is_none());
-    run.pass(60);
+    run.advance_minutes(60);
     assert_eq!(run.status("Farm"), Status::Finished, "it waits for the activation");
     run.step(Event::Activated { skip_until: None });
     assert_eq!(run.status("Farm"), Status::Creating);
@@ -87,9 +87,9 @@ fn a_deactivation_that_lets_work_end_keeps_its_machine_until_then() {
     assert_eq!(run.status("Farm"), Status::Creating, "the first load waits for it");
     run.created("Farm");
     let attempt = claim_offered(&mut run);
-    run.pass(1);
+    run.advance_minutes(1);
     assert_eq!((run.status("Farm"), run.run.is_active()), (Status::Running, true));
-    run.step(Event::StatusSet { attempt, lease: 1, outcome: TaskOutcome::Finished });
+    run.step(Event::StatusSet { attempt, handout: 1, outcome: TaskOutcome::Finished });
     assert_eq!(run.status("Farm"), Status::ShuttingDown);
 }
 
@@ -109,7 +109,7 @@ fn work_that_was_paused_while_its_machine_ended_gets_another_when_it_is_resumed(
 }
 
 /// Returns a run of two hours, with a load in each hour on a cluster of its own.
-fn two_hours(objects: &str, of_load: &str) -> Driven {
+fn two_hours(objects: &str, of_load: &str) -> TestRun {
     let schedule = |id: &str, period: &str| {
         format!(r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "{STARTED}"}}"#)
     };
@@ -132,16 +132,16 @@ fn a_paused_resource_that_is_rerun_for_nobody_is_finished() {
     // The second hour is passed over before it has begun.
     let second = run.run.instances().iter().rfind(|it| it.component.as_str() == "Farm").unwrap().id.clone();
     run.step(Event::Activated { skip_until: Some(run.now + SignedDuration::from_mins(119)) });
-    assert_eq!(run.run.instance(second.as_str()).unwrap().word(), Status::Skipped);
+    assert_eq!(run.run.instance(second.as_str()).unwrap().wire_status(), Status::Skipped);
     run.step(Event::RerunRequested { instances: [second.clone()].into(), paused: [].into() });
-    assert_eq!(run.run.instance(second.as_str()).unwrap().word(), Status::Finished);
+    assert_eq!(run.run.instance(second.as_str()).unwrap().wire_status(), Status::Finished);
 }
 
 #[test]
 fn rerunning_a_resource_reruns_no_precondition_whose_owner_was_skipped() {
     let asked = r#", {"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#;
     let mut run = two_hours(asked, r#", "precondition": {"ref": "Asked"}"#);
-    let second = |run: &Driven, component: &str| {
+    let second = |run: &TestRun, component: &str| {
         run.run.instances().iter().rfind(|it| it.component.as_str() == component).unwrap().clone()
     };
     let check = second(&run, "Asked").id;
@@ -149,6 +149,6 @@ fn rerunning_a_resource_reruns_no_precondition_whose_owner_was_skipped() {
     run.step(Event::Activated { skip_until: Some(run.now + SignedDuration::from_mins(119)) });
     let farm = second(&run, "Farm").id;
     run.step(Event::RerunRequested { instances: [farm].into(), paused: [].into() });
-    let words = ["Asked", "Load"].map(|component| second(&run, component).word());
+    let words = ["Asked", "Load"].map(|component| second(&run, component).wire_status());
     assert_eq!(words, [Status::Canceled, Status::Skipped]);
 }

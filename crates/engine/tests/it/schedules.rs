@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine::{Activation, Event, ExpandError, Occasion, Plan, Run, RunOutcome, Status, Timetable, Upcoming};
 use jiff::Timestamp;
 
-use crate::harness::{Driven, activation, plan, shell};
+use crate::harness::{TestRun, activation, plan, shell};
 
 const HOURLY: &str = r#"{"id": "Hourly", "type": "Schedule", "period": "1 hour",
     "startDateTime": "2030-01-31T22:00:00", "occurrences": "2"}"#;
@@ -33,14 +33,14 @@ fn scheduled(kind: &str, objects: &str) -> Scheduled {
 }
 
 impl Scheduled {
-    fn begin(&mut self, is_skipped: bool) -> Driven {
+    fn begin(&mut self, is_skipped: bool) -> TestRun {
         let upcoming @ Upcoming { end, due, .. } = self.next.unwrap();
         self.next = self.timetable.next(Some(end));
         let timetable = Arc::clone(&self.timetable);
         let occasion = Occasion::Scheduled { timetable, upcoming, is_skipped };
         let activation = Activation { at: due, occasion, ..activation() };
         let (run, step) = engine::expand(Arc::clone(&self.plan), activation).unwrap();
-        Driven { now: due, run, effects: step.effects }
+        TestRun { now: due, run, effects: step.effects }
     }
 }
 
@@ -100,19 +100,19 @@ fn a_skipped_instance_that_is_rerun_waits_for_its_time() {
     let (list, load) = ("@List_2030-01-31T22:00:00", "@Load_2030-01-31T23:00:00");
     run.step(Event::MarkedFinished { instances: [list.into(), "@Load_2030-01-31T22:00:00".into()].into() });
     run.step(Event::Activated { skip_until: Some(at("2030-01-31T23:30:00")) });
-    let status = |run: &Driven| run.run.instance(load).unwrap().word();
+    let status = |run: &TestRun| run.run.instance(load).unwrap().wire_status();
     assert_eq!(status(&run), Status::Skipped);
     run.step(Event::RerunRequested { instances: [load.into()].into(), paused: [].into() });
     assert_eq!((status(&run), run.offers()), (Status::WaitingOnDependencies, vec![]));
-    run.pass(60);
+    run.advance_minutes(60);
     assert_eq!(run.offers(), [format!("{load}_Attempt=1 g")]);
 }
 
 #[test]
 fn each_instance_waits_for_its_time_and_for_dependencies_of_overlapping_intervals() {
     let mut run = scheduled("cron", DAILY).begin(false);
-    let statuses = |run: &Driven| -> Vec<String> {
-        run.run.instances().iter().map(|it| format!("{} {}", it.id, it.word())).collect()
+    let statuses = |run: &TestRun| -> Vec<String> {
+        run.run.instances().iter().map(|it| format!("{} {}", it.id, it.wire_status())).collect()
     };
     let [list, first, sum, second] = [
         "@List_2030-01-31T22:00:00",
@@ -129,7 +129,7 @@ fn each_instance_waits_for_its_time_and_for_dependencies_of_overlapping_interval
             format!("{second} WAITING_ON_DEPENDENCIES"),
         ]
     );
-    let finish = |run: &mut Driven, id: &str| {
+    let finish = |run: &mut TestRun, id: &str| {
         run.step(Event::MarkedFinished { instances: [id.into()].into() });
     };
     finish(&mut run, list);
@@ -137,7 +137,7 @@ fn each_instance_waits_for_its_time_and_for_dependencies_of_overlapping_interval
     finish(&mut run, first);
     assert_eq!(run.run.next_wake(), Some(at("2030-01-31T23:00:00")));
     assert!(run.run.end().is_none());
-    run.pass(60);
+    run.advance_minutes(60);
     assert_eq!(run.offers(), [format!("{second}_Attempt=1 g")]);
     finish(&mut run, second);
     assert_eq!(run.offers(), [format!("{sum}_Attempt=1 g")]);
@@ -228,6 +228,6 @@ fn the_mail_of_a_run_names_the_end_of_its_interval() {
         {"id": "Work", "type": "ShellCommandActivity", "command": "w", "onSuccess": {"ref": "Tell"}}"##;
     let mut run = scheduled("cron", alarm).begin(false);
     run.step(Event::Claimed { attempt: run.newest_attempt("Work").0, runner: "r".into() });
-    run.set("Work", engine::TaskOutcome::Finished);
+    run.set_task_status("Work", engine::TaskOutcome::Finished);
     assert_eq!(run.notices()[0].message, "2030-01-31T22:00:00 to 2030-01-31T23:00:00");
 }

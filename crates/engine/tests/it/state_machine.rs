@@ -94,7 +94,7 @@ fn attempt(status: Status) -> Attempt {
         number: 1,
         generation: 0,
         status,
-        leases: 1,
+        handouts: 1,
         group: WorkerGroup::from("g"),
         limits: Limits::default(),
         created: at(0),

@@ -2,14 +2,14 @@
 
 use engine::{Event, InstanceId, RunnerId, TaskError, TaskOutcome};
 
-use crate::harness::{Driven, STARTED, drive, drive_with, shell};
+use crate::harness::{STARTED, TestRun, drive, drive_with, shell};
 
-fn why(run: &Driven, name: &str) -> String {
+fn why(run: &TestRun, name: &str) -> String {
     let instance = run.run.instance(&format!("@{name}_{STARTED}")).unwrap();
     run.run.why_it_waits(instance).unwrap_or_default().replace(STARTED, "T")
 }
 
-fn chain() -> Driven {
+fn chain() -> TestRun {
     let second = shell("Second", r#", "dependsOn": {"ref": "First"}"#);
     drive(&format!("{}, {second}", shell("First", "")))
 }
@@ -29,7 +29,7 @@ fn an_instance_under_way_says_who_has_to_act_next() {
         (why(&run, "First"), why(&run, "Second")),
         (String::new(), "waits for @First_T, which is RUNNING".into())
     );
-    run.set("First", TaskOutcome::Failed(TaskError::new("Oops", "the disk is full")));
+    run.set_task_status("First", TaskOutcome::Failed(TaskError::new("Oops", "the disk is full")));
     let retry =
         "waits until 2030-01-31T22:01:00 for its next attempt, because attempt 1 failed: the disk is full";
     assert_eq!(why(&run, "First"), retry);
@@ -56,7 +56,7 @@ fn a_precondition_that_does_not_hold_yet_says_how_often_it_was_checked() {
     let id = InstanceId::from(format!("@Ready_Work_{STARTED}"));
     let attempt = run.run.instance(id.as_str()).unwrap().newest_attempt().unwrap().id.clone();
     run.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("service") });
-    run.step(Event::StatusSet { attempt, lease: 1, outcome: TaskOutcome::False });
+    run.step(Event::StatusSet { attempt, handout: 1, outcome: TaskOutcome::False });
     let waits = "does not hold yet: checked once, the next time at 2030-01-31T22:01:00";
     assert_eq!(why(&run, "Ready_Work"), waits);
     assert_eq!(why(&run, "Work"), format!("waits for @Ready_Work_T, which {waits}"));

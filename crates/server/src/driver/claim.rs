@@ -40,8 +40,8 @@ impl Driver {
             Err(StepError::Store(error)) => return Err(error.into()),
         }
         let claimed = live.run(&run).and_then(|run| {
-            let lease = run.attempt(&offer.attempt)?.leases;
-            let task = TaskId { pipeline: offer.pipeline.clone(), attempt: offer.attempt.clone(), lease };
+            let handout = run.attempt(&offer.attempt)?.handouts;
+            let task = TaskId { pipeline: offer.pipeline.clone(), attempt: offer.attempt.clone(), handout };
             Some(Claimed { task, objects: run.task_objects(&offer.attempt) })
         });
         Ok(claimed)
@@ -61,8 +61,9 @@ impl Driver {
     async fn try_take_back(&self, task: &TaskId) -> anyhow::Result<()> {
         let mut live = self.lock_pipeline(task.pipeline.as_str()).await?;
         let Some(run) = self.run_of(&live, task.attempt.as_str()).await? else { return Ok(()) };
-        let current = live.run(&run).and_then(|run| run.attempt(&task.attempt)).map(|attempt| attempt.leases);
-        if current == Some(task.lease) {
+        let current =
+            live.run(&run).and_then(|run| run.attempt(&task.attempt)).map(|attempt| attempt.handouts);
+        if current == Some(task.handout) {
             self.step(&mut live, &run, Event::Released { attempt: task.attempt.clone() }).await?;
         }
         Ok(())

@@ -68,7 +68,7 @@ impl Driver {
         for attempt in live.open_runs().flat_map(engine::Run::machines) {
             let id = ResourceId { pipeline: live.pipeline.id.clone(), attempt: attempt.id.clone() };
             match attempt.machine() {
-                Some(resource::Status::Running { .. }) => self.machines.note_first(id),
+                Some(resource::MachineStatus::Running { .. }) => self.machines.note_first(id),
                 _ => self.machines.note(id),
             }
         }
@@ -180,7 +180,7 @@ impl Driver {
             return Ok(WantedState::Unwanted);
         };
         match machine {
-            resource::Status::Creating { .. } | resource::Status::Running { .. } => {
+            resource::MachineStatus::Creating { .. } | resource::MachineStatus::Running { .. } => {
                 let object = run.machine_object(&id.attempt);
                 let wanted = object.and_then(|object| {
                     let (worker_group, kind) = (attempt.group.clone(), Kind::of(&object)?);
@@ -199,11 +199,11 @@ impl Driver {
                 let wanted = wanted.map(|resource| WantedState::Present(Box::new(resource)));
                 Ok(wanted.unwrap_or(WantedState::Unwanted))
             }
-            resource::Status::ShuttingDown { .. } => Ok(WantedState::Ended),
-            resource::Status::Finished
-            | resource::Status::Failed(_)
-            | resource::Status::TimedOut
-            | resource::Status::Canceled => Ok(WantedState::Unwanted),
+            resource::MachineStatus::ShuttingDown { .. } => Ok(WantedState::Ended),
+            resource::MachineStatus::Finished
+            | resource::MachineStatus::Failed(_)
+            | resource::MachineStatus::TimedOut
+            | resource::MachineStatus::Canceled => Ok(WantedState::Unwanted),
         }
     }
 

@@ -98,7 +98,7 @@ impl Driver {
     async fn save_check(&self, task: &engine::TaskId, outcome: TaskOutcome) -> anyhow::Result<()> {
         let mut live = self.lock_pipeline(task.pipeline.as_str()).await?;
         let Some(run) = self.run_of(&live, task.attempt.as_str()).await? else { return Ok(()) };
-        let event = Event::StatusSet { attempt: task.attempt.clone(), lease: task.lease, outcome };
+        let event = Event::StatusSet { attempt: task.attempt.clone(), handout: task.handout, outcome };
         self.step(&mut live, &run, event).await?;
         Ok(())
     }

@@ -206,8 +206,8 @@ impl Driver {
                 // The notice was saved with the step; the publisher reads it from the store.
                 Effect::Publish(_) => self.notices_pending.notify_one(),
                 Effect::Ended(outcome) => {
-                    tracing::info!(pipeline.id = %pipeline, run.outcome = %outcome.word(), "a run ended");
-                    self.metrics.count_run(outcome.word().as_str());
+                    tracing::info!(pipeline.id = %pipeline, run.outcome = %outcome.wire_status(), "a run ended");
+                    self.metrics.count_run(outcome.wire_status().as_str());
                     self.tell_end(&live.pipeline.name);
                 }
             }

@@ -42,7 +42,7 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
     };
     let run = service.driver.run_of(&live, task.attempt.as_str()).await?;
     let run = run.ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))?;
-    let event = Event::ProgressReported { attempt: task.attempt, lease: task.lease, fields };
+    let event = Event::ProgressReported { attempt: task.attempt, handout: task.handout, fields };
     let step =
         service.driver.step(&mut live, &run, event).await.map_err(|error| error.refuse_report(&text))?;
     Ok(Response { canceled: step.canceled })

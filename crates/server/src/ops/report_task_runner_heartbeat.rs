@@ -53,7 +53,9 @@ async fn is_of_ended_resource(service: &Service, group: &str) -> Result<bool, Se
     let Some(run) = live.run(&run) else { return Ok(true) };
     let resource = run.instance(instance).filter(|instance| instance.role == Role::Resource);
     let machine = resource.and_then(|resource| resource.newest_attempt()?.machine());
-    let is_wanted =
-        matches!(machine, Some(resource::Status::Creating { .. } | resource::Status::Running { .. }));
+    let is_wanted = matches!(
+        machine,
+        Some(resource::MachineStatus::Creating { .. } | resource::MachineStatus::Running { .. })
+    );
     Ok(resource.is_some() && !is_wanted)
 }

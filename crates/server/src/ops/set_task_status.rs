@@ -49,7 +49,7 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Empty, 
     let mut live = service.driver.lock_pipeline(task.pipeline.as_str()).await?;
     let run = service.driver.run_of(&live, task.attempt.as_str()).await?;
     let run = run.ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))?;
-    let event = Event::StatusSet { attempt: task.attempt, lease: task.lease, outcome };
+    let event = Event::StatusSet { attempt: task.attempt, handout: task.handout, outcome };
     service.driver.step(&mut live, &run, event).await.map_err(|error| error.refuse_report(&text))?;
     Ok(Empty {})
 }

@@ -58,7 +58,7 @@ struct Operator {
     puts: usize,
 }
 
-/// Creates a pipeline, acts on it until all faults have ended, and then resumes everything.
+/// Creates a pipeline, does at most `actions` actions on it, waits until all faults have ended, and resumes everything.
 pub(super) async fn operate(world: Arc<World>, number: usize, actions: usize) {
     let recipe = Recipe::new(&world.dice, None);
     let name = format!("p{number}");
@@ -103,6 +103,7 @@ impl Operator {
                 self.recipe = recipe;
                 self.put().await;
             }
+            // Deletions are rare, because nothing happens to a deleted pipeline. The other deletions only read.
             OperatorAction::Delete if self.world.dice.chance(200) => {
                 self.send(Operation::DeletePipeline, json!({ "pipelineId": self.pipeline })).await;
             }
@@ -111,8 +112,8 @@ impl Operator {
             OperatorAction::TryCancel => self.set_status("TRY_CANCEL").await,
             OperatorAction::Rerun => self.set_status("RERUN").await,
             OperatorAction::MarkFinished => self.set_status("MARK_FINISHED").await,
-            OperatorAction::Pause => self.pause("PAUSE").await,
-            OperatorAction::Resume => self.pause("RESUME").await,
+            OperatorAction::Pause => self.pause_or_resume("PAUSE").await,
+            OperatorAction::Resume => self.pause_or_resume("RESUME").await,
         }
     }
 
@@ -127,7 +128,8 @@ impl Operator {
             && answer["errored"] == true
             && self.puts == 1
         {
-            // The definitions that the simulation makes must be valid.
+            // The first definition must be valid. A later one may be refused, because AWS forbids some changes of
+            // an activated definition.
             self.world.rule_broken(format!("the simulation made a definition with errors: {answer}"));
         }
     }
@@ -179,7 +181,7 @@ impl Operator {
         self.send(Operation::SetStatus, body).await;
     }
 
-    async fn pause(&self, status: &str) {
+    async fn pause_or_resume(&self, status: &str) {
         let component = self.world.dice.one_of(&self.recipe.components).clone();
         self.send_status(status, vec![component]).await;
     }
@@ -202,14 +204,15 @@ impl Operator {
         for _ in 0..MOST_RESUMES {
             let stored = store::Store::pipeline(&self.world.disk, &id).await.expect("the disk reads");
             let paused: Vec<_> = stored.into_iter().flat_map(|stored| stored.paused).collect();
-            let is_left = self.world.judge().runs_of(&self.pipeline).any(|run| run.header().is_suspended);
-            if paused.is_empty() && !is_left {
+            let has_suspended_run =
+                self.world.judge().runs_of(&self.pipeline).any(|run| run.header().is_suspended);
+            if paused.is_empty() && !has_suspended_run {
                 break;
             }
             for component in paused {
                 self.send_status("RESUME", vec![component.to_string()]).await;
             }
-            if is_left {
+            if has_suspended_run {
                 self.activate(None).await;
             }
             tokio::time::sleep(std::time::Duration::from_secs(60)).await;

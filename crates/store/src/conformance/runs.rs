@@ -71,7 +71,7 @@ pub(crate) async fn several_steps_of_a_run_are_saved_as_one(store: &dyn Store) {
     let attempt = first_offer(&run);
     let claimed = run.step(claim(&run, "r"), now()).unwrap();
     let batch = Batch::new().step(&run, &claimed);
-    let finished = Event::StatusSet { attempt, lease: 1, outcome: TaskOutcome::Finished };
+    let finished = Event::StatusSet { attempt, handout: 1, outcome: TaskOutcome::Finished };
     let finished = run.step(finished, now()).unwrap();
     let batch = batch.step(&run, &finished);
     let claimed = run.step(claim(&run, "r"), now()).unwrap();

@@ -69,7 +69,7 @@ pub(crate) async fn texts_of_every_kind_and_length_are_kept(store: &dyn Store) {
             message: Some(format!("\0{odd}")),
             stack_trace: Some("\0".to_owned()),
         });
-        let step = run.step(Event::StatusSet { attempt, lease: 1, outcome }, now()).unwrap();
+        let step = run.step(Event::StatusSet { attempt, handout: 1, outcome }, now()).unwrap();
         store.save(Batch::new().step(&run, &step)).await.unwrap();
     }
     must_hold(store, &run).await;

@@ -246,7 +246,7 @@ impl Rows {
         self.sequence.push(wide(instance.sequence));
         self.id.push(instance.id.to_string());
         self.component.push(instance.component.to_string());
-        self.status.push(instance.word().as_str().to_owned());
+        self.status.push(instance.wire_status().as_str().to_owned());
         let interval = instance.interval;
         self.scheduled.push(seconds(interval.map_or(header.scheduled, |interval| interval.start)));
         self.started.push(seconds(instance.started));
@@ -262,7 +262,7 @@ impl Rows {
         self.id.push(attempt.id.to_string());
         self.component.push(change.component.to_string());
         self.instance.push(attempt.instance.to_string());
-        self.status.push(attempt.status.word().as_str().to_owned());
+        self.status.push(attempt.status.wire_status().as_str().to_owned());
         self.scheduled.push(seconds(change.scheduled));
         self.started.push(seconds(attempt.created));
         self.ended.push(attempt.ended.map(seconds));

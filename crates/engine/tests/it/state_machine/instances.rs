@@ -5,7 +5,7 @@ use engine::{Event, Instance, InstanceId, RunnerId, TaskError, TaskOutcome, inst
 use jiff::SignedDuration;
 
 use super::table;
-use crate::harness::{Driven, STARTED, drive_with, shell};
+use crate::harness::{STARTED, TestRun, drive_with, shell};
 
 const INTRO: &str = "
 ## An instance
@@ -42,9 +42,9 @@ After `FALSE` it waits for the next check. It is FAILED if `preconditionTimeout`
 ";
 
 /// An event of a table: its name, and a function that plays it and returns `false` if it is refused.
-type Column = (&'static str, fn(&mut Driven, &str) -> bool);
+type Column = (&'static str, fn(&mut TestRun, &str) -> bool);
 /// A state of a table: its name, and a function that brings it about.
-type Row = (&'static str, fn() -> Driven);
+type Row = (&'static str, fn() -> TestRun);
 
 pub(super) fn section() -> String {
     let activity = of("Work", ACTIVITY, ACTIVITY_EVENTS);
@@ -66,11 +66,11 @@ fn of(name: &str, rows: &'static [Row], columns: &[Column]) -> String {
     table(&names, rows)
 }
 
-pub(super) fn found<'a>(driven: &'a Driven, name: &str) -> &'a Instance {
+pub(super) fn found<'a>(driven: &'a TestRun, name: &str) -> &'a Instance {
     driven.run.instance(&format!("@{name}_{STARTED}")).expect("an instance")
 }
 
-pub(super) fn state(driven: &Driven, name: &str) -> String {
+pub(super) fn state(driven: &TestRun, name: &str) -> String {
     let instance = found(driven, name);
     let is_check = |it: &Instance| {
         it.newest_attempt()
@@ -89,9 +89,11 @@ pub(super) fn state(driven: &Driven, name: &str) -> String {
             "WAITING_ON_DEPENDENCIES, paused".to_owned()
         }
         instance::Status::Trying if is_check(instance) => "not yet".to_owned(),
-        instance::Status::Trying if instance.is_paused => format!("{}, paused", instance.word()),
-        instance::Status::Trying if instance.canceling.is_some() => format!("{}, stopping", instance.word()),
-        _ => instance.word().to_string(),
+        instance::Status::Trying if instance.is_paused => format!("{}, paused", instance.wire_status()),
+        instance::Status::Trying if instance.canceling.is_some() => {
+            format!("{}, stopping", instance.wire_status())
+        }
+        _ => instance.wire_status().to_string(),
     }
 }
 
@@ -99,43 +101,43 @@ pub(super) fn id(name: &str) -> InstanceId {
     InstanceId::from(format!("@{name}_{STARTED}"))
 }
 
-pub(super) fn play(driven: &mut Driven, event: Event) -> bool {
+pub(super) fn play(driven: &mut TestRun, event: Event) -> bool {
     driven.try_step(event).is_ok()
 }
 
-fn begins(driven: &mut Driven, name: &str) -> bool {
+fn begins(driven: &mut TestRun, name: &str) -> bool {
     let Some(attempt) = found(driven, name).newest_attempt().map(|newest| newest.id.clone()) else {
         return false;
     };
     play(driven, Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("r") }) && {
-        let lease = driven.run.attempt(&attempt).unwrap().leases;
-        play(driven, Event::ProgressReported { attempt, lease, fields: vec![] })
+        let handout = driven.run.attempt(&attempt).unwrap().handouts;
+        play(driven, Event::ProgressReported { attempt, handout, fields: vec![] })
     }
 }
 
-fn set(driven: &mut Driven, name: &str, outcome: TaskOutcome) -> bool {
-    let newest = found(driven, name).newest_attempt().map(|newest| (newest.id.clone(), newest.leases));
-    newest.is_some_and(|(attempt, lease)| play(driven, Event::StatusSet { attempt, lease, outcome }))
+fn set(driven: &mut TestRun, name: &str, outcome: TaskOutcome) -> bool {
+    let newest = found(driven, name).newest_attempt().map(|newest| (newest.id.clone(), newest.handouts));
+    newest.is_some_and(|(attempt, handout)| play(driven, Event::StatusSet { attempt, handout, outcome }))
 }
 
 fn failed(id: &str) -> TaskOutcome {
     TaskOutcome::Failed(TaskError::new(id, "it broke"))
 }
 
-fn pass(driven: &mut Driven, _: &str) -> bool {
+fn pass(driven: &mut TestRun, _: &str) -> bool {
     // The time passes in steps of a minute, because the driver too wakes a run again and again.
-    (0..60).for_each(|_| driven.pass(1));
+    (0..60).for_each(|_| driven.advance_minutes(1));
     true
 }
 
 /// Plays `steps` one after another; none of them is refused.
-fn after(mut driven: Driven, name: &str, steps: &[fn(&mut Driven, &str) -> bool]) -> Driven {
+fn after(mut driven: TestRun, name: &str, steps: &[fn(&mut TestRun, &str) -> bool]) -> TestRun {
     assert!(steps.iter().all(|step| step(&mut driven, name)), "no step is refused");
     driven
 }
 
 /// A run of Before, then Work; `asks` may give Work a precondition.
-fn work(asks: &str) -> Driven {
+fn work(asks: &str) -> TestRun {
     let asked = r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true",
         "retryDelay": "5 minutes", "preconditionTimeout": "30 minutes"}"#;
     let node = r#"{"id": "Node", "type": "S3DataNode", "filePath": "s3://b/n"}"#;
@@ -146,15 +148,15 @@ fn work(asks: &str) -> Driven {
     drive_with(default, &format!("{asked}{node}, {writer}, {}", shell("Work", &more)))
 }
 
-fn new() -> Driven {
+fn new() -> TestRun {
     work("")
 }
 
-fn new_precondition() -> Driven {
+fn new_precondition() -> TestRun {
     work(r#", "precondition": {"ref": "Asked"}"#)
 }
 
-fn skipped() -> Driven {
+fn skipped() -> TestRun {
     let schedule = format!(
         r#"{{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "{STARTED}", "occurrences": "2"}}"#
     );
@@ -165,7 +167,7 @@ fn skipped() -> Driven {
 }
 
 /// Returns the same run as [`new`], on a schedule and before the end of the interval.
-fn to_come() -> Driven {
+fn to_come() -> TestRun {
     let schedule = format!(
         r#"{{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "{STARTED}", "occurrences": "2"}}"#
     );
@@ -175,67 +177,67 @@ fn to_come() -> Driven {
     crate::harness::scheduled(&format!("{default}, {schedule}, {}, {work}", shell("Before", "")))
 }
 
-fn dependency_finished(it: &mut Driven, _: &str) -> bool {
+fn dependency_finished(it: &mut TestRun, _: &str) -> bool {
     play(it, Event::MarkedFinished { instances: [id("Before")].into() })
 }
 
-fn dependency_canceled(it: &mut Driven, _: &str) -> bool {
+fn dependency_canceled(it: &mut TestRun, _: &str) -> bool {
     play(it, Event::CancelRequested { instances: [id("Before")].into(), reason: "asked".to_owned() })
 }
 
-fn finishes(it: &mut Driven, name: &str) -> bool {
+fn finishes(it: &mut TestRun, name: &str) -> bool {
     set(it, name, TaskOutcome::Finished)
 }
 
-fn fails(it: &mut Driven, name: &str) -> bool {
+fn fails(it: &mut TestRun, name: &str) -> bool {
     set(it, name, failed("Oops"))
 }
 
-fn fails_for_good(it: &mut Driven, name: &str) -> bool {
+fn fails_for_good(it: &mut TestRun, name: &str) -> bool {
     set(it, name, failed("BadInput"))
 }
 
-fn says_false(it: &mut Driven, name: &str) -> bool {
+fn says_false(it: &mut TestRun, name: &str) -> bool {
     set(it, name, TaskOutcome::False)
 }
 
-fn canceled(it: &mut Driven, name: &str) -> bool {
+fn canceled(it: &mut TestRun, name: &str) -> bool {
     play(it, Event::CancelRequested { instances: [id(name)].into(), reason: "asked".to_owned() })
 }
 
-fn rerun(it: &mut Driven, name: &str) -> bool {
+fn rerun(it: &mut TestRun, name: &str) -> bool {
     play(it, Event::RerunRequested { instances: [id(name)].into(), paused: [].into() })
 }
 
-fn marked(it: &mut Driven, name: &str) -> bool {
+fn marked(it: &mut TestRun, name: &str) -> bool {
     play(it, Event::MarkedFinished { instances: [id(name)].into() })
 }
 
-fn owner_over(it: &mut Driven, _: &str) -> bool {
+fn owner_over(it: &mut TestRun, _: &str) -> bool {
     marked(it, "Work")
 }
 
-fn paused(it: &mut Driven, name: &str) -> bool {
+fn paused(it: &mut TestRun, name: &str) -> bool {
     play(it, Event::Paused { components: [found(it, name).component.clone()].into() })
 }
 
-fn resumed(it: &mut Driven, name: &str) -> bool {
+fn resumed(it: &mut TestRun, name: &str) -> bool {
     play(it, Event::Resumed { components: [found(it, name).component.clone()].into() })
 }
 
-fn deactivated(it: &mut Driven, _: &str) -> bool {
+fn deactivated(it: &mut TestRun, _: &str) -> bool {
     play(it, Event::Deactivated { cancel: Some("asked".to_owned()) })
 }
 
-fn let_end(it: &mut Driven, _: &str) -> bool {
+fn let_end(it: &mut TestRun, _: &str) -> bool {
     play(it, Event::Deactivated { cancel: None })
 }
 
-fn activated(it: &mut Driven, _: &str) -> bool {
+fn activated(it: &mut TestRun, _: &str) -> bool {
     play(it, Event::Activated { skip_until: None })
 }
 
-fn passed_over(it: &mut Driven, _: &str) -> bool {
+fn passed_over(it: &mut TestRun, _: &str) -> bool {
     let skip_until = Some(it.now + SignedDuration::from_hours(1));
     play(it, Event::Activated { skip_until })
 }

@@ -1,11 +1,11 @@
 //! The tables of resources: one machine, and the instance whose attempt it is.
 
-use engine::resource::{self, Limits, ShutdownReason, Status, step};
+use engine::resource::{self, Limits, MachineStatus, ShutdownReason, step};
 use engine::{Event, TaskError};
 
 use super::instances::{found, id, play, state};
 use super::{at, table};
-use crate::harness::{Driven, STARTED, drive_with, shell};
+use crate::harness::{STARTED, TestRun, drive_with, shell};
 
 const INTRO: &str = "
 ## A resource
@@ -39,7 +39,7 @@ pub(super) fn section() -> String {
     let names: Vec<_> = events().iter().map(|(event, ..)| *event).collect();
     let limits = Limits::default();
     let rows = statuses().into_iter().map(|status| {
-        let cell = |(_, event, minute): &(_, resource::Event, i64)| {
+        let cell = |(_, event, minute): &(_, resource::MachineEvent, i64)| {
             step(&status, &limits, event, at(*minute)).map_or("-".to_owned(), |next| name(&next).to_owned())
         };
         (name(&status), events().iter().map(cell).collect())
@@ -59,125 +59,125 @@ pub(super) fn section() -> String {
     format!("{INTRO}{machine}{INSTANCE}{instance}")
 }
 
-fn statuses() -> Vec<Status> {
-    let ending = |end| Status::ShuttingDown { end };
+fn statuses() -> Vec<MachineStatus> {
+    let ending = |end| MachineStatus::ShuttingDown { end };
     vec![
-        Status::Creating { until: Some(at(10)) },
-        Status::Running { until: Some(at(10)) },
+        MachineStatus::Creating { until: Some(at(10)) },
+        MachineStatus::Running { until: Some(at(10)) },
         ending(ShutdownReason::Finished),
         ending(ShutdownReason::Failed(TaskError::default())),
         ending(ShutdownReason::TimedOut),
         ending(ShutdownReason::Canceled),
-        Status::Finished,
-        Status::Failed(TaskError::default()),
-        Status::TimedOut,
-        Status::Canceled,
+        MachineStatus::Finished,
+        MachineStatus::Failed(TaskError::default()),
+        MachineStatus::TimedOut,
+        MachineStatus::Canceled,
     ]
 }
 
-fn name(status: &Status) -> &'static str {
+fn name(status: &MachineStatus) -> &'static str {
     match status {
-        Status::Creating { .. } => "CREATING",
-        Status::Running { .. } => "RUNNING",
-        Status::ShuttingDown { end: ShutdownReason::Finished } => "SHUTTING_DOWN, FINISHED",
-        Status::ShuttingDown { end: ShutdownReason::Failed(_) } => "SHUTTING_DOWN, FAILED",
-        Status::ShuttingDown { end: ShutdownReason::TimedOut } => "SHUTTING_DOWN, TIMEDOUT",
-        Status::ShuttingDown { end: ShutdownReason::Canceled } => "SHUTTING_DOWN, CANCELED",
-        Status::Finished => "FINISHED",
-        Status::Failed(_) => "FAILED",
-        Status::TimedOut => "TIMEDOUT",
-        Status::Canceled => "CANCELED",
+        MachineStatus::Creating { .. } => "CREATING",
+        MachineStatus::Running { .. } => "RUNNING",
+        MachineStatus::ShuttingDown { end: ShutdownReason::Finished } => "SHUTTING_DOWN, FINISHED",
+        MachineStatus::ShuttingDown { end: ShutdownReason::Failed(_) } => "SHUTTING_DOWN, FAILED",
+        MachineStatus::ShuttingDown { end: ShutdownReason::TimedOut } => "SHUTTING_DOWN, TIMEDOUT",
+        MachineStatus::ShuttingDown { end: ShutdownReason::Canceled } => "SHUTTING_DOWN, CANCELED",
+        MachineStatus::Finished => "FINISHED",
+        MachineStatus::Failed(_) => "FAILED",
+        MachineStatus::TimedOut => "TIMEDOUT",
+        MachineStatus::Canceled => "CANCELED",
     }
 }
 
-fn events() -> Vec<(&'static str, resource::Event, i64)> {
+fn events() -> Vec<(&'static str, resource::MachineEvent, i64)> {
     vec![
-        ("the host made it", resource::Event::Created, 1),
-        ("it is gone", resource::Event::Gone { reason: "gone".to_owned() }, 1),
-        ("unneeded", resource::Event::Unneeded, 1),
-        ("cancel", resource::Event::CancelRequested, 1),
-        ("initTimeout or terminateAfter passed", resource::Event::Woke, 10),
-        ("woken early", resource::Event::Woke, 1),
+        ("the host made it", resource::MachineEvent::Created, 1),
+        ("it is gone", resource::MachineEvent::Gone { reason: "gone".to_owned() }, 1),
+        ("unneeded", resource::MachineEvent::Unneeded, 1),
+        ("cancel", resource::MachineEvent::CancelRequested, 1),
+        ("initTimeout or terminateAfter passed", resource::MachineEvent::Woke, 10),
+        ("woken early", resource::MachineEvent::Woke, 1),
     ]
 }
 
 /// Returns a run of Work on a machine, after Before, which needs none.
-fn new() -> Driven {
+fn new() -> TestRun {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r", "maximumRetries": "1",
         "initTimeout": "20 minutes", "terminateAfter": "40 minutes", "retryDelay": "5 minutes"}"#;
     let work = shell("Work", r#", "dependsOn": {"ref": "Before"}, "runsOn": {"ref": "Box"}"#);
     drive_with("", &format!("{machine}, {}, {work}", shell("Before", "")))
 }
 
-fn ready(it: &mut Driven) -> bool {
+fn ready(it: &mut TestRun) -> bool {
     play(it, Event::MarkedFinished { instances: [id("Before")].into() })
 }
 
-fn of_newest_attempt(it: &mut Driven, event: fn(engine::AttemptId) -> Event) -> bool {
+fn of_newest_attempt(it: &mut TestRun, event: fn(engine::AttemptId) -> Event) -> bool {
     let newest = found(it, "Box").newest_attempt().map(|newest| newest.id.clone());
     newest.is_some_and(|attempt| play(it, event(attempt)))
 }
 
-fn created(it: &mut Driven) -> bool {
+fn created(it: &mut TestRun) -> bool {
     of_newest_attempt(it, |attempt| Event::ResourceCreated { attempt, fields: vec![] })
 }
 
-fn gone(it: &mut Driven) -> bool {
+fn gone(it: &mut TestRun) -> bool {
     of_newest_attempt(it, |attempt| Event::ResourceGone { attempt, reason: "gone".to_owned() })
 }
 
-fn users_over(it: &mut Driven) -> bool {
+fn users_over(it: &mut TestRun) -> bool {
     play(it, Event::MarkedFinished { instances: [id("Work")].into() })
 }
 
-fn pass(it: &mut Driven) -> bool {
-    (0..20).for_each(|_| it.pass(1));
+fn pass(it: &mut TestRun) -> bool {
+    (0..20).for_each(|_| it.advance_minutes(1));
     true
 }
 
-fn canceled(it: &mut Driven) -> bool {
+fn canceled(it: &mut TestRun) -> bool {
     play(it, Event::CancelRequested { instances: [id("Box")].into(), reason: "asked".to_owned() })
 }
 
-fn rerun(it: &mut Driven) -> bool {
+fn rerun(it: &mut TestRun) -> bool {
     play(it, Event::RerunRequested { instances: [id("Box")].into(), paused: [].into() })
 }
 
-fn user_rerun(it: &mut Driven) -> bool {
+fn user_rerun(it: &mut TestRun) -> bool {
     play(it, Event::RerunRequested { instances: [id("Work")].into(), paused: [].into() })
 }
 
-fn marked(it: &mut Driven) -> bool {
+fn marked(it: &mut TestRun) -> bool {
     play(it, Event::MarkedFinished { instances: [id("Box")].into() })
 }
 
-fn paused(it: &mut Driven) -> bool {
+fn paused(it: &mut TestRun) -> bool {
     play(it, Event::Paused { components: ["Box".into()].into() })
 }
 
-fn resumed(it: &mut Driven) -> bool {
+fn resumed(it: &mut TestRun) -> bool {
     play(it, Event::Resumed { components: ["Box".into()].into() })
 }
 
-fn deactivated(it: &mut Driven) -> bool {
+fn deactivated(it: &mut TestRun) -> bool {
     play(it, Event::Deactivated { cancel: Some("asked".to_owned()) })
 }
 
-fn let_end(it: &mut Driven) -> bool {
+fn let_end(it: &mut TestRun) -> bool {
     play(it, Event::Deactivated { cancel: None })
 }
 
-fn activated(it: &mut Driven) -> bool {
+fn activated(it: &mut TestRun) -> bool {
     play(it, Event::Activated { skip_until: None })
 }
 
-fn after(steps: &[fn(&mut Driven) -> bool]) -> Driven {
+fn after(steps: &[fn(&mut TestRun) -> bool]) -> TestRun {
     let mut driven = new();
     assert!(steps.iter().all(|step| step(&mut driven)), "no step is refused");
     driven
 }
 
-fn skipped() -> Driven {
+fn skipped() -> TestRun {
     let schedule = format!(
         r#"{{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "{STARTED}", "occurrences": "2"}}"#
     );
@@ -188,7 +188,7 @@ fn skipped() -> Driven {
     crate::harness::passed_over(&format!("{default}, {schedule}, {machine}, {}", work.join(", ")))
 }
 
-type Row = (&'static str, fn() -> Driven);
+type Row = (&'static str, fn() -> TestRun);
 
 const ROWS: &[Row] = &[
     ("WAITING_ON_DEPENDENCIES", new),
@@ -206,7 +206,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// An event of a table: its name, and a function that plays it and returns `false` if it is refused.
-type Column = (&'static str, fn(&mut Driven) -> bool);
+type Column = (&'static str, fn(&mut TestRun) -> bool);
 
 const COLUMNS: &[Column] = &[
     ("Work is ready", ready),

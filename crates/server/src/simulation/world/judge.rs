@@ -126,7 +126,8 @@ impl Judge {
         let open = runs.filter(goes_on).map(|run| {
             let header = run.header();
             let instances = run.instances().iter().filter(|it| !it.is_final());
-            let instances: Vec<_> = instances.map(|it| format!("{} is {}", it.id, it.word())).collect();
+            let instances: Vec<_> =
+                instances.map(|it| format!("{} is {}", it.id, it.wire_status())).collect();
             format!("run {} of {}: {}", header.id, header.pipeline, instances.join(", "))
         });
         let open: Vec<_> = open.collect();

@@ -71,7 +71,7 @@ impl Alarms {
             }
         }
         let is_news = after.end() != before.and_then(Run::end);
-        let is_passed_over = after.instances().iter().all(|it| it.word() == Status::Skipped);
+        let is_passed_over = after.instances().iter().all(|it| it.wire_status() == Status::Skipped);
         if let Some(end) = after.end().filter(|_| is_news && !is_passed_over) {
             self.end(after, end.outcome, end.generation);
         }
@@ -160,7 +160,7 @@ impl Alarms {
 fn field_of_end(instance: &Instance) -> Option<&'static str> {
     let head = instance.newest_attempt().filter(|head| head.generation == instance.generation);
     let is_worked_off = head.is_some_and(|head| head.status == engine::attempt::Status::Finished);
-    match instance.word() {
+    match instance.wire_status() {
         Status::Failed | Status::CascadeFailed => Some("onFail"),
         // If the operator marked the instance as finished, no work was done, and no notice is owed.
         Status::Finished if is_worked_off => Some("onSuccess"),

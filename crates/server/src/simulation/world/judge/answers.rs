@@ -142,7 +142,7 @@ fn polled(world: &World, request: &Request, answer: &Value) -> Result<(), String
         return Ok(());
     }
     let Some((_, attempt)) = judge.attempt(&task) else { return Err(format!("{text} is not stored")) };
-    if attempt.leases < task.lease {
+    if attempt.handouts < task.handout {
         return Err(format!("{text} was handed out, and that is not stored"));
     }
     match request.body["workerGroup"] == attempt.group.as_str() {
@@ -165,12 +165,12 @@ fn reported(world: &World, request: &Request, answer: &Value) -> Result<(), Stri
         };
     }
     let is_over =
-        request.attempt.as_ref().is_none_or(|attempt| attempt.leases != task.lease || attempt.is_free());
+        request.attempt.as_ref().is_none_or(|attempt| attempt.handouts != task.handout || attempt.is_free());
     if is_over {
         return Err(format!("{task} was taken from its runner, whose report was accepted all the same"));
     }
     if request.operation == Operation::ReportTaskProgress {
-        let is_kept = now.leases > task.lease || now.reported_at.is_some() || now.status.is_settled();
+        let is_kept = now.handouts > task.handout || now.reported_at.is_some() || now.status.is_settled();
         return match is_kept {
             true => Ok(()),
             false => Err(format!("{task} reported progress, and that is not stored")),
@@ -246,12 +246,12 @@ fn status_set(judge: &super::Judge, request: &Request, stored: &Pipeline) -> Res
         let Some(instance) = instance else { return Err(format!("{id} is not stored")) };
         let is_kept = match status {
             "RERUN" => instance.generation > *generation,
-            "MARK_FINISHED" => instance.word() == Status::Finished,
+            "MARK_FINISHED" => instance.wire_status() == Status::Finished,
             // A runner at work learns of the cancellation from the answer to its next report.
             _ => instance.is_final() || instance.canceling.is_some(),
         };
         if !is_kept {
-            return Err(format!("{status} of {id} is not stored: it is {}", instance.word()));
+            return Err(format!("{status} of {id} is not stored: it is {}", instance.wire_status()));
         }
     }
     Ok(())
@@ -269,8 +269,9 @@ fn refused(world: &World, request: &Request, error: &ServiceError) -> Result<(),
     }
     let (ServiceError::TaskNotFound(text), Some(task)) = (error, &request.task) else { return Ok(()) };
     let judge = world.judge();
-    let holds =
-        |attempt: &Attempt| attempt.leases == task.lease && !attempt.is_free() && attempt.runner().is_some();
+    let holds = |attempt: &Attempt| {
+        attempt.handouts == task.handout && !attempt.is_free() && attempt.runner().is_some()
+    };
     let now = judge.attempt(task).is_some_and(|(_, attempt)| holds(attempt));
     match request.attempt.as_ref().is_some_and(holds) && now {
         true => Err(format!("{task} was refused to the runner that has it: {text}")),

@@ -26,7 +26,7 @@ pub(super) fn check(
         if old == Some(instance) {
             continue;
         }
-        world.trace().count(&format!("instance {}", instance.word()));
+        world.trace().count(&format!("instance {}", instance.wire_status()));
         if instance.is_paused && !old.is_some_and(|old| old.is_paused) {
             world.trace().count("instance paused");
         }
@@ -36,17 +36,17 @@ pub(super) fn check(
     if let Some(end) = after.end() {
         // The state of a precondition shows in the object that it guards.
         let mut counted = after.instances().iter().filter(|it| it.guards.is_none());
-        let is_done = counted.all(|it| matches!(it.word(), Status::Finished | Status::Skipped));
+        let is_done = counted.all(|it| matches!(it.wire_status(), Status::Finished | Status::Skipped));
         if is_done != matches!(end.outcome, RunOutcome::Finished | RunOutcome::Skipped) {
             return Err(format!(
                 "the run has ended as {}, and all its work is done: {is_done}",
-                end.outcome.word()
+                end.outcome.wire_status()
             ));
         }
     }
     // In a stuck run, every waiting instance waits for one that has not FINISHED.
     if after.end().is_some() {
-        let waits = |it: &&Instance| it.word() == Status::WaitingOnDependencies;
+        let waits = |it: &&Instance| it.wire_status() == Status::WaitingOnDependencies;
         let lost = after.instances().iter().filter(waits).find(|it| after.waiting_on(it).is_empty());
         if let Some(lost) = lost {
             return Err(format!("the run has ended and {} waits for nothing", lost.id));
@@ -95,11 +95,15 @@ impl RunChange<'_> {
         if new.generation > old.generation && !self.requests.reruns.contains(&key.0) {
             return Err("it was rerun, and nobody asked for it".to_owned());
         }
-        if old.generation != new.generation || !old.is_final() || new.word() == old.word() {
+        if old.generation != new.generation || !old.is_final() || new.wire_status() == old.wire_status() {
             return Ok(());
         }
-        let is_marked = new.word() == Status::Finished && self.requests.marked.contains(&key);
-        if is_marked { Ok(()) } else { Err(format!("it was {} and is {}", old.word(), new.word())) }
+        let is_marked = new.wire_status() == Status::Finished && self.requests.marked.contains(&key);
+        if is_marked {
+            Ok(())
+        } else {
+            Err(format!("it was {} and is {}", old.wire_status(), new.wire_status()))
+        }
     }
 
     fn tries_are_counted(&self, new: &Instance) -> Result<(), String> {
@@ -108,7 +112,7 @@ impl RunChange<'_> {
         if tries > most {
             return Err(format!("it has {tries} attempts; {most} are allowed"));
         }
-        let error = new.error().filter(|_| new.word() == Status::Failed && tries > 0);
+        let error = new.error().filter(|_| new.wire_status() == Status::Failed && tries > 0);
         if error.is_some_and(|error| error.is_retryable()) && tries < most {
             return Err(format!("it is FAILED after {tries} attempts; {most} are allowed"));
         }
@@ -129,7 +133,8 @@ impl RunChange<'_> {
             return Ok(());
         }
         for id in self.needs(new) {
-            let is_unmet = |run: &Run| run.instance(&id).is_some_and(|need| need.word() != Status::Finished);
+            let is_unmet =
+                |run: &Run| run.instance(&id).is_some_and(|need| need.wire_status() != Status::Finished);
             // One command may rerun both instances. Then `id` was FINISHED before the write, and is no longer.
             if is_unmet(self.run) && self.before.is_none_or(is_unmet) {
                 return Err(format!("{} began before {id} was FINISHED", attempt.id));
@@ -169,20 +174,20 @@ impl RunChange<'_> {
             self.may_settle(new, old, attempt)?;
         }
         let Some(old) = old else { return Ok(()) };
-        if attempt.leases > old.leases + 1 {
+        if attempt.handouts > old.handouts + 1 {
             return Err(format!("{id} was handed out twice in one write"));
         }
-        if attempt.leases > old.leases && !old.is_free() {
+        if attempt.handouts > old.handouts && !old.is_free() {
             return Err(format!("{id} was handed out while {:?} had it", old.runner()));
         }
-        if attempt.leases > old.leases && new.is_paused {
+        if attempt.handouts > old.handouts && new.is_paused {
             return Err(format!("{id} was handed out while it is paused"));
         }
         if attempt.is_free() && old.runner().is_some() {
             self.may_be_free(old)?;
         }
         match &attempt.status {
-            AttemptStatus::WaitingForRunner { held: Some(lease) } if attempt.leases > old.leases => {
+            AttemptStatus::WaitingForRunner { held: Some(lease) } if attempt.handouts > old.handouts => {
                 let window = since(lease.until, self.world.now());
                 let is_short = window < SignedDuration::from_mins(2) - SLACK;
                 match is_short && !self.world.has_jumped() {
@@ -247,7 +252,9 @@ impl RunChange<'_> {
 
     /// Only an instance whose failure mode is `cascade` may be CASCADE_FAILED.
     fn may_cascade_fail(&self, old: Option<&Instance>, new: &Instance) -> Result<(), String> {
-        if new.word() != Status::CascadeFailed || old.is_some_and(|old| old.word() == new.word()) {
+        if new.wire_status() != Status::CascadeFailed
+            || old.is_some_and(|old| old.wire_status() == new.wire_status())
+        {
             return Ok(());
         }
         let mode = self.text(new, "failureAndRerunMode").unwrap_or_default();
@@ -274,8 +281,8 @@ impl RunChange<'_> {
 }
 
 fn task(run: &Run, attempt: &Attempt) -> String {
-    let (pipeline, lease) = (run.header().pipeline.clone(), attempt.leases);
-    TaskId { pipeline, attempt: attempt.id.clone(), lease }.to_string()
+    let (pipeline, handout) = (run.header().pipeline.clone(), attempt.handouts);
+    TaskId { pipeline, attempt: attempt.id.clone(), handout }.to_string()
 }
 
 fn word(attempt: &Attempt) -> &'static str {
