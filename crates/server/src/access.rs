@@ -74,15 +74,15 @@ pub(crate) async fn group_of_machine(service: &Service, key: &MachineKey) -> Res
     let attempt = machines.find(|attempt| key.is_of(&attempt.id)).ok_or_else(ended)?;
     match attempt.machine() {
         Some(
-            resource::Status::Creating { .. }
-            | resource::Status::Running { .. }
-            | resource::Status::ShuttingDown { .. },
+            resource::MachineStatus::Creating { .. }
+            | resource::MachineStatus::Running { .. }
+            | resource::MachineStatus::ShuttingDown { .. },
         ) => Ok(attempt.group.as_str().to_owned()),
         Some(
-            resource::Status::Finished
-            | resource::Status::Failed(_)
-            | resource::Status::TimedOut
-            | resource::Status::Canceled,
+            resource::MachineStatus::Finished
+            | resource::MachineStatus::Failed(_)
+            | resource::MachineStatus::TimedOut
+            | resource::MachineStatus::Canceled,
         )
         | None => Err(ended()),
     }

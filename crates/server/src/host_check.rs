@@ -111,17 +111,17 @@ pub(crate) fn check_places(host: Option<&dyn Host>, run: &Run) -> Option<HostPro
     let others: BTreeSet<_> =
         components.filter(|other| **other != object).map(|id| format!("`{id}`")).collect();
     let others = others.into_iter().collect::<Vec<_>>().join(", ");
-    let beside = match others.is_empty() {
-        true => others,
-        false => format!(" with {others}, since the work on them waits for each other"),
+    let demand = match others.is_empty() {
+        true => format!("the instances of `{object}` must run at the same time"),
+        false => format!(
+            "`{object}` and {others} must run at the same time, because work on each waits for work on another of them"
+        ),
     };
     let needed = together.len();
     Some(HostProblem {
         object,
         field: "type".into(),
-        reason: format!(
-            "it must run at the same time{beside}: that needs {needed} places, and there are {most}"
-        ),
+        reason: format!("{demand}; this needs {needed} places, and the host has {most}"),
         remedy: Some(format!("start `up` with `--resources {needed}`")),
     })
 }

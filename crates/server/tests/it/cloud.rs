@@ -140,7 +140,7 @@ pub(crate) fn on_demand() -> PipelineObject {
 }
 
 /// Returns the resource `Box` on EC2.
-pub(crate) fn machine(image: &str) -> PipelineObject {
+pub(crate) fn ec2_resource(image: &str) -> PipelineObject {
     object("Box", vec![string("type", "Ec2Resource"), string("imageId", image)])
 }
 

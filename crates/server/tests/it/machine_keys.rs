@@ -6,7 +6,7 @@ use aws_sdk_datapipeline::Client;
 use aws_sdk_datapipeline::error::ProvideErrorMetadata as _;
 use aws_sdk_datapipeline::operation::poll_for_task::PollForTaskOutput;
 
-use crate::cloud::{Cloud, Machine, host_of, machine, on_demand, work};
+use crate::cloud::{Cloud, Machine, ec2_resource, host_of, on_demand, work};
 use crate::harness::{Stage, client_with_key};
 
 /// Returns a client with the key of each machine that was asked for, with the machine's id.
@@ -32,10 +32,10 @@ async fn poll(client: &Client, group: &str) -> Result<PollForTaskOutput, String>
 async fn a_machine_may_do_the_work_of_its_group_alone_and_only_while_the_run_has_it() {
     let cloud = Arc::new(Cloud::default());
     let stage = Stage::with(|config| config.host = Some(host_of(&cloud))).await;
-    let first = stage.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
-    cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
-    let second = stage.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
-    cloud.until("another is asked for", |machines| machines.len() == 2).await;
+    let first = stage.run(vec![on_demand(), ec2_resource("ami-1"), work("Work")]).await;
+    cloud.until("the host is asked for a machine", |machines| machines.len() == 1).await;
+    let second = stage.run(vec![on_demand(), ec2_resource("ami-1"), work("Work")]).await;
+    cloud.until("the host is asked for another machine", |machines| machines.len() == 2).await;
     cloud.turn(Machine::Starting, Machine::Up);
     for pipeline in [&first, &second] {
         stage.until(pipeline, &[("Box", "RUNNING"), ("Work", "WAITING_FOR_RUNNER")]).await;
@@ -67,7 +67,7 @@ async fn a_machine_may_do_the_work_of_its_group_alone_and_only_while_the_run_has
     stage.until(&first, &[("Box", "SHUTTING_DOWN"), ("Work", "FINISHED")]).await;
     let beat = client.report_task_runner_heartbeat().taskrunner_id("machine").worker_group(group_of(&id));
     assert!(beat.send().await.unwrap().terminate(), "a machine that shuts down still hears that it must end");
-    cloud.until("its end is asked for", |machines| machines[&id] == Machine::Ending).await;
+    cloud.until("the host is asked to end the machine", |machines| machines[&id] == Machine::Ending).await;
     cloud.clear();
     stage.until(&first, &[("Box", "FINISHED"), ("Work", "FINISHED")]).await;
     assert_eq!(poll(&client, &group_of(&id)).await.map(drop), denied);

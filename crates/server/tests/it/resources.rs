@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_sdk_datapipeline::types::{ParameterObject, ParameterValue, PipelineObject, TaskObject};
 use definition::{Field, FieldValue};
 
-use crate::cloud::{Cloud, Machine, host_of, machine, on_demand, work};
+use crate::cloud::{Cloud, Machine, ec2_resource, host_of, on_demand, work};
 use crate::harness::{Stage, activity, object, refers, string, value};
 
 async fn stage(cloud: &Arc<Cloud>) -> Stage {
@@ -43,12 +43,12 @@ async fn why(stage: &Stage, pipeline: &str, component: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_machine_is_made_for_work_handed_that_work_and_ended_after_it() {
+async fn a_machine_is_made_gets_its_work_and_is_ended() {
     let cloud = Arc::new(Cloud::default());
     let stage = stage(&cloud).await;
-    let pipeline = stage.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
+    let pipeline = stage.run(vec![on_demand(), ec2_resource("ami-1"), work("Work")]).await;
     stage.until(&pipeline, &[("Box", "CREATING"), ("Work", "WAITING_ON_DEPENDENCIES")]).await;
-    cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
+    cloud.until("the host is asked for a machine", |machines| machines.len() == 1).await;
     let waits = "waits for resource @Box_T, which is being created: pending";
     while why(&stage, &pipeline, "Work").await != waits {
         tokio::task::yield_now().await;
@@ -64,7 +64,11 @@ async fn a_machine_is_made_for_work_handed_that_work_and_ended_after_it() {
     assert!(is_told_to_end(&stage, &pipeline).await, "by the answer to its heartbeat");
     let state = stage.pipeline_field(&pipeline, "@pipelineState").await;
     assert_eq!(state.as_deref(), Some("SCHEDULED"), "until its machine is gone");
-    cloud.until("its end is asked for", |machines| machines.values().all(|it| *it == Machine::Ending)).await;
+    cloud
+        .until("the host is asked to end the machine", |machines| {
+            machines.values().all(|it| *it == Machine::Ending)
+        })
+        .await;
     cloud.clear();
     stage.until(&pipeline, &[("Box", "FINISHED"), ("Work", "FINISHED")]).await;
     let state = stage.pipeline_field(&pipeline, "@pipelineState").await;
@@ -86,7 +90,7 @@ async fn resources_without_a_host_are_named_before_anything_starts() {
     );
     let mut more = work("More");
     more.fields.push(refers("precondition", "Check"));
-    let objects = vec![on_demand(), machine("ami-1"), work("Work"), more, farm, step, check];
+    let objects = vec![on_demand(), ec2_resource("ami-1"), work("Work"), more, farm, step, check];
     let bare = Stage::new().await;
     let all = refusal(&bare, objects.clone()).await;
     for named in [
@@ -137,7 +141,7 @@ async fn work_that_the_workers_of_a_host_cannot_do_is_named_before_anything_star
     };
     let objects = vec![
         on_demand(),
-        machine("ami-1"),
+        ec2_resource("ami-1"),
         node("In", "s3://b/#{myDay}/#{@pipelineId}"),
         node("Out", "s3://b/out"),
         copy("OnBox", Field::reference("runsOn", "Box")),
@@ -175,7 +179,7 @@ async fn a_run_that_needs_more_machines_at_once_than_there_are_places_is_refused
     };
     let chain = vec![
         on_demand(),
-        machine("ami-1"),
+        ec2_resource("ami-1"),
         other,
         on("First", "Box", None),
         on("Second", "Other", Some("First")),
@@ -183,8 +187,8 @@ async fn a_run_that_needs_more_machines_at_once_than_there_are_places_is_refused
     with_cloud.run(chain.clone()).await;
     let again = [chain, vec![on("Third", "Box", Some("Second"))]].concat();
     let refused = refusal(&with_cloud, again).await;
-    let said = "object `Box`, field `type`: it must run at the same time with `Other`, since the work on them waits for \
-                each other: that needs 2 places, and there are 1]; start `up` with `--resources 2`";
+    let said = "object `Box`, field `type`: `Box` and `Other` must run at the same time, because work on each waits for \
+                work on another of them; this needs 2 places, and the host has 1]; start `up` with `--resources 2`";
     assert!(refused.contains(said), "{refused}");
     with_cloud.stop().await;
 }
@@ -193,8 +197,8 @@ async fn a_run_that_needs_more_machines_at_once_than_there_are_places_is_refused
 async fn a_restart_finds_the_machine_and_its_work_continues() {
     let cloud = Arc::new(Cloud::default());
     let stage = stage(&cloud).await;
-    let pipeline = stage.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
-    cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
+    let pipeline = stage.run(vec![on_demand(), ec2_resource("ami-1"), work("Work")]).await;
+    cloud.until("the host is asked for a machine", |machines| machines.len() == 1).await;
     let stage = restarted(stage, &cloud).await;
     cloud.turn(Machine::Starting, Machine::Up);
     stage.until(&pipeline, &[("Box", "RUNNING"), ("Work", "WAITING_FOR_RUNNER")]).await;
@@ -205,7 +209,11 @@ async fn a_restart_finds_the_machine_and_its_work_continues() {
     assert_eq!(again.attempt_id(), task.attempt_id(), "no try was spent");
     stage.work(&again).await;
     let stage = restarted(stage, &cloud).await;
-    cloud.until("its end is asked for", |machines| machines.values().all(|it| *it == Machine::Ending)).await;
+    cloud
+        .until("the host is asked to end the machine", |machines| {
+            machines.values().all(|it| *it == Machine::Ending)
+        })
+        .await;
     cloud.clear();
     stage.until(&pipeline, &[("Box", "FINISHED"), ("Work", "FINISHED")]).await;
     assert_eq!(cloud.made(), 1);
@@ -216,8 +224,8 @@ async fn a_restart_finds_the_machine_and_its_work_continues() {
 async fn work_on_a_machine_that_ended_is_done_on_another() {
     let cloud = Arc::new(Cloud::default());
     let stage = stage(&cloud).await;
-    let pipeline = stage.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
-    cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
+    let pipeline = stage.run(vec![on_demand(), ec2_resource("ami-1"), work("Work")]).await;
+    cloud.until("the host is asked for a machine", |machines| machines.len() == 1).await;
     cloud.turn(Machine::Starting, Machine::Up);
     stage.until(&pipeline, &[("Box", "RUNNING"), ("Work", "WAITING_FOR_RUNNER")]).await;
     let task = poll(&stage, &pipeline, "machine").await;
@@ -227,14 +235,16 @@ async fn work_on_a_machine_that_ended_is_done_on_another() {
     assert!(stage.progress(&task, &[]).await, "a runner that is still at work is told to stop");
     stage.advance(120);
     cloud
-        .until("another is asked for", |machines| machines.values().any(|it| *it == Machine::Starting))
+        .until("the host is asked for another machine", |machines| {
+            machines.values().any(|it| *it == Machine::Starting)
+        })
         .await;
     cloud.turn(Machine::Starting, Machine::Up);
     let task = poll(&stage, &pipeline, "machine").await;
     assert!(task.attempt_id().unwrap().ends_with("_Attempt=2"));
     stage.work(&task).await;
     stage.until(&pipeline, &[("Box", "SHUTTING_DOWN"), ("Work", "FINISHED")]).await;
-    cloud.until("the lost one is cleared away", |machines| machines.len() == 1).await;
+    cloud.until("the host is asked to remove the lost machine", |machines| machines.len() == 1).await;
     assert_eq!(cloud.made(), 2);
     stage.stop().await;
 }
@@ -243,17 +253,26 @@ async fn work_on_a_machine_that_ended_is_done_on_another() {
 async fn a_deleted_pipeline_leaves_no_machine_behind() {
     let cloud = Arc::new(Cloud::default());
     let stage = stage(&cloud).await;
-    let objects = || vec![on_demand(), machine("ami-1"), work("Work")];
+    let objects = || vec![on_demand(), ec2_resource("ami-1"), work("Work")];
     let pipeline = stage.run(objects()).await;
-    cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
+    cloud.until("the host is asked for a machine", |machines| machines.len() == 1).await;
     stage.client.delete_pipeline().pipeline_id(&pipeline).send().await.unwrap();
-    cloud.until("its end is asked for", |machines| machines.values().all(|it| *it == Machine::Ending)).await;
+    cloud
+        .until("the host is asked to end the machine", |machines| {
+            machines.values().all(|it| *it == Machine::Ending)
+        })
+        .await;
     cloud.clear();
-    // A machine that no run wants: the service ended between the deletion of the pipeline and the end of the machine.
+    // Adds a machine that no run wants, as if the service had ended between the deletion of the pipeline and the end of the
+    // machine.
     let left = format!("{pipeline}/@Box_2030-03-17T17:46:40_Attempt=7");
     cloud.machines.lock().unwrap().insert(left, Machine::Up);
     let stage = restarted(stage, &cloud).await;
-    cloud.until("its end is asked for", |machines| machines.values().all(|it| *it == Machine::Ending)).await;
+    cloud
+        .until("the host is asked to end the machine", |machines| {
+            machines.values().all(|it| *it == Machine::Ending)
+        })
+        .await;
     stage.stop().await;
 }
 
@@ -261,12 +280,16 @@ async fn a_deleted_pipeline_leaves_no_machine_behind() {
 async fn a_deactivated_pipeline_is_inactive_when_its_machines_are_gone() {
     let cloud = Arc::new(Cloud::default());
     let stage = stage(&cloud).await;
-    let pipeline = stage.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
-    cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
+    let pipeline = stage.run(vec![on_demand(), ec2_resource("ami-1"), work("Work")]).await;
+    cloud.until("the host is asked for a machine", |machines| machines.len() == 1).await;
     stage.client.deactivate_pipeline().pipeline_id(&pipeline).send().await.unwrap();
     let state = stage.pipeline_field(&pipeline, "@pipelineState").await;
     assert_eq!(state.as_deref(), Some("DEACTIVATING"));
-    cloud.until("its end is asked for", |machines| machines.values().all(|it| *it == Machine::Ending)).await;
+    cloud
+        .until("the host is asked to end the machine", |machines| {
+            machines.values().all(|it| *it == Machine::Ending)
+        })
+        .await;
     cloud.clear();
     stage.until(&pipeline, &[("Box", "CANCELED"), ("Work", "CANCELED")]).await;
     let state = stage.pipeline_field(&pipeline, "@pipelineState").await;

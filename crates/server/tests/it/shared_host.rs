@@ -10,7 +10,7 @@ use server::AccessKey;
 use server::host::Host;
 use store::Location;
 
-use crate::cloud::{Cloud, Machine, host_of, machine, on_demand, work};
+use crate::cloud::{Cloud, Machine, ec2_resource, host_of, on_demand, work};
 use crate::harness::{KEY, SECRET, Stage, client_with_key};
 
 /// How often the cloud of a test says that something may have changed.
@@ -24,8 +24,8 @@ fn cloud() -> Arc<Cloud> {
 async fn a_machine_that_nobody_wants_is_ended_while_the_server_runs() {
     let cloud = cloud();
     let stage = Stage::with(|config| config.host = Some(host_of(&cloud))).await;
-    let pipeline = stage.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
-    cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
+    let pipeline = stage.run(vec![on_demand(), ec2_resource("ami-1"), work("Work")]).await;
+    cloud.until("the host is asked for a machine", |machines| machines.len() == 1).await;
     cloud.turn(Machine::Starting, Machine::Up);
     let left = format!("{pipeline}/@Box_2030-03-17T17:46:40_Attempt=7");
     cloud.machines.lock().unwrap().insert(left.clone(), Machine::Up);
@@ -45,8 +45,8 @@ async fn servers_on_one_store_make_one_machine_and_each_of_them_can_end_it() {
     };
     let one = Stage::with(configure).await;
     let other = one.beside(configure).await;
-    let pipeline = one.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
-    cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
+    let pipeline = one.run(vec![on_demand(), ec2_resource("ami-1"), work("Work")]).await;
+    cloud.until("the host is asked for a machine", |machines| machines.len() == 1).await;
     cloud.turn(Machine::Starting, Machine::Up);
     other.until(&pipeline, &[("Box", "RUNNING"), ("Work", "WAITING_FOR_RUNNER")]).await;
     let (id, key) =
@@ -58,7 +58,11 @@ async fn servers_on_one_store_make_one_machine_and_each_of_them_can_end_it() {
     // The server that made the machine ends, and the run is canceled at the other.
     one.stop().await;
     other.client.deactivate_pipeline().pipeline_id(&pipeline).send().await.unwrap();
-    cloud.until("its end is asked for", |machines| machines.values().all(|it| *it == Machine::Ending)).await;
+    cloud
+        .until("the host is asked to end the machine", |machines| {
+            machines.values().all(|it| *it == Machine::Ending)
+        })
+        .await;
     cloud.clear();
     other.until(&pipeline, &[("Box", "CANCELED"), ("Work", "CANCELED")]).await;
     assert_eq!(cloud.made(), 1);
@@ -86,11 +90,11 @@ async fn accounts_do_not_end_the_machines_of_each_other() {
         let client = client_with_key(&stage.endpoint, &format!("{KEY}{number}"), SECRET);
         let created = client.create_pipeline().name("p").unique_id(account).send().await.unwrap();
         let put = client.put_pipeline_definition().pipeline_id(created.pipeline_id());
-        let objects = vec![on_demand(), machine("ami-1"), work("Work")];
+        let objects = vec![on_demand(), ec2_resource("ami-1"), work("Work")];
         put.set_pipeline_objects(Some(objects)).send().await.unwrap();
         client.activate_pipeline().pipeline_id(created.pipeline_id()).send().await.unwrap();
         let cloud = &clouds[account];
-        cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
+        cloud.until("the host is asked for a machine", |machines| machines.len() == 1).await;
         cloud.turn(Machine::Starting, Machine::Up);
     }
     for account in accounts {
