@@ -2,10 +2,10 @@
 
 use anyhow::Context as _;
 
+use crate::conditional::Conditional;
 use crate::home::Home;
 use crate::ledger::Ledger;
 use crate::ports::{Condition, Put, Storage};
-use crate::raced::Raced;
 use crate::set_name::SetName;
 
 /// A ledger object with its ETag, which is the condition of the next put.
@@ -86,23 +86,23 @@ impl Book {
 
     /// Writes `ledger` in place of the ledger of `entry`, and returns the new entry.
     ///
-    /// Returns [`Raced::LedgerChanged`] and writes nothing if another handler wrote the object after `entry` was read.
+    /// Returns [`Conditional::LedgerChanged`] and writes nothing if another handler wrote the object after `entry` was read.
     pub(crate) async fn put(
         &self,
         storage: &impl Storage,
         entry: &Entry,
         ledger: Ledger,
-    ) -> anyhow::Result<Raced<Entry>> {
+    ) -> anyhow::Result<Conditional<Entry>> {
         let body = serde_json::to_string_pretty(&ledger).context("writing a ledger")?;
         let condition = entry.etag.clone().map_or(Condition::Absent, Condition::Unchanged);
         let put = storage.put(&self.home.bucket, &entry.key, body, condition).await;
         let key = entry.key.clone();
         match put.with_context(|| format!("writing {key}"))? {
-            Put::Stored(etag) => Ok(Raced::Done(Entry { key, ledger, etag: Some(etag) })),
+            Put::Stored(etag) => Ok(Conditional::Done(Entry { key, ledger, etag: Some(etag) })),
             Put::Conflict => {
                 // The SDK sends a put again if it lost the answer, and then the put conflicts with itself.
                 let now = self.read(storage, key).await?;
-                Ok(if now.ledger == ledger { Raced::Done(now) } else { Raced::LedgerChanged })
+                Ok(if now.ledger == ledger { Conditional::Done(now) } else { Conditional::LedgerChanged })
             }
         }
     }

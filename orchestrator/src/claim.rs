@@ -4,10 +4,10 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use crate::book::Entry;
+use crate::conditional::Conditional;
 use crate::ledger::{Claim, Content, Deferral, Head, Ledger};
 use crate::ports::Edges;
 use crate::queue::Waiting;
-use crate::raced::Raced;
 use crate::sets::Set;
 use crate::setup::Setup;
 use crate::turn::{Ahead, TurnAnswer};
@@ -64,19 +64,19 @@ pub(crate) async fn claim<E: Edges>(
     content: &Content,
     mut entry: Entry,
     kind: ClaimKind,
-) -> anyhow::Result<Raced<Claimed>> {
+) -> anyhow::Result<Conditional<Claimed>> {
     let mut claim = setup.new_claim();
     match turn::take(edges, setup, set, kind.generation(&entry.ledger), &claim).await? {
-        Raced::Done(TurnAnswer::Taken) => {}
-        Raced::Done(TurnAnswer::QueuedBehind(ahead)) => {
+        Conditional::Done(TurnAnswer::Taken) => {}
+        Conditional::Done(TurnAnswer::QueuedBehind(ahead)) => {
             let noted = note_next(edges, setup, set, content, &entry).await?;
             return Ok(noted.map(|()| Claimed::QueuedBehind(ahead)));
         }
-        Raced::Done(TurnAnswer::Paused(since)) => {
+        Conditional::Done(TurnAnswer::Paused(since)) => {
             let noted = note_next(edges, setup, set, content, &entry).await?;
             return Ok(noted.map(|()| Claimed::Paused(since)));
         }
-        Raced::LedgerChanged => return Ok(Raced::LedgerChanged),
+        Conditional::LedgerChanged => return Ok(Conditional::LedgerChanged),
     }
     let is_forced = match kind {
         ClaimKind::New => entry.ledger.is_forced(),
@@ -95,7 +95,7 @@ pub(crate) async fn claim<E: Edges>(
     };
     let ledger = Ledger { bucket: set.bucket.clone(), ..ledger };
     let claimed = setup.book.put(edges, &entry, ledger).await?;
-    if matches!(claimed, Raced::Done(_)) {
+    if matches!(claimed, Conditional::Done(_)) {
         remove_marks(edges, setup, set, content, &entry.ledger).await;
     }
     Ok(claimed.map(Claimed::Ours))
@@ -119,14 +119,14 @@ async fn note_next<E: Edges>(
     set: &Set<'_>,
     content: &Content,
     entry: &Entry,
-) -> anyhow::Result<Raced<()>> {
+) -> anyhow::Result<Conditional<()>> {
     let is_content = |run_key: &str| run_key == content.run_key;
     if entry.ledger.next.as_ref().is_some_and(|next| is_content(&next.run_key)) {
-        return Ok(Raced::Done(()));
+        return Ok(Conditional::Done(()));
     }
     queue::put_content(edges, &setup.book, &set.name, &set.bucket, content).await?;
     if entry.ledger.head.as_ref().is_some_and(|head| is_content(&head.run_key)) {
-        return Ok(Raced::Done(()));
+        return Ok(Conditional::Done(()));
     }
     let ledger = Ledger { bucket: set.bucket.clone(), ..entry.ledger.with_next(content, setup.now()) };
     Ok(setup.book.put(edges, entry, ledger).await?.map(|_| ()))
@@ -141,7 +141,7 @@ async fn defer<E: Edges>(
     entry: &Entry,
     claim: &Claim,
     cap: u32,
-) -> anyhow::Result<Raced<Claimed>> {
+) -> anyhow::Result<Conditional<Claimed>> {
     let until = set.trigger.day_end(claim.now);
     let mut ledger = entry.ledger.deferred(content, claim, Deferral { until, cap });
     ledger.bucket.clone_from(&set.bucket);
@@ -194,8 +194,8 @@ pub(crate) async fn update<E: Edges>(
         let mut ledger = entry.ledger.clone();
         change(&mut ledger);
         match setup.book.put(edges, &entry, ledger).await? {
-            Raced::Done(entry) => return Ok(entry),
-            Raced::LedgerChanged => entry = setup.book.again(edges, &entry).await?,
+            Conditional::Done(entry) => return Ok(entry),
+            Conditional::LedgerChanged => entry = setup.book.again(edges, &entry).await?,
         }
     }
     anyhow::bail!("{} changed {MAX_PUTS} times while this handler wrote it", entry.key)

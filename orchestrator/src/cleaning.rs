@@ -4,9 +4,9 @@ use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 
 use crate::book::Entry;
+use crate::conditional::Conditional;
 use crate::ledger::{HeadState, Progress};
 use crate::ports::{Description, Edges};
-use crate::raced::Raced;
 use crate::report::log;
 use crate::set_name::SetName;
 use crate::sets::Set;
@@ -55,8 +55,8 @@ async fn clean_one<E: Edges>(
     for _ in 0..MAX_PUTS {
         let entry = setup.book.entry(edges, &owner).await?;
         match remove_if_stale(edges, setup, set, &pipeline, &owner, &entry, replaces).await? {
-            Raced::Done(()) => return Ok(()),
-            Raced::LedgerChanged => {}
+            Conditional::Done(()) => return Ok(()),
+            Conditional::LedgerChanged => {}
         }
     }
     anyhow::bail!("the ledger of {owner} changed {MAX_PUTS} times while this handler wrote it")
@@ -71,7 +71,7 @@ async fn remove_if_stale<E: Edges>(
     owner: &SetName,
     entry: &Entry,
     replaces: bool,
-) -> anyhow::Result<Raced<()>> {
+) -> anyhow::Result<Conditional<()>> {
     let id = pipeline.id.as_str();
     let its_head = entry.ledger.heads().find(|head| head.pipeline_id.as_deref() == Some(id));
     let progress = match its_head.map(|head| head.state) {
@@ -85,7 +85,7 @@ async fn remove_if_stale<E: Edges>(
     let ours = claimed.and_then(|head| head.pipeline_id.as_deref());
     let now = setup.now();
     if !stale::is_stale(id, progress, &entry.ledger, ours, replaces, now) {
-        return Ok(Raced::Done(()));
+        return Ok(Conditional::Done(()));
     }
     let mut ledger = entry.ledger.clone();
     ledger.settle_pipeline(id, progress, now);
@@ -94,11 +94,11 @@ async fn remove_if_stale<E: Edges>(
     }
     outcome::add_facts(edges, id, &mut ledger).await;
     if ledger != entry.ledger
-        && let Raced::LedgerChanged = setup.book.put(edges, entry, ledger).await?
+        && let Conditional::LedgerChanged = setup.book.put(edges, entry, ledger).await?
     {
-        return Ok(Raced::LedgerChanged);
+        return Ok(Conditional::LedgerChanged);
     }
     log::deleting_stale(id, &pipeline.name);
     edges.delete(id).await.with_context(|| format!("deleting the stale pipeline {id}"))?;
-    Ok(Raced::Done(()))
+    Ok(Conditional::Done(()))
 }

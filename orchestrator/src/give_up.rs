@@ -1,9 +1,9 @@
 //! Gives up content that can never start, because the files of its set are gone.
 
 use crate::book::Entry;
+use crate::conditional::Conditional;
 use crate::ledger::HeadState;
 use crate::ports::Edges;
-use crate::raced::Raced;
 use crate::setup::Setup;
 
 /// Changes the ledger of a set whose files are gone, because no run can start from them: removes the next content and the wish to
@@ -24,7 +24,7 @@ pub(crate) async fn of<E: Edges>(edges: &E, setup: &Setup, entry: Entry) -> anyh
         return Ok(entry);
     }
     match setup.book.put(edges, &entry, ledger).await? {
-        Raced::Done(written) => Ok(written),
-        Raced::LedgerChanged => setup.book.again(edges, &entry).await,
+        Conditional::Done(written) => Ok(written),
+        Conditional::LedgerChanged => setup.book.again(edges, &entry).await,
     }
 }

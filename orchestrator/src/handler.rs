@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::book::Entry;
 use crate::claim::{ClaimKind, Claimed};
+use crate::conditional::Conditional;
 use crate::content::Found;
 use crate::definitions::Definitions;
 use crate::event::{Item, Message};
@@ -24,7 +25,6 @@ use crate::guard::{Guard, OutOfTime};
 use crate::ledger::{Content, DroppedFile, Ledger, Next};
 use crate::metrics::Metrics;
 use crate::ports::Edges;
-use crate::raced::Raced;
 use crate::report::{self, Decision, log};
 use crate::sets::Set;
 use crate::setup::Setup;
@@ -189,8 +189,8 @@ pub(crate) async fn advance<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -
             Found::TooMany(files) => return too_many(edges, setup, set, &files).await,
         };
         match Box::pin(advance_whole(edges, setup, set, &content, entry)).await? {
-            Raced::Done(decision) => return Ok(decision),
-            Raced::LedgerChanged => {}
+            Conditional::Done(decision) => return Ok(decision),
+            Conditional::LedgerChanged => {}
         }
     }
     bail!("the ledger of {} changed {MAX_ROUNDS} times while this handler worked on the set", set.name)
@@ -215,7 +215,7 @@ pub(crate) async fn advance_whole<E: Edges>(
     set: &Set<'_>,
     content: &Content,
     entry: Entry,
-) -> anyhow::Result<Raced<Decision>> {
+) -> anyhow::Result<Conditional<Decision>> {
     // Step 3.
     let Decided { step, entry, is_settled } = step::next(edges, setup, set, content, entry).await?;
     let (name, book) = (&set.name, &setup.book);
@@ -228,10 +228,10 @@ pub(crate) async fn advance_whole<E: Edges>(
         let _ = book.put(edges, &entry, Ledger { next, ..entry.ledger.clone() }).await?;
     }
     Ok(match step {
-        Step::Duplicate(reason) => Raced::Done(report::duplicate(name, reason, &entry.ledger)),
-        Step::NotNewer(old) => Raced::Done(report::not_newer(name, old)),
-        Step::Deferred(until) => Raced::Done(report::deferred(name, set.trigger, until, &entry.ledger)),
-        Step::Queued => Raced::Done(report::next(name, &entry.ledger)),
+        Step::Duplicate(reason) => Conditional::Done(report::duplicate(name, reason, &entry.ledger)),
+        Step::NotNewer(old) => Conditional::Done(report::not_newer(name, old)),
+        Step::Deferred(until) => Conditional::Done(report::deferred(name, set.trigger, until, &entry.ledger)),
+        Step::Queued => Conditional::Done(report::next(name, &entry.ledger)),
         Step::Queue => {
             queue::put_content(edges, &setup.book, name, &set.bucket, content).await?;
             let mut ledger = entry.ledger.with_next(content, setup.now());
@@ -242,7 +242,7 @@ pub(crate) async fn advance_whole<E: Edges>(
             let ledger = entry.ledger.restored(&content.run_key);
             let _ = book.put(edges, &entry, ledger).await?;
             // The ledger was changed, by this handler or by another one. The next step depends on the new ledger.
-            Raced::LedgerChanged
+            Conditional::LedgerChanged
         }
         Step::Claim => Box::pin(claim_and_start(edges, setup, set, content, entry, ClaimKind::New)).await?,
         Step::TakeOver => {
@@ -259,13 +259,13 @@ async fn claim_and_start<E: Edges>(
     content: &Content,
     entry: Entry,
     kind: ClaimKind,
-) -> anyhow::Result<Raced<Decision>> {
+) -> anyhow::Result<Conditional<Decision>> {
     // Steps 4 and 5.
     let claimed = match Box::pin(claim::claim(edges, setup, set, content, entry, kind)).await? {
-        Raced::Done(claimed) => claimed,
-        Raced::LedgerChanged => return Ok(Raced::LedgerChanged),
+        Conditional::Done(claimed) => claimed,
+        Conditional::LedgerChanged => return Ok(Conditional::LedgerChanged),
     };
-    Ok(Raced::Done(match claimed {
+    Ok(Conditional::Done(match claimed {
         Claimed::Ours(entry) => {
             // Steps 6 to 8.
             let started = Box::pin(start::start(edges, setup, set, entry)).await?;

@@ -92,7 +92,7 @@ mod first_seen;
 
 mod outcome;
 
-mod raced;
+mod conditional;
 
 // The definitions, and the names of things.
 

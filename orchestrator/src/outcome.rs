@@ -3,10 +3,10 @@
 use anyhow::Context as _;
 
 use crate::book::Entry;
+use crate::conditional::Conditional;
 use crate::ledger::{HeadState, Ledger};
 use crate::ports::{Edges, PipelineError};
 use crate::progress;
-use crate::raced::Raced;
 use crate::report::log;
 use crate::setup::Setup;
 
@@ -28,11 +28,11 @@ pub(crate) async fn write<E: Edges>(edges: &E, setup: &Setup, entry: &mut Entry)
         }
         add_facts(edges, &id, &mut ledger).await;
         match setup.book.put(edges, entry, ledger).await? {
-            Raced::Done(written) => {
+            Conditional::Done(written) => {
                 *entry = written;
                 return Ok(true);
             }
-            Raced::LedgerChanged => *entry = setup.book.again(edges, entry).await?,
+            Conditional::LedgerChanged => *entry = setup.book.again(edges, entry).await?,
         }
     }
     // The next sweep writes the outcome.

@@ -10,12 +10,12 @@ use definition::trigger::Captures;
 use futures::future;
 use jiff::civil::Date;
 
+use crate::conditional::Conditional;
 use crate::content::{self, Found};
 use crate::definitions::Definitions;
 use crate::handler::{advance, too_many};
 use crate::ledger::{HeadState, Ledger, Rerun};
 use crate::ports::{Depth, Edges};
-use crate::raced::Raced;
 use crate::report::{self, Decision};
 use crate::sets::Set;
 use crate::sets_of::SetsOf;
@@ -139,7 +139,7 @@ async fn note<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>, force: bool) ->
         queue::put_content(edges, &setup.book, &set.name, &set.bucket, &content).await?;
         let rerun = Some(Rerun { at: setup.now(), force });
         let ledger = Ledger { bucket: set.bucket.clone(), rerun, ..entry.ledger.clone() };
-        if let Raced::Done(_) = setup.book.put(edges, &entry, ledger).await? {
+        if let Conditional::Done(_) = setup.book.put(edges, &entry, ledger).await? {
             return Ok(Noted::Wished(content.files.first().map(|file| file.key.clone())));
         }
     }

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::book::Entry;
+use crate::conditional::Conditional;
 use crate::ledger::{Claim, Head, HeadState, Progress, after};
 use crate::ports::{Condition, Edges, Put};
 use crate::queue::{self, Waiting};
-use crate::raced::Raced;
 use crate::report::log;
 use crate::set_name::SetName;
 use crate::sets::Set;
@@ -65,7 +65,7 @@ pub(crate) async fn take<E: Edges>(
     set: &Set<'_>,
     generation: u32,
     claim: &Claim,
-) -> anyhow::Result<Raced<TurnAnswer>> {
+) -> anyhow::Result<Conditional<TurnAnswer>> {
     let key = key(setup, &set.name.definition);
     let turn = Turn {
         set: set.name.id.clone(),
@@ -76,9 +76,11 @@ pub(crate) async fn take<E: Edges>(
     };
     let condition = match read(edges, setup, &key).await? {
         None => Condition::Absent,
-        Some((Turn { paused: Some(since), .. }, _)) => return Ok(Raced::Done(TurnAnswer::Paused(since))),
+        Some((Turn { paused: Some(since), .. }, _)) => {
+            return Ok(Conditional::Done(TurnAnswer::Paused(since)));
+        }
         Some((other, etag)) => match run_ahead(edges, setup, set, generation, &other).await? {
-            RunBefore::Ahead(ahead) => return Ok(Raced::Done(TurnAnswer::QueuedBehind(ahead))),
+            RunBefore::Ahead(ahead) => return Ok(Conditional::Done(TurnAnswer::QueuedBehind(ahead))),
             RunBefore::Own => Condition::Unchanged(etag),
             RunBefore::Over(owner, entry) => {
                 // The claim itself writes the ledger of its own set.
@@ -90,8 +92,8 @@ pub(crate) async fn take<E: Edges>(
         },
     };
     Ok(match write(edges, setup, &key, &turn, condition).await? {
-        Put::Stored(_) => Raced::Done(TurnAnswer::Taken),
-        Put::Conflict => Raced::LedgerChanged,
+        Put::Stored(_) => Conditional::Done(TurnAnswer::Taken),
+        Put::Conflict => Conditional::LedgerChanged,
     })
 }
 
