@@ -110,7 +110,7 @@ fn failing(stream: &LiveStream, now: Timestamp) -> Option<Failing> {
     Some(Failing {
         name: stream.name.to_string(),
         since: trouble.since,
-        place: trouble.place,
+        place: trouble.folder,
         why: trouble.why,
         remedy: trouble.remedy,
         waiting_records: waiting.records,

@@ -1,8 +1,8 @@
 //! Delivers the records of one stream: saves a cut, makes its objects, puts them, and settles the cut.
 //!
 //! A cut is saved before any of its objects is made, and the objects follow from the cut alone. So a delivery that was
-//! interrupted anywhere goes on with the same names and the same bytes. Every failure is tried again, for ever: nothing is
-//! lost because S3 is away for long.
+//! interrupted anywhere goes on with the same names and the same bytes. A step that fails is repeated without limit, so a
+//! long outage of S3 loses nothing.
 
 mod backoff;
 mod make;
@@ -25,11 +25,11 @@ pub(crate) use make::{Made, MakeError, Sorter};
 pub(crate) use put::{Outcome, Put, PutError, put, reason, status};
 
 use crate::config::{Now, Pauses};
-use crate::live::{Life, LiveStream, Trouble, Version};
+use crate::live::{Acceptance, LiveStream, Trouble, Version};
 use crate::log::{Cut, LogError, NewCut};
 use crate::streams::Streams;
 
-/// How long a delivery waits for its time before it looks at the clock again, which may have been set.
+/// The longest sleep of a waiting delivery. After it, the delivery reads the clock again, because someone may have set the clock.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How many streams make objects at once. The work needs a processor and the memory of a row of the log.
@@ -43,7 +43,7 @@ pub(crate) struct Dock {
     pub(crate) now: Now,
     pub(crate) clock_set: watch::Receiver<u64>,
     pub(crate) pauses: Pauses,
-    /// Is told after each step of a delivery, whether it worked or not.
+    /// Counts the steps of all deliveries, failed ones too.
     pub(crate) deliveries: watch::Sender<u64>,
     /// The folder of objects that are being made.
     pub(crate) spool: std::path::PathBuf,
@@ -53,7 +53,7 @@ pub(crate) struct Dock {
 }
 
 impl Dock {
-    /// Returns the places for making objects.
+    /// Returns the permits to make objects, one for each stream that may make objects at the same time.
     pub(crate) fn makers() -> Semaphore {
         Semaphore::new(MAKERS)
     }
@@ -151,13 +151,13 @@ impl Delivery {
             self.deliver(&cut).await?;
             return Ok(Next::Again);
         }
-        let is_ending = self.stream.life().await == Life::Ending;
+        let is_ending = self.stream.acceptance().await == Acceptance::Ending;
         let uncut = totals.uncut();
         if is_ending && uncut.records == 0 {
             self.dock.streams.remove(&self.stream).await?;
             return Ok(Next::Ended);
         }
-        // A stream without a usable definition has nothing by which to deliver; the listing says so.
+        // Without a usable definition, the stream cannot deliver; `downspout stream list` shows the reason.
         let Ok(version) = self.stream.version() else { return Ok(Next::Wait(None)) };
         let now = (self.dock.now)();
         let is_wanted = is_ending || self.stream.flush_through() > totals.cut_through;
@@ -172,7 +172,7 @@ impl Delivery {
         }
     }
 
-    /// Saves a cut. Returns whether any record waits.
+    /// Saves a cut if records wait. Returns whether it saved one.
     async fn cut(&self, version: &Version, now: Timestamp) -> Result<bool, DeliverError> {
         let mut mark = uuid::Uuid::new_v4().simple().to_string();
         // Together with the number of the cut, 48 random bits never repeat.
@@ -185,7 +185,7 @@ impl Delivery {
     /// Makes and puts the objects of a cut. A put that fails is repeated without making the objects again.
     async fn deliver(&self, cut: &Cut) -> Result<(), DeliverError> {
         let version = self.version(cut.version).await?;
-        let origin = Origin::Cut { stream_id: &cut.mark, number: cut.number };
+        let origin = Origin::Cut { mark: &cut.mark, number: cut.number };
         let number = u32::try_from(cut.version).unwrap_or(u32::MAX);
         let objects = Objects::of(&version.stream, &self.dock.homes, origin, number, cut.oldest_at);
         let made = self.make(cut, &version, objects.raw.is_some()).await?;
@@ -195,9 +195,9 @@ impl Delivery {
             (Some(&objects.quarantine), &made.quarantine),
             (Some(&objects.data), &made.data),
         ];
-        for (place, content) in all {
-            if let (Some(place), Some(content)) = (place, content) {
-                self.put(cut, place, content).await;
+        for (target, content) in all {
+            if let (Some(target), Some(content)) = (target, content) {
+                self.put(cut, target, content).await;
             }
         }
         self.stream.log.settle(cut, made.counts, (self.dock.now)()).await?;
@@ -205,7 +205,7 @@ impl Delivery {
     }
 
     async fn make(&self, cut: &Cut, version: &Arc<Version>, with_raw: bool) -> Result<Made, DeliverError> {
-        let _place = self.dock.makers.acquire().await;
+        let _permit = self.dock.makers.acquire().await;
         let (stream, version, cut) = (Arc::clone(&self.stream), Arc::clone(version), cut.clone());
         let (spool, stop) = (self.dock.spool.clone(), self.dock.stop.clone());
         let task = self
@@ -215,12 +215,12 @@ impl Delivery {
         Ok(task.await.map_err(|_| MakeError::Panic)??)
     }
 
-    async fn put(&self, cut: &Cut, place: &S3Object, content: &Spool) {
+    async fn put(&self, cut: &Cut, target: &S3Object, content: &Spool) {
         // The mark is in the metadata, too, because an object of the same name is ours only if it is from this very cut.
         let identity = format!("{}/{}/{}", self.stream.log.header().id, cut.number, cut.mark);
         let mut backoff = Backoff::new(self.dock.pauses);
         let mut begun = (self.dock.now)();
-        while let Err(error) = put(&self.dock.s3, &Put { place, content, identity: &identity }).await {
+        while let Err(error) = put(&self.dock.s3, &Put { target, content, identity: &identity }).await {
             self.pause(&error.into(), begun, &mut backoff).await;
             begun = (self.dock.now)();
         }
@@ -271,7 +271,7 @@ impl Delivery {
         self.stream.set_trouble(Some(Trouble {
             why,
             remedy: error.remedy(),
-            place: self.place(error),
+            folder: self.folder_of(error),
             since: self.stream.trouble().map_or(begun, |trouble| trouble.since),
             failures: self.failures.fetch_add(1, Ordering::Relaxed) + 1,
             tries,
@@ -280,16 +280,16 @@ impl Delivery {
         self.dock.tell_delivery();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            // A user who asks for a flush does not wait for the pause, and neither for the next ones.
+            // A user who asks for a flush ends this pause, and the pauses after it begin short again.
             () = self.stream.wished() => backoff.start_over(),
         }
     }
 
     /// Returns the bucket and the prefix that an error is about: by default those of the data.
-    fn place(&self, error: &DeliverError) -> String {
+    fn folder_of(&self, error: &DeliverError) -> String {
         let data = || {
             let version = self.stream.version().ok()?;
-            let origin = Origin::Cut { stream_id: "", number: 0 };
+            let origin = Origin::Cut { mark: "", number: 0 };
             Some(Objects::of(&version.stream, &self.dock.homes, origin, 0, (self.dock.now)()).data)
         };
         let object = match error {

@@ -26,12 +26,12 @@ pub(crate) struct Version {
 
 /// Whether a stream accepts records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
-    /// It does.
+pub(crate) enum Acceptance {
+    /// The stream accepts records.
     Active,
-    /// Its file is gone; what waits is still delivered.
+    /// The file of the stream is gone. The records that wait are still delivered.
     FileGone,
-    /// It was deleted; what waits is still delivered, and then the log goes.
+    /// The stream was deleted. The records that wait are still delivered; then the log is deleted.
     Ending,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Trouble {
     /// What a person can do.
     pub(crate) remedy: &'static str,
     /// Where the files go, as `s3://bucket/prefix`.
-    pub(crate) place: String,
+    pub(crate) folder: String,
     /// When the first try began that failed, without a success since.
     pub(crate) since: Timestamp,
     /// How many steps of the delivery have failed since the start of the server.
@@ -73,7 +73,7 @@ pub(crate) struct LiveStream {
     pub(crate) log: Log,
     /// Requests hold this lock from the check until their records are in the log, so that no record gets into the log of
     /// a stream that has ended.
-    life: tokio::sync::RwLock<Life>,
+    acceptance: tokio::sync::RwLock<Acceptance>,
     version: RwLock<Option<Arc<Version>>>,
     /// Whether a file defines the stream.
     is_of_file: AtomicBool,
@@ -107,14 +107,14 @@ impl LiveStream {
         let header = log.header();
         let name =
             StreamName::new(header.name.as_str()).map_err(|_| LogError::Name(log.path().to_owned()))?;
-        let life = match header {
-            header if header.is_ending => Life::Ending,
-            header if header.origin == Origin::File => Life::FileGone,
-            _ => Life::Active,
+        let acceptance = match header {
+            header if header.is_ending => Acceptance::Ending,
+            header if header.origin == Origin::File => Acceptance::FileGone,
+            _ => Acceptance::Active,
         };
         let is_of_file = header.origin == Origin::File;
         let stream = Self {
-            life: tokio::sync::RwLock::new(life),
+            acceptance: tokio::sync::RwLock::new(acceptance),
             version: RwLock::new(None),
             is_of_file: is_of_file.into(),
             file_problem: Mutex::default(),
@@ -173,13 +173,13 @@ impl LiveStream {
     }
 
     /// Returns whether the stream accepts records.
-    pub(crate) async fn life(&self) -> Life {
-        *self.life.read().await
+    pub(crate) async fn acceptance(&self) -> Acceptance {
+        *self.acceptance.read().await
     }
 
     /// Changes whether the stream accepts records, after the requests under way.
-    pub(crate) async fn set_life(&self, life: Life) {
-        *self.life.write().await = life;
+    pub(crate) async fn set_acceptance(&self, acceptance: Acceptance) {
+        *self.acceptance.write().await = acceptance;
         self.wish.notify_one();
     }
 
@@ -190,11 +190,11 @@ impl LiveStream {
         version: &Version,
         now: Timestamp,
     ) -> Result<Places, Refused> {
-        let life = self.life.read().await;
-        match *life {
-            Life::Active => {}
-            Life::FileGone => return Err(Refused::FileGone),
-            Life::Ending => return Err(Refused::Ending),
+        let acceptance = self.acceptance.read().await;
+        match *acceptance {
+            Acceptance::Active => {}
+            Acceptance::FileGone => return Err(Refused::FileGone),
+            Acceptance::Ending => return Err(Refused::Ending),
         }
         let records = group.len() as u64;
         {
@@ -203,7 +203,7 @@ impl LiveStream {
         }
         let backlog = version.stream.max_backlog_bytes.min(self.backlog_bytes);
         let appended = self.log.append(group, backlog).await?;
-        drop(life);
+        drop(acceptance);
         self.meter.lock().unwrap_or_else(PoisonError::into_inner).count(records, now);
         Ok(appended)
     }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use stream::file::Source;
 
 use crate::config::Now;
-use crate::live::{Life, LiveStream, Version};
+use crate::live::{Acceptance, LiveStream, Version};
 use crate::log::{self, BeforeFlush, Log, LogError, NewLog, Origin};
 
 /// The ending of the files of logs.
@@ -118,7 +118,8 @@ impl Streams {
     pub(crate) async fn visible(&self) -> Vec<Arc<LiveStream>> {
         let mut visible = Vec::new();
         for stream in self.all() {
-            let is_over = stream.life().await == Life::FileGone && stream.log.totals().waiting().records == 0;
+            let is_over = stream.acceptance().await == Acceptance::FileGone
+                && stream.log.totals().waiting().records == 0;
             if !is_over {
                 visible.push(stream);
             }
@@ -166,7 +167,9 @@ impl Streams {
     ) -> Result<Result<(), String>, CreateError> {
         let _change = self.change.lock().await;
         let stream = match self.get(name) {
-            Some(stream) if stream.life().await == Life::Ending => return Err(CreateError::Exists(stream)),
+            Some(stream) if stream.acceptance().await == Acceptance::Ending => {
+                return Err(CreateError::Exists(stream));
+            }
             Some(stream) => stream,
             None => {
                 self.check_usable(name)?;
@@ -190,8 +193,8 @@ impl Streams {
         // A file that cannot be read stops nothing that an earlier text of the file has begun.
         if set.is_ok() || stream.is_of_file() {
             stream.set_of_file().await?;
-            if stream.life().await != Life::Active && stream.version().is_ok() {
-                stream.set_life(Life::Active).await;
+            if stream.acceptance().await != Acceptance::Active && stream.version().is_ok() {
+                stream.set_acceptance(Acceptance::Active).await;
             }
         }
         Ok(set)
@@ -202,8 +205,8 @@ impl Streams {
         let _change = self.change.lock().await;
         for stream in self.all() {
             let is_gone = stream.is_of_file() && !names.contains(&stream.name.as_str());
-            if is_gone && stream.life().await == Life::Active {
-                stream.set_life(Life::FileGone).await;
+            if is_gone && stream.acceptance().await == Acceptance::Active {
+                stream.set_acceptance(Acceptance::FileGone).await;
                 stream.set_file_problem(None);
             }
         }
@@ -213,7 +216,7 @@ impl Streams {
     pub(crate) async fn delete(&self, stream: &LiveStream) -> Result<(), LogError> {
         let _change = self.change.lock().await;
         stream.log.mark_ending().await?;
-        stream.set_life(Life::Ending).await;
+        stream.set_acceptance(Acceptance::Ending).await;
         Ok(())
     }
 

@@ -3,17 +3,17 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::answers::StreamSummary;
-use crate::live::{Life, LiveStream};
+use crate::live::{Acceptance, LiveStream};
 use crate::log::{Origin, Totals};
 use crate::streams::age;
 
 /// Returns the state of a stream.
 pub(crate) async fn of(stream: &LiveStream, now: Timestamp) -> StreamSummary {
     let totals = stream.log.totals();
-    let state = match stream.life().await {
-        Life::Active => "ACTIVE",
-        Life::FileGone => "FILE_GONE",
-        Life::Ending => "DELETING",
+    let state = match stream.acceptance().await {
+        Acceptance::Active => "ACTIVE",
+        Acceptance::FileGone => "FILE_GONE",
+        Acceptance::Ending => "DELETING",
     };
     let origin = if stream.is_of_file() { Origin::File } else { stream.log.header().origin };
     let waiting = totals.waiting();

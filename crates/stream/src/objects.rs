@@ -1,8 +1,8 @@
 //! The names of the objects of a cut.
 //!
 //! The names follow from the cut alone, so that a cut that is delivered a second time has the same names. The form is
-//! Firehose's: `<prefix><stream>-<version>-yyyy-MM-dd-HH-mm-ss-<number>-<id of the stream>`, with a number in place of a
-//! random text.
+//! Firehose's, `<prefix><stream>-<version>-yyyy-MM-dd-HH-mm-ss-<number>-<mark>`: the number and the mark of the cut stand in
+//! place of Firehose's random text.
 
 use jiff::Timestamp;
 use md5::{Digest as _, Md5};
@@ -34,8 +34,8 @@ pub struct S3Object {
 pub enum Origin<'a> {
     /// A cut of the log.
     Cut {
-        /// The id of the stream. It differs between streams of the same name.
-        stream_id: &'a str,
+        /// The mark of the cut: random text, which differs between streams of the same name.
+        mark: &'a str,
         /// The number of the cut.
         number: u64,
     },
@@ -52,7 +52,7 @@ impl Origin<'_> {
     /// Returns the end of the names of objects, which differs between origins.
     fn suffix(&self) -> String {
         match self {
-            Self::Cut { stream_id, number } => format!("{number}-{stream_id}"),
+            Self::Cut { mark, number } => format!("{number}-{mark}"),
             Self::Replay { bucket, key } => {
                 format!("replay-{}", hex::encode(Md5::digest(format!("{bucket}/{key}").as_bytes())))
             }
@@ -107,7 +107,7 @@ mod tests {
         Objects::of(&stream(text), &homes, origin, 3, "2026-07-01T23:04:05.999Z".parse().unwrap())
     }
 
-    const CUT: Origin<'_> = Origin::Cut { stream_id: "f00d", number: 17 };
+    const CUT: Origin<'_> = Origin::Cut { mark: "f00d", number: 17 };
 
     #[test]
     fn a_stream_without_a_word_has_its_objects_in_its_own_folders() {
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn objects_of_different_origins_have_different_names() {
         let replay = |key| objects("{}", Origin::Replay { bucket: "raw", key }).data.key;
-        let cut = |number, stream_id| objects("{}", Origin::Cut { stream_id, number }).data.key;
+        let cut = |number, mark| objects("{}", Origin::Cut { mark, number }).data.key;
         let names = [replay("a"), replay("b"), cut(1, "x"), cut(2, "x"), cut(1, "y")];
         assert!(names.iter().enumerate().all(|(at, name)| !names[..at].contains(name)));
         assert_eq!(replay("a"), replay("a"));

@@ -19,7 +19,7 @@ const PUT_WAIT: Duration = Duration::from_secs(600);
 
 /// An object that is to be put.
 pub(crate) struct Put<'a> {
-    pub(crate) place: &'a S3Object,
+    pub(crate) target: &'a S3Object,
     pub(crate) content: &'a Spool,
     /// Says which cut, or which replayed object, the content follows from.
     pub(crate) identity: &'a str,
@@ -76,14 +76,14 @@ pub(crate) enum Outcome {
 /// Puts an object, unless the same object was put before.
 pub(crate) async fn put(s3: &Client, put: &Put<'_>) -> Result<Outcome, PutError> {
     let late = |_| {
-        let S3Object { bucket, key } = put.place.clone();
+        let S3Object { bucket, key } = put.target.clone();
         PutError::Failed { bucket, key, reason: format!("S3 did not answer within {} s", PUT_WAIT.as_secs()) }
     };
     tokio::time::timeout(PUT_WAIT, put_now(s3, put)).await.map_err(late)?
 }
 
 async fn put_now(s3: &Client, put: &Put<'_>) -> Result<Outcome, PutError> {
-    let S3Object { bucket, key } = put.place;
+    let S3Object { bucket, key } = put.target;
     let failed = |reason: String| PutError::Failed { bucket: bucket.clone(), key: key.clone(), reason };
     let body = ByteStream::from_path(put.content.path()).await;
     let body =

@@ -55,7 +55,7 @@ async fn data_object(dock: &Dock, stream: &LiveStream, cut: &Cut) -> Option<Stri
     let source = stream.log.version(cut.version).await.ok()?;
     let version = stream.parse(cut.version, &source).ok()?;
     let number = u32::try_from(cut.version).unwrap_or(u32::MAX);
-    let origin = Origin::Cut { stream_id: &cut.mark, number: cut.number };
+    let origin = Origin::Cut { mark: &cut.mark, number: cut.number };
     let data = Objects::of(&version.stream, &dock.homes, origin, number, cut.oldest_at).data;
     Some(format!("s3://{}/{}", data.bucket, data.key))
 }

@@ -135,7 +135,7 @@ async fn keys(s3: &Client, start: &S3Object, is_former: bool) -> Result<Vec<Stri
 pub(super) fn common_start(homes: &Homes, stream: &Stream, kind: Kind) -> Option<S3Object> {
     let key_at = |second: i64| {
         let time = Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
-        kind.of(Objects::of(stream, homes, Origin::Cut { stream_id: "", number: 0 }, 0, time))
+        kind.of(Objects::of(stream, homes, Origin::Cut { mark: "", number: 0 }, 0, time))
     };
     // 1971-02-03 04:05:06, 2048-12-29 17:58:47 and 2100-10-10 20:30:31 differ in the first digit of every part but the year's
     // century, and the third differs there.
@@ -303,7 +303,7 @@ mod tests {
     }
 
     fn raw_object(stream: &Stream, time: &str) -> S3Object {
-        let origin = Origin::Cut { stream_id: "f00d", number: 17 };
+        let origin = Origin::Cut { mark: "f00d", number: 17 };
         Objects::of(stream, &homes(), origin, 3, time.parse().unwrap()).raw.unwrap()
     }
 
@@ -317,7 +317,7 @@ mod tests {
         for (name, text) in ["1", "raw", "user-events"].into_iter().zip(texts.into_iter().cycle()) {
             let stream = stream(name, text);
             for kind in [Kind::Raw, Kind::Quarantine] {
-                let origin = Origin::Cut { stream_id: "f00d", number: 17 };
+                let origin = Origin::Cut { mark: "f00d", number: 17 };
                 let place = kind.of(Objects::of(&stream, &homes(), origin, 3, time)).unwrap();
                 let found = time_in(&place, &homes(), &stream, kind);
                 assert_eq!(found.and_then(|time| moment(time, &stream.time_zone)), Some(time), "{place:?}");

@@ -190,7 +190,7 @@ impl Replay<'_> {
         match outcome {
             Outcome::New => {
                 self.replayed.lines += made.counts.lines;
-                self.replayed.objects.push(format!("s3://{}/{}", place.bucket, place.key));
+                self.replayed.objects.push(format!("s3://{}/{}", target.bucket, target.key));
             }
             Outcome::WasThere => {
                 self.replayed.already_there += 1;

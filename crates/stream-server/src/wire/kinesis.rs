@@ -14,7 +14,7 @@ use stream::shard::{self, SequenceNumber, ShardId};
 use super::error::{WireError, Words};
 use super::parse;
 use crate::intake::Intake;
-use crate::live::{Life, LiveStream, Version};
+use crate::live::{Acceptance, LiveStream, Version};
 
 /// The exceptions of Kinesis for what every service refuses.
 const WORDS: Words = Words {
@@ -117,10 +117,10 @@ fn arn(intake: &Intake, name: &str) -> String {
 }
 
 /// Returns the status of a stream in the words of Kinesis.
-fn status(life: Life) -> &'static str {
+fn status(life: Acceptance) -> &'static str {
     match life {
-        Life::Active => "ACTIVE",
-        Life::FileGone | Life::Ending => "DELETING",
+        Acceptance::Active => "ACTIVE",
+        Acceptance::FileGone | Acceptance::Ending => "DELETING",
     }
 }
 

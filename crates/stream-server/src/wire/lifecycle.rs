@@ -2,7 +2,7 @@
 
 use super::error::WireError;
 use crate::intake::Intake;
-use crate::live::{Life, LiveStream};
+use crate::live::{Acceptance, LiveStream};
 use crate::log::Origin;
 use crate::streams::{CreateError, NewStream};
 
@@ -45,7 +45,7 @@ pub(super) async fn delete(intake: &Intake, stream: &LiveStream, called: &str) -
             stream.name
         )));
     }
-    if stream.life().await == Life::Ending {
+    if stream.acceptance().await == Acceptance::Ending {
         return Err(WireError::in_use(format!("{called} is being deleted.")));
     }
     intake.streams.delete(stream).await?;

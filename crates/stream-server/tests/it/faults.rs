@@ -12,11 +12,11 @@ use crate::stand_in_s3::Fault;
 use crate::world::{Settings, World};
 
 #[tokio::test]
-async fn a_flush_that_fails_ends_the_acceptance_until_a_restart() {
+async fn a_disk_sync_that_fails_ends_the_acceptance_until_a_restart() {
     let fails = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&fails);
+    let fails_now = Arc::clone(&fails);
     let before_flush = move || {
-        if told.load(Ordering::Relaxed) { Err(io::Error::other("a bad disk")) } else { Ok(()) }
+        if fails_now.load(Ordering::Relaxed) { Err(io::Error::other("a bad disk")) } else { Ok(()) }
     };
     let mut world =
         World::start(&[("events", "{}")], Some(Arc::new(before_flush)), Settings::default()).await;

@@ -40,7 +40,7 @@ pub(crate) fn check(bytes: &[u8]) {
         }
     }
     let homes = Homes { drop: "drop".to_owned(), raw: "raw".to_owned() };
-    let origin = Origin::Cut { stream_id: "id", number: u64::MAX };
+    let origin = Origin::Cut { mark: "id", number: u64::MAX };
     let named = Objects::of(&stream, &homes, origin, u32::MAX, Timestamp::UNIX_EPOCH);
     let keys = [Some(&named.data), named.raw.as_ref(), Some(&named.quarantine)];
     assert!(keys.into_iter().flatten().all(|object| object.key.len() <= 1024));

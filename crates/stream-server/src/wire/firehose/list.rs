@@ -8,7 +8,7 @@ use stream::objects::{Objects, Origin};
 use super::super::error::WireError;
 use super::{WORDS, check_name, find};
 use crate::intake::Intake;
-use crate::live::Life;
+use crate::live::Acceptance;
 
 /// How many delivery streams a list has, unless the request says otherwise.
 const USUAL_STREAMS: usize = 10;
@@ -60,7 +60,7 @@ pub(super) async fn describe(intake: &Intake, call: Describe) -> Result<String, 
     let objects = Objects::of(
         definition,
         &intake.dock.homes,
-        Origin::Cut { stream_id: &header.id, number: 0 },
+        Origin::Cut { mark: &header.id, number: 0 },
         0,
         header.created_at,
     );
@@ -97,9 +97,9 @@ pub(super) async fn describe(intake: &Intake, call: Describe) -> Result<String, 
             "EncryptionConfiguration": { "NoEncryptionConfig": "NoEncryption" },
         });
     }
-    let status = match stream.life().await {
-        Life::Active => "ACTIVE",
-        Life::FileGone | Life::Ending => "DELETING",
+    let status = match stream.acceptance().await {
+        Acceptance::Active => "ACTIVE",
+        Acceptance::FileGone | Acceptance::Ending => "DELETING",
     };
     let description = json!({
         "DeliveryStreamName": name,

@@ -42,7 +42,7 @@ pub(super) async fn streams(intake: &Intake, call: ListStreams) -> Result<String
         summaries.push(json!({
             "StreamName": stream.name.as_str(),
             "StreamARN": arn(intake, stream.name.as_str()),
-            "StreamStatus": status(stream.life().await),
+            "StreamStatus": status(stream.acceptance().await),
             "StreamModeDetails": mode(stream),
             "StreamCreationTimestamp": created(stream),
         }));
@@ -98,7 +98,7 @@ async fn common(intake: &Intake, stream: &LiveStream) -> Value {
     json!({
         "StreamName": stream.name.as_str(),
         "StreamARN": arn(intake, stream.name.as_str()),
-        "StreamStatus": status(stream.life().await),
+        "StreamStatus": status(stream.acceptance().await),
         "StreamModeDetails": mode(stream),
         "RetentionPeriodHours": RETENTION_HOURS,
         "StreamCreationTimestamp": created(stream),
