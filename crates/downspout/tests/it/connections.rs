@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::endpoints::{Answer, Endpoints, SERVICES, Service, read_answer};
-use crate::forged::{Base, Draft};
+use crate::forged::{Draft, RequestKind};
 
 /// How long a test waits for a condition.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -19,7 +19,7 @@ async fn start(limits: Limits) -> Endpoints {
 }
 
 async fn call(endpoints: &Endpoints, service: Service) -> Answer {
-    endpoints.send(service, &Draft::new(service, Base::Call).sign().to_bytes()).await
+    endpoints.send(service, &Draft::new(service, RequestKind::Call).sign().to_bytes()).await
 }
 
 /// Connects, and sends the beginning of a request.
@@ -65,7 +65,7 @@ async fn connections_that_send_nothing_or_half_a_head_are_closed() {
 async fn a_connection_that_is_idle_after_a_request_is_closed() {
     let endpoints = start(Limits { head_wait: SOON, ..Limits::default() }).await;
     for service in SERVICES {
-        let request = Draft::new(service, Base::Call).sign().to_bytes();
+        let request = Draft::new(service, RequestKind::Call).sign().to_bytes();
         let request = String::from_utf8(request).unwrap().replace("Connection: close\r\n", "");
         let answer = end_of(begin(&endpoints, service, request.as_bytes()).await).await;
         assert_eq!(answer.status, 200, "{service:?}: {answer:?}");
@@ -81,7 +81,7 @@ async fn half_a_body_is_refused_when_its_client_pauses() {
         (Service::DataPipeline, 1000, "SerializationException"),
         (Service::Sns, 1000, "<Code>InvalidParameter</Code>"),
     ] {
-        let request = Draft::new(service, Base::Call).with(&format!("size {size}")).sign().to_bytes();
+        let request = Draft::new(service, RequestKind::Call).with(&format!("size {size}")).sign().to_bytes();
         let answer = end_of(begin(&endpoints, service, &request[..request.len() - 10]).await).await;
         assert_eq!(answer.status, 400, "{service:?}: {answer:?}");
         assert!(answer.text.contains(code), "{service:?}: {answer:?}");
@@ -92,9 +92,9 @@ async fn half_a_body_is_refused_when_its_client_pauses() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_read_its_answer_loses_its_connection() {
     let endpoints = start(Limits { connections: 1, answer_wait: SOON, ..Limits::default() }).await;
-    let put = Draft::new(Service::S3, Base::Call).with("path /drop/large").with("size 50000000");
+    let put = Draft::new(Service::S3, RequestKind::Call).with("path /drop/large").with("size 50000000");
     assert_eq!(endpoints.send(Service::S3, &put.sign().to_bytes()).await.status, 200);
-    let get = Draft::new(Service::S3, Base::Url).with("path /drop/large").sign().to_bytes();
+    let get = Draft::new(Service::S3, RequestKind::Url).with("path /drop/large").sign().to_bytes();
     let stalled = begin(&endpoints, Service::S3, &get).await;
     stalled.readable().await.unwrap();
     let begun = Instant::now();
@@ -107,7 +107,7 @@ async fn a_client_that_does_not_read_its_answer_loses_its_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_sends_a_body_byte_by_byte_is_refused() {
     let endpoints = start(Limits { body_wait: SOON, ..Limits::default() }).await;
-    let request = Draft::new(Service::S3, Base::Call).with("size 1000000").sign().to_bytes();
+    let request = Draft::new(Service::S3, RequestKind::Call).with("size 1000000").sign().to_bytes();
     let head = request.len() - 1_000_000;
     let mut stream = begin(&endpoints, Service::S3, &request[..head]).await;
     let begun = Instant::now();
@@ -131,7 +131,7 @@ async fn a_full_endpoint_answers_503_while_the_other_endpoints_work() {
         (Service::DataPipeline, "ServiceUnavailableException"),
         (Service::Sns, "<Code>ServiceUnavailable</Code>"),
     ] {
-        let request = Draft::new(full, Base::Call).with("size 1000").sign().to_bytes();
+        let request = Draft::new(full, RequestKind::Call).with("size 1000").sign().to_bytes();
         let mut under_way = Vec::new();
         let begun = Instant::now();
         let refused = loop {

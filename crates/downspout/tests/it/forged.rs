@@ -9,19 +9,21 @@ mod sign;
 mod table;
 
 use http_front::{Hosts, Limits};
-use sign::Wire;
+use sign::SignedRequest;
 use table::Case;
 
 use crate::endpoints::{Answer, Endpoints, PRIVATE, SERVICES, Service};
 
-pub(crate) use draft::{Base, Draft};
+pub(crate) use draft::{Draft, RequestKind};
 
 /// The list has at least this many forged requests.
 const FEWEST: usize = 200;
 
 async fn endpoints() -> Endpoints {
     let endpoints = Endpoints::start(Hosts::default(), Limits::default()).await;
-    let put = Draft::new(Service::S3, Base::Call).with("path /drop/private").with(&format!("body {PRIVATE}"));
+    let put = Draft::new(Service::S3, RequestKind::Call)
+        .with("path /drop/private")
+        .with(&format!("body {PRIVATE}"));
     let answer = endpoints.send(Service::S3, &put.sign().to_bytes()).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     endpoints
@@ -44,7 +46,7 @@ fn is_expected(answer: &Answer, case: &Case) -> bool {
 async fn wrong(endpoints: &Endpoints, cases: &[Case]) -> Vec<String> {
     let mut wrong = Vec::new();
     for case in cases {
-        let wire: Wire = case.draft().sign();
+        let wire: SignedRequest = case.draft().sign();
         let answer = endpoints.send(case.service, &wire.to_bytes()).await;
         if !is_expected(&answer, case) {
             let Case { name, service, status, code, .. } = case;
@@ -64,7 +66,7 @@ async fn every_forged_request_is_refused_as_aws_refuses_it() {
     assert!(cases.len() >= FEWEST, "only {} forged requests", cases.len());
     let wrong = wrong(&endpoints, &cases).await;
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n\n"));
-    let list = Draft::new(Service::S3, Base::Call).with("method GET").with("path /drop").with("body");
+    let list = Draft::new(Service::S3, RequestKind::Call).with("method GET").with("path /drop").with("body");
     let listed = endpoints.send(Service::S3, &list.sign().to_bytes()).await;
     let keys: Vec<&str> =
         listed.text.split("<Key>").skip(1).filter_map(|rest| rest.split('<').next()).collect();
@@ -85,7 +87,7 @@ async fn a_name_that_the_user_gave_is_served_by_every_endpoint() {
     let endpoints = Endpoints::start(hosts, Limits::default()).await;
     for service in SERVICES {
         for (host, is_served) in [("stack.example.com:80", true), ("example.com", false)] {
-            let call = Draft::new(service, Base::Call).with(&format!("header host: {host}"));
+            let call = Draft::new(service, RequestKind::Call).with(&format!("header host: {host}"));
             let answer = endpoints.send(service, &call.sign().to_bytes()).await;
             assert_eq!(answer.status == 200, is_served, "{service:?} {host}: {answer:?}");
         }

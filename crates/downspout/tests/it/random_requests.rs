@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
 use crate::endpoints::{Endpoints, SERVICES, Service};
-use crate::forged::{Base, Draft};
+use crate::forged::{Draft, RequestKind};
 
 /// How many requests each test sends.
 const CASES: u32 = 200;
@@ -155,7 +155,8 @@ fn check(kind: Kind, strategy: impl Strategy<Value = (Service, Vec<u8>)>) {
         // A random request may have deleted the bucket.
         endpoints.store.create_bucket("drop").await.unwrap();
         for service in SERVICES {
-            let answer = endpoints.send(service, &Draft::new(service, Base::Call).sign().to_bytes()).await;
+            let answer =
+                endpoints.send(service, &Draft::new(service, RequestKind::Call).sign().to_bytes()).await;
             assert_eq!(answer.status, 200, "{service:?} afterwards: {answer:?}");
         }
     });
@@ -217,7 +218,7 @@ fn pairs(names: &'static [&'static str]) -> impl Strategy<Value = String> {
 }
 
 fn signed(service: Service, draft: impl FnOnce(Draft) -> Draft) -> (Service, Vec<u8>) {
-    (service, draft(Draft::new(service, Base::Call)).sign().to_bytes())
+    (service, draft(Draft::new(service, RequestKind::Call)).sign().to_bytes())
 }
 
 #[test]
@@ -268,7 +269,7 @@ fn random_chunks_do_no_harm_to_s3() {
 fn damaged_forms_do_no_harm_to_s3() {
     let damage = (any::<prop::sample::Index>(), 0..20_usize, bytes());
     let call = damage.prop_map(|(at, length, bytes)| {
-        let mut wire = Draft::new(Service::S3, Base::Form).sign();
+        let mut wire = Draft::new(Service::S3, RequestKind::Form).sign();
         let begin = at.index(wire.body().len());
         let end = wire.body().len().min(begin + length);
         wire.body().splice(begin..end, bytes);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::payload::{Payload, Seed, Stated};
 use super::refusal::{Refusal, version_2_refused};
-use super::rules::{Place, Rules, check_day, check_signed_headers, no_token};
+use super::rules::{CredentialErrors, Rules, check_day, check_signed_headers, refuse_token};
 use super::signed_request::SignedRequest;
 use super::text;
 use crate::authorization::Authorization;
@@ -15,8 +15,8 @@ use crate::canonical;
 use crate::date::{ALLOWED_SKEW_MINUTES, RequestDate, allowed_skew};
 use crate::key::{ALGORITHM, SigningKey};
 
-const PLACE: Place =
-    Place { code: "AuthorizationHeaderMalformed", text: "The authorization header is malformed" };
+const ERRORS: CredentialErrors =
+    CredentialErrors { code: "AuthorizationHeaderMalformed", text: "The authorization header is malformed" };
 
 /// Checks the signature, and returns how the body must be checked.
 pub(super) fn verify(rules: &Rules, parts: &Parts, now: Timestamp) -> Result<Payload, Refusal> {
@@ -29,14 +29,14 @@ pub(super) fn verify(rules: &Rules, parts: &Parts, now: Timestamp) -> Result<Pay
     };
     let (credential, signed, signature) = (part("Credential")?, part("SignedHeaders")?, part("Signature")?);
     let signed = canonical::signed_headers(signed);
-    let scope = rules.scope(credential, &PLACE)?;
+    let scope = rules.scope(credential, &ERRORS)?;
     let date = RequestDate::of(&parts.headers).map_err(|_| {
         Refusal::access_denied("AWS authentication requires a valid Date or x-amz-date header")
     })?;
-    check_day(&scope, &date.text, &PLACE)?;
+    check_day(&scope, &date.text, &ERRORS)?;
     check_skew(&date, now)?;
     let secret = rules.secret(&scope)?;
-    no_token(parts.headers.contains_key("x-amz-security-token"))?;
+    refuse_token(parts.headers.contains_key("x-amz-security-token"))?;
     check_signed_headers(&parts.headers, &signed)?;
     let stated = text(&parts.headers, "x-amz-content-sha256").ok_or_else(|| {
         Refusal::invalid_request("Missing required header for this request: x-amz-content-sha256")
@@ -91,5 +91,5 @@ fn check_skew(date: &RequestDate, now: Timestamp) -> Result<(), Refusal> {
 }
 
 fn malformed(message: &str) -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, PLACE.code, format!("{}; {message}", PLACE.text))
+    Refusal::new(StatusCode::BAD_REQUEST, ERRORS.code, format!("{}; {message}", ERRORS.text))
 }

@@ -7,11 +7,12 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 
 use super::refusal::{self, Refusal};
-use super::rules::{Place, Rules, check_day, no_token};
+use super::rules::{CredentialErrors, Rules, check_day, refuse_token};
 use crate::date::{self, allowed_skew};
 use crate::key::{ALGORITHM, SigningKey};
 
-const PLACE: Place = Place { code: "InvalidArgument", text: "Error parsing the X-Amz-Credential field" };
+const ERRORS: CredentialErrors =
+    CredentialErrors { code: "InvalidArgument", text: "Error parsing the X-Amz-Credential field" };
 /// How long the key of a day signs policies.
 const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -35,13 +36,13 @@ pub struct SignedPolicy<'a> {
 pub(super) fn verify(rules: &Rules, form: &SignedPolicy<'_>, now: Timestamp) -> Result<(), Refusal> {
     if form.algorithm != ALGORITHM {
         let message = "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"";
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, PLACE.code, message));
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, ERRORS.code, message));
     }
-    let scope = rules.scope(form.credential, &PLACE)?;
+    let scope = rules.scope(form.credential, &ERRORS)?;
     let time = date::parse(form.date).ok_or_else(|| {
         Refusal::invalid_argument("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
     })?;
-    check_day(&scope, form.date, &PLACE)?;
+    check_day(&scope, form.date, &ERRORS)?;
     if time > now + allowed_skew() {
         return Err(Refusal::access_denied("Request is not valid yet"));
     }
@@ -49,7 +50,7 @@ pub(super) fn verify(rules: &Rules, form: &SignedPolicy<'_>, now: Timestamp) -> 
         return Err(Refusal::access_denied("Request has expired"));
     }
     let secret = rules.secret(&scope)?;
-    no_token(form.has_token)?;
+    refuse_token(form.has_token)?;
     let key = SigningKey::new(&secret, &scope);
     let is_signed = key.has_signed(form.policy.as_bytes(), form.signature);
     is_signed.then_some(()).ok_or_else(refusal::does_not_match)

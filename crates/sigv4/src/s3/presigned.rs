@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::payload::{Payload, Seed, Stated};
 use super::refusal::Refusal;
-use super::rules::{Place, Rules, check_day, check_signed_headers, no_token};
+use super::rules::{CredentialErrors, Rules, check_day, check_signed_headers, refuse_token};
 use super::signed_request::SignedRequest;
 use super::text;
 use crate::canonical;
@@ -16,7 +16,8 @@ use crate::date::{self, allowed_skew};
 use crate::key::{ALGORITHM, SigningKey};
 
 const CODE: &str = "AuthorizationQueryParametersError";
-const PLACE: Place = Place { code: CODE, text: "Error parsing the X-Amz-Credential parameter" };
+const ERRORS: CredentialErrors =
+    CredentialErrors { code: CODE, text: "Error parsing the X-Amz-Credential parameter" };
 /// The longest life of a presigned URL, in seconds.
 const LONGEST_LIFE: i64 = 7 * 24 * 60 * 60;
 
@@ -39,14 +40,14 @@ pub(super) fn verify(rules: &Rules, parts: &Parts, now: Timestamp) -> Result<Pay
     if algorithm != ALGORITHM {
         return Err(malformed("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
     }
-    let scope = rules.scope(credential, &PLACE)?;
+    let scope = rules.scope(credential, &ERRORS)?;
     let time = date::parse(date)
         .ok_or_else(|| malformed("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""))?;
-    check_day(&scope, date, &PLACE)?;
+    check_day(&scope, date, &ERRORS)?;
     check_life(time, life(expires)?, now)?;
     let secret = rules.secret(&scope)?;
     let headers = &parts.headers;
-    no_token(
+    refuse_token(
         parameters.contains_key("X-Amz-Security-Token") || headers.contains_key("x-amz-security-token"),
     )?;
     check_signed_headers(headers, &signed)?;
@@ -74,7 +75,7 @@ fn parameters(query: &str) -> Result<BTreeMap<String, String>, Refusal> {
     let mut found = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         if name.starts_with("X-Amz-") && found.insert(name.to_string(), value.into_owned()).is_some() {
-            return Err(malformed(&format!("{name} must be there once")));
+            return Err(malformed(&format!("{name} is given twice")));
         }
     }
     Ok(found)
@@ -100,7 +101,8 @@ fn check_life(signed_at: Timestamp, life: SignedDuration, now: Timestamp) -> Res
         let refusal = Refusal::access_denied("Request is not valid yet");
         return Err(refusal.with("ServerTime", shown(now)));
     }
-    // A date near the end of the calendar has no later time, so it does not expire before the check above.
+    // If the end of the life is after the last time that can be represented, the URL has not expired. The check above has refused
+    // a date in the future in any case.
     match signed_at.checked_add(life) {
         Ok(end) if end < now => {
             let refusal = Refusal::access_denied("Request has expired");

@@ -13,8 +13,9 @@ pub(super) struct Rules {
     pub(super) credentials: Vec<Credentials>,
 }
 
-/// Where the credential of a request stands, which decides the code and the beginning of the message.
-pub(super) struct Place {
+/// The code and the beginning of the message of errors about a credential. They depend on the part of the request that holds the
+/// credential.
+pub(super) struct CredentialErrors {
     pub(super) code: &'static str,
     pub(super) text: &'static str,
 }
@@ -29,9 +30,13 @@ impl Rules {
     }
 
     /// Reads the credential, and checks that it is for S3 in the region of the endpoint.
-    pub(super) fn scope<'a>(&self, credential: &'a str, place: &Place) -> Result<Scope<'a>, Refusal> {
+    pub(super) fn scope<'a>(
+        &self,
+        credential: &'a str,
+        errors: &CredentialErrors,
+    ) -> Result<Scope<'a>, Refusal> {
         let malformed = |message: String| {
-            Refusal::new(StatusCode::BAD_REQUEST, place.code, format!("{}; {message}", place.text))
+            Refusal::new(StatusCode::BAD_REQUEST, errors.code, format!("{}; {message}", errors.text))
         };
         let scope = Scope::parse(credential).ok_or_else(|| {
             let form = "the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".";
@@ -44,7 +49,7 @@ impl Rules {
             )));
         }
         if scope.region != self.region {
-            return Err(refusal::wrong_region(place.code, place.text, scope.region, &self.region));
+            return Err(refusal::wrong_region(errors.code, errors.text, scope.region, &self.region));
         }
         if scope.service != "s3" {
             let service = scope.service;
@@ -63,22 +68,22 @@ impl Rules {
 }
 
 /// Checks that the day of the credential is the day of the request.
-pub(super) fn check_day(scope: &Scope<'_>, date: &str, place: &Place) -> Result<(), Refusal> {
+pub(super) fn check_day(scope: &Scope<'_>, date: &str, errors: &CredentialErrors) -> Result<(), Refusal> {
     if date.starts_with(scope.date) {
         return Ok(());
     }
     let message = format!(
         "{}; Invalid credential date \"{}\". This date is not the same as X-Amz-Date: \"{}\".",
-        place.text,
+        errors.text,
         scope.date,
         &date[..8]
     );
-    Err(Refusal::new(StatusCode::BAD_REQUEST, place.code, message))
+    Err(Refusal::new(StatusCode::BAD_REQUEST, errors.code, message))
 }
 
 /// Refuses session tokens: the keys of an endpoint have none.
-pub(super) fn no_token(given: bool) -> Result<(), Refusal> {
-    if !given {
+pub(super) fn refuse_token(is_given: bool) -> Result<(), Refusal> {
+    if !is_given {
         return Ok(());
     }
     let message = "The provided token is malformed or otherwise invalid. The keys of this endpoint have no session \

@@ -3,13 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::form::Form;
-use super::sign::{self, Wire};
+use super::sign::{self, SignedRequest};
 use crate::endpoints::{KEY, REGION, SECRET, Service};
 
-/// The kind of a request.
+/// The kind of a request, as `requests.txt` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Base {
-    /// A signature in the header `Authorization`. S3 puts an object; the others list something.
+pub(crate) enum RequestKind {
+    /// A signature in the header `Authorization`. The request to S3 puts an object; requests to the other services list something.
     Call,
     /// A presigned URL of S3 that reads the object `private`.
     Url,
@@ -23,7 +23,7 @@ pub(crate) enum Base {
     Form,
 }
 
-impl Base {
+impl RequestKind {
     pub(super) fn named(name: &str) -> Option<Self> {
         let all = [
             ("call", Self::Call),
@@ -33,14 +33,14 @@ impl Base {
             ("unsigned-chunks", Self::UnsignedChunks),
             ("form", Self::Form),
         ];
-        all.iter().find(|(known, _)| *known == name).map(|(_, base)| *base)
+        all.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
     }
 }
 
 /// A request that can be signed. The defaults make a legal request.
 pub(crate) struct Draft {
     pub(super) service: Service,
-    pub(super) base: Base,
+    pub(super) kind: RequestKind,
     pub(super) method: String,
     pub(super) path: String,
     pub(super) query: String,
@@ -54,7 +54,7 @@ pub(crate) struct Draft {
     pub(super) terminator: String,
     pub(super) day: Option<String>,
     pub(super) time: Timestamp,
-    /// The form of the header `Date`, which then replaces `x-amz-date`.
+    /// The format of a `Date` header. If given, the request has `Date` instead of `x-amz-date`.
     pub(super) date_header: Option<String>,
     /// The value of `x-amz-content-sha256`. `None` stands for the digest of the body.
     pub(super) payload: Option<String>,
@@ -62,22 +62,22 @@ pub(crate) struct Draft {
     pub(super) expires: String,
     pub(super) decoded_length: Option<String>,
     pub(super) form: Form,
-    /// The steps after the signature.
+    /// The steps that change the signed request (after `then`).
     pub(super) later: Vec<String>,
 }
 
 impl Draft {
-    pub(crate) fn new(service: Service, base: Base) -> Self {
+    pub(crate) fn new(service: Service, kind: RequestKind) -> Self {
         let (path, body, headers): (&str, &str, &[(&str, &str)]) = match service {
-            Service::S3 if base == Base::Url => ("/drop/private", "", &[]),
-            Service::S3 if base == Base::Form => ("/drop", "", &[]),
+            Service::S3 if kind == RequestKind::Url => ("/drop/private", "", &[]),
+            Service::S3 if kind == RequestKind::Form => ("/drop", "", &[]),
             Service::S3 => ("/drop/forged", "content", &[]),
             Service::DataPipeline => ("/", "{}", &[("x-amz-target", "DataPipeline.ListPipelines")]),
             Service::Sns => ("/", "Action=ListTopics&Version=2010-03-31", &[]),
         };
-        let method = match (service, base) {
-            (Service::S3, Base::Url) => "GET",
-            (Service::S3, Base::Form) => "POST",
+        let method = match (service, kind) {
+            (Service::S3, RequestKind::Url) => "GET",
+            (Service::S3, RequestKind::Form) => "POST",
             (Service::S3, _) => "PUT",
             _ => "POST",
         };
@@ -88,7 +88,7 @@ impl Draft {
         };
         let mut draft = Self {
             service,
-            base,
+            kind,
             method: method.to_owned(),
             path: path.to_owned(),
             query: String::new(),
@@ -113,7 +113,7 @@ impl Draft {
         draft
     }
 
-    /// Returns the request with a step of the table.
+    /// Applies one step of `requests.txt`.
     pub(crate) fn with(mut self, step: &str) -> Self {
         let (verb, rest) = step.split_once(' ').unwrap_or((step, ""));
         let text = rest.to_owned();
@@ -152,17 +152,20 @@ impl Draft {
         Self { body: body.into(), ..self }
     }
 
-    pub(crate) fn sign(self) -> Wire {
+    pub(crate) fn sign(self) -> SignedRequest {
         let later = self.later.clone();
-        let wire = match self.base {
-            Base::Form => self.form_wire(),
-            Base::Url => sign::url(&self),
-            Base::Call | Base::Chunks | Base::ChunksWithTrailer | Base::UnsignedChunks => sign::call(self),
+        let signed = match self.kind {
+            RequestKind::Form => self.signed_form(),
+            RequestKind::Url => sign::url(&self),
+            RequestKind::Call
+            | RequestKind::Chunks
+            | RequestKind::ChunksWithTrailer
+            | RequestKind::UnsignedChunks => sign::call(self),
         };
-        later.iter().fold(wire, |wire, step| wire.with(step))
+        later.iter().fold(signed, |request, step| request.with(step))
     }
 
-    fn form_wire(self) -> Wire {
+    fn signed_form(self) -> SignedRequest {
         let scope = self.scope();
         let key = sign::key(&self);
         let credential = format!("{}/{scope}", self.key);
@@ -171,7 +174,7 @@ impl Draft {
             self.form.encode(&self.algorithm, &credential, &date, |policy| sign::mac(&key, policy));
         let mut headers: Vec<_> = self.headers.into_iter().map(|(name, value, _)| (name, value)).collect();
         headers.push(("content-type".to_owned(), content_type));
-        Wire { method: self.method, path: self.path, query: self.query, headers, body }
+        SignedRequest { method: self.method, path: self.path, query: self.query, headers, body }
     }
 
     pub(super) fn set(&mut self, name: &str, value: &str, signed: bool) {

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use sha2::{Digest, Sha256};
 
-use super::draft::{Base, Draft};
+use super::draft::{Draft, RequestKind};
 use crate::endpoints::Service;
 
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -14,7 +14,7 @@ const PATH: &AsciiSet = &VALUE.remove(b'/');
 const CHUNK: usize = 3;
 
 /// A request as it goes over the wire.
-pub(crate) struct Wire {
+pub(crate) struct SignedRequest {
     pub(super) method: String,
     pub(super) path: String,
     pub(super) query: String,
@@ -22,8 +22,8 @@ pub(crate) struct Wire {
     pub(super) body: Vec<u8>,
 }
 
-impl Wire {
-    /// Returns the request with a step of the table.
+impl SignedRequest {
+    /// Applies one step of `requests.txt`.
     pub(super) fn with(mut self, step: &str) -> Self {
         let (verb, rest) = step.split_once(' ').unwrap_or((step, ""));
         match verb {
@@ -99,7 +99,7 @@ impl Wire {
 }
 
 /// Signs a request in its header.
-pub(super) fn call(mut draft: Draft) -> Wire {
+pub(super) fn call(mut draft: Draft) -> SignedRequest {
     let stated = stated_payload(&draft);
     match draft.date_header.clone() {
         Some(form) => {
@@ -118,7 +118,7 @@ pub(super) fn call(mut draft: Draft) -> Wire {
         let length = draft.decoded_length.clone().unwrap_or_else(|| draft.body.len().to_string());
         draft.set("x-amz-decoded-content-length", &length, true);
         draft.set("content-encoding", "aws-chunked", true);
-        if draft.base != Base::Chunks {
+        if draft.kind != RequestKind::Chunks {
             draft.set("x-amz-trailer", "x-amz-checksum-crc32", true);
         }
     }
@@ -137,11 +137,11 @@ pub(super) fn call(mut draft: Draft) -> Wire {
         signed_names(&draft).join(";")
     );
     headers.push(("authorization".to_owned(), authorization));
-    Wire { method: draft.method, path: draft.path, query: draft.query, headers, body }
+    SignedRequest { method: draft.method, path: draft.path, query: draft.query, headers, body }
 }
 
 /// Signs a request in its query.
-pub(super) fn url(draft: &Draft) -> Wire {
+pub(super) fn url(draft: &Draft) -> SignedRequest {
     let credential = format!("{}/{}", draft.key, draft.scope());
     let pairs = [
         ("X-Amz-Algorithm", draft.algorithm.clone()),
@@ -155,7 +155,7 @@ pub(super) fn url(draft: &Draft) -> Wire {
     let stated = draft.payload.clone().unwrap_or_else(|| "UNSIGNED-PAYLOAD".to_owned());
     let signature = signature(draft, &stated, &query);
     let headers = draft.headers.iter().map(|(name, value, _)| (name.clone(), value.clone())).collect();
-    Wire {
+    SignedRequest {
         method: draft.method.clone(),
         path: draft.path.clone(),
         query: format!("{query}&X-Amz-Signature={signature}"),
@@ -186,15 +186,15 @@ fn digest(bytes: impl AsRef<[u8]>) -> String {
 }
 
 fn is_chunked(draft: &Draft) -> bool {
-    matches!(draft.base, Base::Chunks | Base::ChunksWithTrailer | Base::UnsignedChunks)
+    matches!(draft.kind, RequestKind::Chunks | RequestKind::ChunksWithTrailer | RequestKind::UnsignedChunks)
 }
 
 fn stated_payload(draft: &Draft) -> String {
-    draft.payload.clone().unwrap_or_else(|| match draft.base {
-        Base::Chunks => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD".to_owned(),
-        Base::ChunksWithTrailer => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER".to_owned(),
-        Base::UnsignedChunks => "STREAMING-UNSIGNED-PAYLOAD-TRAILER".to_owned(),
-        Base::Call | Base::Url | Base::Form => digest(&draft.body),
+    draft.payload.clone().unwrap_or_else(|| match draft.kind {
+        RequestKind::Chunks => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD".to_owned(),
+        RequestKind::ChunksWithTrailer => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER".to_owned(),
+        RequestKind::UnsignedChunks => "STREAMING-UNSIGNED-PAYLOAD-TRAILER".to_owned(),
+        RequestKind::Call | RequestKind::Url | RequestKind::Form => digest(&draft.body),
     })
 }
 
@@ -236,7 +236,7 @@ fn signature(draft: &Draft, payload: &str, query: &str) -> String {
 fn chunked(draft: &Draft, seed: &str) -> Vec<u8> {
     let key = key(draft);
     let (date, scope) = (draft.long_date(), draft.scope());
-    let is_signed = draft.base != Base::UnsignedChunks;
+    let is_signed = draft.kind != RequestKind::UnsignedChunks;
     let mut before = seed.to_owned();
     let mut body = Vec::new();
     for chunk in draft.body.chunks(CHUNK.max(draft.body.len() / 4)).chain([&b""[..]]) {
@@ -250,7 +250,7 @@ fn chunked(draft: &Draft, seed: &str) -> Vec<u8> {
             body.extend_from_slice(b"\r\n");
         }
     }
-    if draft.base != Base::Chunks {
+    if draft.kind != RequestKind::Chunks {
         let checksum =
             base64::engine::general_purpose::STANDARD.encode(crc32fast::hash(&draft.body).to_be_bytes());
         body.extend_from_slice(format!("x-amz-checksum-crc32:{checksum}\r\n").as_bytes());
