@@ -105,7 +105,7 @@ fn new_and_inspect_say_how_sure_they_are_of_a_header() {
     let numbers = shown("numbers.csv", "id,name\n1,a\n2,b\n");
     assert!(numbers.contains("yes, because the values below `id` are numbers, and `id` is not"), "{numbers}");
     let texts = shown("texts.csv", "name,city\nann,Rome\nbob,Oslo\n");
-    assert!(texts.contains("yes, but that is a guess, because most files have one"), "{texts}");
+    assert!(texts.contains("yes, but that is a guess, because most files have a header"), "{texts}");
     let none = shown("none.csv", "1,a\n2,b\n");
     assert!(none.contains("no, because `1` is like the values below it, which are numbers"), "{none}");
     let only = shown("only.csv", "id,name\n");

@@ -38,7 +38,7 @@ pub struct Settings {
     /// `sslmode` of PostgreSQL's clients, but `allow` means `prefer` here, and `verify-ca` means `verify-full`. If
     /// absent: `disable` on this machine, and `prefer` elsewhere.
     pub sslmode: Option<String>,
-    /// The path of a PEM file with the authorities to trust; if absent, the well-known public authorities. The
+    /// The path of a PEM file with the certificates of the authorities to trust; if absent, the well-known public authorities. The
     /// file is read only if `sslmode` is `verify-ca` or `verify-full`.
     pub sslrootcert: Option<String>,
 }
@@ -48,7 +48,7 @@ pub struct Settings {
 pub struct DatabaseTarget {
     config: Config,
     tls: Option<MakeRustlsConnect>,
-    key: String,
+    secret_key: String,
     shown: String,
     search_path: Option<String>,
 }
@@ -85,20 +85,20 @@ impl DatabaseTarget {
             _ => Some(tls::connector(encryption.is_verified, sslrootcert.as_deref())?),
         };
         let shown = format!("{host}:{port}/{database}");
-        let key = format!("{user}@{shown} {:?} {encryption:?} {sslrootcert:?}", config.get_password());
-        Ok(Self { config, tls, key, shown, search_path: None })
+        let secret_key = format!("{user}@{shown} {:?} {encryption:?} {sslrootcert:?}", config.get_password());
+        Ok(Self { config, tls, secret_key, shown, search_path: None })
     }
 
     /// Returns the same target with a search path: the schemas for names without a schema, as SQL writes them after
     /// `SET search_path TO`. The program sets it in each of its transactions.
     #[must_use]
     pub fn with_search_path(mut self, schemas: String) -> Self {
-        self.key.push_str(&format!(" {schemas}"));
+        self.secret_key.push_str(&format!(" {schemas}"));
         self.search_path = Some(schemas);
         self
     }
 
-    /// Returns the search path that the connection names; `None` if the connection names none.
+    /// Returns the search path of the target, if it has one.
     #[must_use]
     pub fn search_path(&self) -> Option<&str> {
         self.search_path.as_deref()
@@ -119,8 +119,8 @@ impl DatabaseTarget {
     /// Returns a text that is equal for two targets if each may use the sessions of the other. Never show the text, because it
     /// contains the password.
     #[must_use]
-    pub fn key(&self) -> &str {
-        &self.key
+    pub fn secret_key(&self) -> &str {
+        &self.secret_key
     }
 
     /// Returns host, port and database, for messages.
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_database_is_the_users_by_default_and_no_password_is_shown() {
+    fn the_database_has_the_name_of_the_user_by_default_and_no_password_is_shown() {
         let target = DatabaseTarget::new(settings("db.example.com")).unwrap();
         assert_eq!(format!("{target:?}"), "db.example.com:5432/me");
         assert_eq!(target.shown(), "db.example.com:5432/me");
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn sessions_are_shared_only_between_equal_targets() {
-        let key = |settings: Settings| DatabaseTarget::new(settings).unwrap().key().to_owned();
+        let key = |settings: Settings| DatabaseTarget::new(settings).unwrap().secret_key().to_owned();
         let with_sslmode =
             |mode: &str| Settings { sslmode: Some(mode.to_owned()), ..settings("db.example.com") };
         let ours = key(settings("db.example.com"));
@@ -266,6 +266,10 @@ mod tests {
         }
         assert_ne!(key(with_sslmode("require")), key(with_sslmode("verify-full")), "unverified sessions");
         let target = DatabaseTarget::new(settings("db.example.com")).unwrap();
-        assert_ne!(ours, target.with_search_path("\"shop\"".to_owned()).key(), "names mean other tables");
+        assert_ne!(
+            ours,
+            target.with_search_path("\"shop\"".to_owned()).secret_key(),
+            "names mean other tables"
+        );
     }
 }

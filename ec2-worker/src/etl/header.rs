@@ -108,7 +108,7 @@ enum Meaning<'a> {
     Nothing,
 }
 
-/// Adds the name that R leaves out above the names of rows, if the data format declares it.
+/// Inserts `row_names` as the first name if the data format declares it: R writes no name above its column of row names.
 pub fn add_row_names(names: &mut Vec<String>, declared: &[String]) {
     let is_declared = declared.first().is_some_and(|first| declared::is_named(first, ROW_NAMES));
     if is_declared

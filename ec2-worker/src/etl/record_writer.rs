@@ -45,7 +45,7 @@ pub struct RecordWriter {
     has_value: bool,
     /// Whether a field of the record is a text, and not NULL.
     has_text: bool,
-    lost: u64,
+    blank_rows: u64,
 }
 
 impl RecordWriter {
@@ -74,7 +74,7 @@ impl RecordWriter {
             is_header: false,
             has_value: false,
             has_text: false,
-            lost: 0,
+            blank_rows: 0,
         }
     }
 
@@ -91,8 +91,8 @@ impl RecordWriter {
 
     /// Returns the number of records without any value that the dialect cannot distinguish from a blank line.
     #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.lost
+    pub fn blank_rows(&self) -> u64 {
+        self.blank_rows
     }
 
     /// Returns whether the next record is the first of the file.
@@ -277,7 +277,7 @@ impl RecordWriter {
                 self.refused(0, "and all others of the row are blank, which would be read as a blank line")
             );
         }
-        self.lost += 1;
+        self.blank_rows += 1;
         Ok(())
     }
 

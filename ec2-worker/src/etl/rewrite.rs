@@ -28,13 +28,13 @@ pub struct Rewrite {
     /// The name of the file for messages.
     pub file: String,
     /// How messages name a record of the file.
-    pub counts: Counts,
+    pub labels: RecordLabels,
     /// The dialect of the file.
     pub read: Dialect,
     /// The dialect of the output.
     pub written: Dialect,
-    /// The names of the columns of the file, by which columns of a header without a name are named, too; or else the names for
-    /// the header of the output. Empty if they are not known.
+    /// The declared names of the columns. If the file has a header, they fill in names that the header lacks; otherwise they
+    /// become the header of the output. Empty if none are declared.
     pub columns: Vec<String>,
     /// The columns that the output has, in this order. Empty for the columns of the file.
     pub wanted: Vec<String>,
@@ -46,11 +46,11 @@ pub struct Rewrite {
 
 /// How messages name a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counts {
+pub enum RecordLabels {
     /// By its line in a file.
     Lines,
-    /// By its number among the rows that a database sends. The start of these rows is read as records; it is not
-    /// searched for byte order marks and for the dialect.
+    /// By its number among the rows that a database sends. These rows have no byte order mark and a known dialect,
+    /// so their start is not searched for either.
     Rows,
 }
 
@@ -66,7 +66,7 @@ pub struct Output {
 struct State {
     is_begun: bool,
     /// The number of rows without any value, which a load would take for blank lines.
-    lost: u64,
+    blank_rows: u64,
     notes: Vec<String>,
 }
 
@@ -76,19 +76,19 @@ impl Output {
     pub fn notes(&self) -> Vec<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut notes = state.notes.clone();
-        notes.extend(lost_note(state.lost));
+        notes.extend(blank_rows_note(state.blank_rows));
         notes
     }
 
-    /// Returns whether nothing was written before, and notes that the output is begun.
+    /// Returns true at the first call, which marks the output as begun.
     fn begin(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         !std::mem::replace(&mut state.is_begun, true)
     }
 
-    fn add(&self, notes: impl IntoIterator<Item = String>, lost: u64) {
+    fn add(&self, notes: impl IntoIterator<Item = String>, blank_rows: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.lost += lost;
+        state.blank_rows += blank_rows;
         for note in notes {
             if !state.notes.contains(&note) {
                 state.notes.push(note);
@@ -99,7 +99,7 @@ impl Output {
 
 /// Returns the note about rows without any value, which a load would take for blank lines.
 #[must_use]
-pub fn lost_note(count: u64) -> Option<String> {
+pub fn blank_rows_note(count: u64) -> Option<String> {
     let rows = if count == 1 { "1 row has".to_owned() } else { format!("{count} rows have") };
     (count > 0).then(|| {
         format!(
@@ -126,18 +126,18 @@ impl Rewrite {
 
     /// Sends the pieces of the output, but not the empty piece at the end.
     fn run(self, input: Input, sender: &mpsc::Sender<Result<Vec<u8>, Failure>>) -> Result<(), Failure> {
-        let at = match self.counts {
-            Counts::Lines => Position::START,
-            // Byte order marks and the dialect are sought at the offset 0 only.
-            Counts::Rows => Position { offset: 1, line: 1 },
+        let at = match self.labels {
+            RecordLabels::Lines => Position::START,
+            // Any offset but 0 switches off the search for byte order marks and the dialect.
+            RecordLabels::Rows => Position { offset: 1, line: 1 },
         };
         let (file, dialect) = (self.file.clone(), self.read.clone());
         let mut records = Records::begin(input, file, dialect, at, None, &self.scratch)?;
-        if self.counts == Counts::Rows {
+        if self.labels == RecordLabels::Rows {
             records.keep_marks();
         }
         let writer = RecordWriter::new(&self.written, self.output.begin());
-        let mut thread = Thread {
+        let mut rewriter = FileRewriter {
             rewrite: self,
             records,
             writer,
@@ -147,22 +147,22 @@ impl Rewrite {
             count: 0,
             text: Vec::new(),
         };
-        while thread.step()? {
-            if thread.writer.size() >= PIECE && sender.blocking_send(Ok(thread.writer.take())).is_err() {
+        while rewriter.step()? {
+            if rewriter.writer.size() >= PIECE && sender.blocking_send(Ok(rewriter.writer.take())).is_err() {
                 return Ok(());
             }
         }
-        let last = thread.writer.take();
+        let last = rewriter.writer.take();
         if !last.is_empty() {
             drop(sender.blocking_send(Ok(last)));
         }
-        thread.tell();
+        rewriter.add_notes();
         Ok(())
     }
 }
 
-/// The state of the thread that rewrites a file.
-struct Thread {
+/// Rewrites one file, on a thread of its own.
+struct FileRewriter {
     rewrite: Rewrite,
     records: Records,
     writer: RecordWriter,
@@ -178,7 +178,7 @@ struct Thread {
     text: Vec<u8>,
 }
 
-impl Thread {
+impl FileRewriter {
     /// Rewrites the next record. Returns false at the end of the file.
     #[inline]
     fn step(&mut self) -> Result<bool, Failure> {
@@ -272,7 +272,7 @@ impl Thread {
         self.writer.end()
     }
 
-    /// Adds the name that R leaves out above the names of rows, if the data format declares it.
+    /// Inserts `row_names` as the first name if the data format declares it: R writes no name above its column of row names.
     fn add_row_names(&mut self) {
         let mut names = texts(&self.names);
         header::add_row_names(&mut names, &self.rewrite.columns);
@@ -289,14 +289,14 @@ impl Thread {
         }
         let names = texts(&self.names);
         self.order = header::order(wanted, &names, columns).map_err(|wrong| wrong_columns(file, &wrong))?;
-        // A separator at the end of the header makes a last name without a letter.
+        // A separator at the end of the header makes an empty last name.
         let is_end = |index: usize, name: &str| name.trim().is_empty() && index + 1 == names.len();
         let is_left_out = |index: usize, name: &str| !self.order.contains(&index) && !is_end(index, name);
         let left_out = names.iter().enumerate().filter(|(index, name)| is_left_out(*index, name));
         let left_out: Vec<String> = left_out.map(|(_, name)| format!("`{name}`")).collect();
         if !left_out.is_empty() {
             let note = format!(
-                "left out, because `column` of the data format of the output does not name it: {}",
+                "left out columns that `column` of the output's data format does not name: {}",
                 left_out.join(", ")
             );
             self.rewrite.output.add([note], 0);
@@ -351,7 +351,7 @@ impl Thread {
             let byte = bad_bytes::at(&bytes[index..]).unwrap_or(bytes[index]);
             let encoding = self.records.dialect().encoding.unwrap_or(encoding_rs::UTF_8).name();
             let what = format!(
-                "byte {byte:#04x} is not {encoding} (byte {} of the line); `myEncoding` of the input's data format names \
+                "byte {} of the line, {byte:#04x}, is not valid {encoding}; set `myEncoding` of the input's data format to \
                  the encoding of the file",
                 index + 1
             );
@@ -361,12 +361,14 @@ impl Thread {
     }
 
     fn unwritable(&self, record: &Record, Unwritable { column, what }: &Unwritable) -> Failure {
-        let Rewrite { file, counts, .. } = &self.rewrite;
-        let at = match counts {
-            Counts::Rows if self.count == 0 => "header".to_owned(),
-            Counts::Lines if self.rewrite.read.form == Form::Json && self.count == 0 => "the keys".to_owned(),
-            Counts::Rows => format!("row {}", self.count),
-            Counts::Lines => format!("line {}", record.at.line),
+        let Rewrite { file, labels, .. } = &self.rewrite;
+        let at = match labels {
+            RecordLabels::Rows if self.count == 0 => "header".to_owned(),
+            RecordLabels::Lines if self.rewrite.read.form == Form::Json && self.count == 0 => {
+                "the keys".to_owned()
+            }
+            RecordLabels::Rows => format!("row {}", self.count),
+            RecordLabels::Lines => format!("line {}", record.at.line),
         };
         let column = match self.names.get(*column) {
             Some(name) => format!("`{}`", String::from_utf8_lossy(name)),
@@ -376,22 +378,22 @@ impl Thread {
     }
 
     /// Adds the notes about the file to the output.
-    fn tell(self) {
+    fn add_notes(self) {
         let file = &self.rewrite.file;
         let mut notes: Vec<String> =
             self.records.opened().notes.iter().map(|note| format!("{file}: {note}")).collect();
         let formats = self.records.opened().format_notes(|_| true);
         notes.extend(formats.into_iter().map(|note| format!("{file}: {note}")));
         let skipped = self.records.skipped();
-        if self.rewrite.counts == Counts::Lines {
+        if self.rewrite.labels == RecordLabels::Lines {
             notes.extend(skipped.odd.notes().iter().map(|note| format!("{file}: {note}")));
         }
         let skipped = skipped.total();
         if skipped > 0 {
             let lines = counted(skipped, "line");
-            notes.push(format!("{file}: {lines} without a record left out"));
+            notes.push(format!("{file}: left out {lines} without a record"));
         }
-        self.rewrite.output.add(notes, self.writer.lost());
+        self.rewrite.output.add(notes, self.writer.blank_rows());
     }
 }
 

@@ -22,7 +22,7 @@ use super::input::Input;
 use super::next_tables::{NextTable, NextTables};
 use super::record_writer::{MARK, RecordWriter, misleads, reading_notes};
 use super::result_preview::Preview;
-use super::rewrite::{Counts, Output, Rewrite, lost_note, wrong_columns};
+use super::rewrite::{Output, RecordLabels, Rewrite, blank_rows_note, wrong_columns};
 use super::splitter::{Splitter, Step};
 use super::table::Table;
 use crate::database::{DatabaseTarget, Pool, Transaction};
@@ -393,7 +393,7 @@ impl Rows<'_> {
                 progress.set("rowsWritten", self.count);
             }
         }
-        if let Some(note) = lost_note(writer.lost()) {
+        if let Some(note) = blank_rows_note(writer.blank_rows()) {
             progress.note(note);
         }
         sink.write(piece).await
@@ -439,7 +439,7 @@ impl Rows<'_> {
         let output = Arc::new(Output::default());
         let rewrite = Rewrite {
             file: self.unload.name(),
-            counts: Counts::Rows,
+            labels: RecordLabels::Rows,
             read: self.csv.dialect.clone(),
             written: self.unload.dialect.clone(),
             columns: Vec::new(),

@@ -116,7 +116,7 @@ async fn an_export_writes_the_declared_columns_in_their_order() {
     }
     let (text, notes) = exported(&world, None, &plain, &["city"]).await.expect("exported");
     assert_eq!(text, "Rome\n");
-    let says = "left out, because `column` of the data format of the output does not name it: `name`, `n`";
+    let says = "left out columns that `column` of the output's data format does not name: `name`, `n`";
     assert_eq!(notes, [says]);
     for (declared, says) in [
         (&["town", "name"][..], "column 1, `town`, is not among the columns"),

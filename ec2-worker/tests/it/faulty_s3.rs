@@ -16,8 +16,8 @@ pub(crate) enum Fault {
     /// The connection ends after this number of bytes of the body.
     CutAt(usize),
     /// The answer says that its body has only this number of bytes.
-    ShortOf(usize),
-    /// The answer is the start of the object, as of a server that knows no ranges.
+    ClaimsLength(usize),
+    /// The answer is 200 with a beginning of the samples, as if the server ignored the range.
     NoRange,
 }
 
@@ -84,7 +84,7 @@ async fn exchange(mut client: TcpStream, s3: &str, faults: &Mutex<Faults>) -> st
         result = async {
             let answer = self::head(&mut from_server).await?;
             let (answer, limit) = match fault {
-                Fault::ShortOf(limit) => (shortened(&answer, limit), limit),
+                Fault::ClaimsLength(limit) => (shortened(&answer, limit), limit),
                 Fault::CutAt(limit) => (answer, limit),
                 _ => (answer, usize::MAX),
             };
@@ -115,7 +115,7 @@ async fn head(from: &mut (impl AsyncRead + Unpin)) -> std::io::Result<String> {
 fn shortened(head: &str, length: usize) -> String {
     let lines = head.trim_end().lines().map(|line| match line.to_ascii_lowercase() {
         line if line.starts_with("content-length:") => format!("content-length: {length}"),
-        // The checksum of the whole would tell.
+        // The client would notice the missing bytes by the checksum, so the header gets another name.
         line if line.starts_with("x-amz-checksum") => "x-other: 1".to_owned(),
         _ => line.to_owned(),
     });

@@ -191,7 +191,7 @@ async fn rows_are_exact_if_s3_is_busy_and_cuts_bodies_short() {
         Fault::Busy,
         Fault::CutAt(300_001),
         Fault::Busy,
-        Fault::ShortOf(77_777),
+        Fault::ClaimsLength(77_777),
         Fault::CutAt(0),
         Fault::CutAt(500_000),
         Fault::None,
@@ -207,7 +207,12 @@ async fn rows_are_exact_if_s3_is_busy_and_cuts_bodies_short() {
 async fn a_file_that_s3_never_gives_whole_is_named_and_leaves_nothing() {
     for (fault, last, id, part) in [
         (Fault::CutAt(100_000), Fault::CutAt(0), "S3:ConnectionLost", "broke off at byte 100000"),
-        (Fault::ShortOf(100_000), Fault::ShortOf(0), "S3:ConnectionLost", "broke off at byte 100000"),
+        (
+            Fault::ClaimsLength(100_000),
+            Fault::ClaimsLength(0),
+            "S3:ConnectionLost",
+            "broke off at byte 100000",
+        ),
         (Fault::CutAt(100_000), Fault::NoRange, "S3:RangeIgnored", "asked for the bytes from 100000 on"),
     ] {
         let world = World::new(TABLE).await;

@@ -64,7 +64,7 @@ impl Case {
             .await
     }
 
-    /// Returns the refused rows in order, with these texts in their place.
+    /// Returns the refused rows in order, with their texts replaced by these texts.
     async fn mended(&self, texts: &[&str]) -> Vec<Mended> {
         let query =
             "SELECT file, line, byte_offset FROM t_rejects WHERE pipeline_id = 'df-1' ORDER BY file, line";
@@ -145,7 +145,7 @@ async fn a_text_that_is_not_one_record_stops_the_retry() {
         ("\"bob,2,2026-01-02", "m.csv, line 2: in raw_line a quote opens and is never closed"),
         ("bob,2,2026-01-02\neve,5,2026-01-05", "m.csv, line 2: raw_line is not one record"),
         ("", "m.csv, line 2: raw_line is empty"),
-        (",,", "1 of the mended rows of s3://files/a.csv hold no value"),
+        (",,", "s3://files/a.csv: 1 mended row without a value"),
     ] {
         let mended = case.mended(&[text, "cay,3,2026-01-03"]).await;
         let message = case.retry(&mended).await.expect_err("not one record").message;
@@ -179,7 +179,7 @@ async fn rows_of_several_files_are_read_in_the_dialects_of_their_files() {
 }
 
 #[tokio::test]
-async fn without_a_header_and_with_an_insert_query_rows_go_the_same_way() {
+async fn mended_rows_load_without_a_header_and_through_an_insert_query() {
     let mut case = Case::new(
         "CREATE TABLE t (id int, name text)",
         LoadMode::Append,
@@ -194,7 +194,7 @@ async fn without_a_header_and_with_an_insert_query_rows_go_the_same_way() {
 }
 
 #[tokio::test]
-async fn after_replace_rows_are_added_unless_a_later_run_replaced_them() {
+async fn retry_of_a_replace_load_adds_rows_unless_a_later_run_replaced_the_table() {
     let mut case = Case::new(TABLE, LoadMode::Replace, &[FILE], headed()).await;
     let mended = case.mended(&["bob,2,2026-01-02", "cay,3,2026-01-03"]).await;
     assert_eq!(case.retry(&mended[..1]).await.expect("added").loaded, 1);
@@ -206,7 +206,7 @@ async fn after_replace_rows_are_added_unless_a_later_run_replaced_them() {
 }
 
 #[tokio::test]
-async fn after_upsert_rows_do_not_replace_those_of_a_later_run_unasked() {
+async fn an_upsert_retry_replaces_rows_of_a_later_run_only_with_over_newer() {
     let mut case = Case::new(TABLE, LoadMode::Upsert, &[FILE], headed()).await;
     let mended = case.mended(&["bob,4,2026-01-02"]).await;
     case.load_files("df-2", &[("b.csv", "name,id,born\nnew,4,2026-02-01\n")]).await;
@@ -223,7 +223,7 @@ async fn after_upsert_rows_do_not_replace_those_of_a_later_run_unasked() {
 }
 
 #[tokio::test]
-async fn after_upsert_a_mended_row_does_not_replace_a_row_that_stood_below_it_unasked() {
+async fn an_upsert_retry_replaces_a_later_row_of_the_file_only_with_over_newer() {
     let schema = format!("{TABLE}; INSERT INTO t VALUES (2, '2025-01-01', 'old'), (4, '2025-01-01', 'old')");
     let file = ("a.csv", "name,id,born\nfour,x,2026-01-01\ntwo,y,2026-01-02\nlast,4,2026-01-04\n");
     let case = Case::new(&schema, LoadMode::Upsert, &[file], headed()).await;
@@ -277,7 +277,7 @@ async fn two_retries_of_one_row_at_once_load_it_once() {
 }
 
 #[tokio::test]
-async fn an_original_that_is_gone_is_named() {
+async fn a_deleted_source_file_is_reported() {
     let case = Case::new(TABLE, LoadMode::Append, &[FILE], headed()).await;
     case.stack.clients.s3.delete_object().bucket(BUCKET).key("a.csv").send().await.expect("deleted");
     let mended = case.mended(&["bob,2,2026-01-02"]).await;
@@ -286,7 +286,7 @@ async fn an_original_that_is_gone_is_named() {
 }
 
 #[tokio::test]
-async fn a_record_of_which_only_the_beginning_was_kept_is_not_loaded_cut() {
+async fn a_truncated_record_is_not_loaded() {
     let long = format!("id,name\n1,a\n2,{}\n", "b".repeat(3_000_000));
     let dialect = Dialect { longest_record: 100_000, ..headed() };
     let case =

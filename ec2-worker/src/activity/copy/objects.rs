@@ -15,7 +15,7 @@ use crate::etl::directory;
 use crate::etl::input::{Packing, SIGNATURE};
 use crate::etl::record_writer::reading_notes;
 use crate::etl::repack;
-use crate::etl::rewrite::{Counts, Output, Rewrite};
+use crate::etl::rewrite::{Output, RecordLabels, Rewrite};
 use crate::etl::source::{Origin, Source};
 use crate::failure::Failure;
 use crate::node::{Format, S3Node};
@@ -264,7 +264,7 @@ impl<'a> Conversion<'a> {
         let input = Source { origin, gzip: self.gzip }.open().await?;
         let rewrite = Rewrite {
             file: object.uri(),
-            counts: Counts::Lines,
+            labels: RecordLabels::Lines,
             read: self.read.clone(),
             written: self.written.clone(),
             columns: self.columns.clone(),

@@ -1,4 +1,4 @@
-//! Recognises files that are no text and that the worker does not read, and says what to do with them.
+//! Recognises files of other formats, which the worker does not read, and says what a user can do with them.
 
 /// A kind of file by its first bytes.
 struct Kind {
@@ -10,7 +10,7 @@ const fn kind(start: &'static [u8], what: &'static str) -> Kind {
     Kind { start, what }
 }
 
-/// The kinds whose first bytes stand at the start of no text.
+/// Kinds with a signature that no text begins with.
 const KINDS: [Kind; 27] = [
     kind(
         b"\xd0\xcf\x11\xe0",
@@ -53,7 +53,7 @@ const KINDS: [Kind; 27] = [
     kind(b"SEQ\x06", "this is a sequence file of Hadoop; write it as CSV or JSON lines"),
 ];
 
-/// The place of the mark of a tar archive.
+/// The offset of `ustar` in a tar archive.
 const TAR: usize = 257;
 
 /// Returns what a file that begins with `head` is, and what to do with it, if the worker does not read it.
@@ -64,10 +64,10 @@ pub fn of_head(head: &[u8]) -> Option<&'static str> {
     }
     // A header may begin with these letters.
     let follows = |start: &[u8]| head.strip_prefix(start).and_then(|rest| rest.first()).copied();
-    if follows(b"PAR1").is_some_and(is_no_letter) {
+    if follows(b"PAR1").is_some_and(is_binary) {
         return Some("this is Parquet; write it as CSV or JSON lines");
     }
-    if follows(b"ORC").is_some_and(is_no_letter) {
+    if follows(b"ORC").is_some_and(is_binary) {
         return Some("this is ORC; write it as CSV or JSON lines");
     }
     if head.get(TAR..).is_some_and(|rest| rest.starts_with(b"ustar")) {
@@ -81,11 +81,12 @@ pub fn of_head(head: &[u8]) -> Option<&'static str> {
     of_markup(head)
 }
 
-fn is_no_letter(byte: u8) -> bool {
+/// Returns whether a byte is neither an ASCII character of texts nor a tab or line end.
+fn is_binary(byte: u8) -> bool {
     byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r') || byte >= 0x80
 }
 
-/// Returns whether bytes are the letters, digits and signs of EBCDIC, without the blank and the line feed of ASCII.
+/// Returns whether bytes are the letters, digits and signs of EBCDIC, and whether they contain no blank, comma or line feed of ASCII.
 fn is_ebcdic(head: &[u8]) -> bool {
     let is_letter = |byte: u8| {
         let (high, low) = (byte >> 4, byte & 15);

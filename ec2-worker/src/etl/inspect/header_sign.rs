@@ -1,14 +1,14 @@
 //! Decides whether the first record of a file is its header, and whether the file proves that.
 //!
-//! A column of numbers, dates or codes proves a header: its name is none. If all columns hold texts, quotes, repeated
-//! values or an empty first name can prove a header. Without a proof, the first record counts as the header, because
-//! most files have one, unless it looks like a record.
+//! A column of numbers, dates or texts of one form, such as `A13`, proves a header if its first field is not such a value. If
+//! all columns hold texts, a header can still be proved: by quotes, by repeated values, or by an empty first name. Without
+//! proof, the first record counts as the header unless it looks like a data record, because most files have a header.
 
 use super::row::{Row, is_name};
 use super::stats::{Class, Stats};
 use super::words;
 
-/// The least number of values of a column whose repetition proves that the name above them is not one of them.
+/// A column needs at least this many values before repetitions in it prove that its first field is a name.
 const ENOUGH: u64 = 5;
 
 /// Whether the first record is the header, and why.
@@ -32,13 +32,9 @@ impl HeaderSign {
         Self::new(true, true, "the keys of the objects name the columns")
     }
 
-    /// Returns the sign of a header without a name above the names of rows.
+    /// Returns the sign of an R file whose header has no name for the column of row names.
     pub(super) fn of_row_names() -> Self {
-        Self::new(
-            true,
-            true,
-            "R (`write.table`) writes no name above the names of rows, which the first column has",
-        )
+        Self::new(true, true, "R (`write.table`) writes no name above its first column, the row names")
     }
 
     /// Returns the sign of a first record with another number of fields than the records below it.
@@ -47,9 +43,9 @@ impl HeaderSign {
     }
 }
 
-/// Returns whether a first record with one field less than the others is a header of R above a first column with the names of
-/// rows: these are all different, and they are in quotes as the header is, or they are the numbers from 1.
-pub(super) fn lacks_row_names(first: &Row, columns: &[Stats]) -> bool {
+/// Returns whether `first`, which has one field less than the other records, is the header of an R file, whose first column holds
+/// row names. Row names are all different; they are quoted like the header, or they are 1, 2, 3, and so on.
+pub(super) fn is_r_header(first: &Row, columns: &[Stats]) -> bool {
     let Some(rows) = columns.first().filter(|rows| rows.values > 0 && rows.nulls + rows.empty == 0) else {
         return false;
     };
@@ -64,7 +60,8 @@ pub(super) fn lacks_row_names(first: &Row, columns: &[Stats]) -> bool {
         && first.fields.iter().all(|field| is_name(&field.text))
 }
 
-/// Decides whether `first`, the first record of a file, is its header. `columns` are the counts of the other records.
+/// Decides whether `first`, the first record of a file, is its header. `columns` are the
+/// statistics of each column, without the first record.
 pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
     let has_years = has_years(first);
     let (mut like, mut unlike, mut words) = (Vec::new(), Vec::new(), Vec::new());
@@ -86,9 +83,9 @@ pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
                 false => &mut unlike,
             };
             signs.push((name, plural(*kind)));
-        } else if let Some(is_like) = stats.is_of_shape(name) {
+        } else if let Some(is_like) = stats.has_common_form(name) {
             let signs = if is_like { &mut like } else { &mut unlike };
-            signs.push((name, "codes of one form"));
+            signs.push((name, "texts of one form"));
         }
     }
     if unlike.is_empty() {
@@ -128,20 +125,20 @@ fn of_texts(first: &Row, columns: &[Stats], has_years: bool) -> HeaderSign {
     let is_value =
         |name: &&&str| words::null(name).is_some() || !(is_name(name) || has_years && year(name).is_some());
     if let Some(value) = names.iter().filter(|name| !name.is_empty()).find(is_value) {
-        return HeaderSign::new(false, false, format!("`{value}` is rather a value than a name"));
+        return HeaderSign::new(false, false, format!("`{value}` looks like a value, not like a name"));
     }
     if names.len() > 1 && names[0].is_empty() && names[1..].iter().all(|name| !name.is_empty()) {
-        let what = "only the first name is empty, as R and pandas write it above the names of rows";
+        let what = "only the first name is empty: R and pandas write no name above a column of row names";
         return HeaderSign::new(true, true, what);
     }
-    let is_told = |(stats, _): &(&Stats, &&str)| {
+    let proves_header = |(stats, _): &(&Stats, &&str)| {
         stats.values >= ENOUGH && stats.distinct().0 as u64 * 2 <= stats.values
     };
-    if let Some((_, name)) = named.find(is_told) {
+    if let Some((_, name)) = named.find(proves_header) {
         let reason = format!("the values below `{name}` come again and again, and `{name}` is none of them");
         return HeaderSign::new(true, true, reason);
     }
-    let what = "most files have one, and all columns hold texts, so that nothing proves it";
+    let what = "most files have a header, and columns of texts prove neither";
     HeaderSign::new(true, false, what)
 }
 

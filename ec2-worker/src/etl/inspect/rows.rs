@@ -32,10 +32,10 @@ pub struct Rows {
     pub dialect: Dialect,
     /// The names in the header, if the file has one.
     pub header: Option<Vec<String>>,
-    /// Why the first record is the header, or why it is none.
+    /// Whether the first record is the header, and why.
     pub header_sign: HeaderSign,
-    /// Whether the header has no field above the names of rows, as R writes it.
-    pub lacks_row_names: bool,
+    /// Whether the header is that of an R file, without a name for the column of row names.
+    pub has_r_header: bool,
     /// The number of rows, without the header.
     pub rows: u64,
     /// The number of lines of the preamble.
@@ -75,7 +75,7 @@ pub fn read(mut records: Records, progress: &dyn Fn(u64)) -> Result<Rows, Failur
         dialect: records.dialect().clone(),
         header: None,
         header_sign: HeaderSign::of_keys(),
-        lacks_row_names: false,
+        has_r_header: false,
         rows: 0,
         preamble: 0,
         columns: (0..count).map(|_| Stats::new(limit)).collect(),
@@ -285,11 +285,8 @@ impl Rows {
 
     /// Takes the first record as the header, or as a row. `is_header` says that it is the keys of JSON.
     fn take_first(&mut self, first: Row, width: usize, is_header: bool) {
-        if !is_header
-            && first.fields.len() + 1 == width
-            && header_sign::lacks_row_names(&first, &self.columns)
-        {
-            self.lacks_row_names = true;
+        if !is_header && first.fields.len() + 1 == width && header_sign::is_r_header(&first, &self.columns) {
+            self.has_r_header = true;
             self.header_sign = HeaderSign::of_row_names();
             let names = first.fields.into_iter().map(|field| field.text);
             self.header = Some(std::iter::once(ROW_NAMES.to_owned()).chain(names).collect());

@@ -206,7 +206,7 @@ impl Stats {
     /// Returns whether a text has the form that all values have in common, as A13 has the form of A12. Returns `None`
     /// if the values have no form in common, or if this form has no digits.
     #[must_use]
-    pub fn is_of_shape(&self, text: &str) -> Option<bool> {
+    pub fn has_common_form(&self, text: &str) -> Option<bool> {
         let known = self.shape.as_ref().filter(|shape| self.values > 1 && shape.contains('9'))?;
         Some(text_pattern(text) == *known)
     }

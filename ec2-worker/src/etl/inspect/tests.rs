@@ -190,7 +190,7 @@ async fn a_header_is_told_from_a_first_row() {
     assert!(header("id,name\n").await);
     assert!(header("country,2024,2025\nde,1,2\nfr,3,4\n").await, "years are names");
     assert!(!header("x,2024\ny,2025\n").await);
-    // R writes an empty name above the names of rows.
+    // R writes an empty name above its column of row names.
     assert!(header("\"\",\"x\",\"y\"\n\"1\",\"a\",\"b\"\n\"2\",\"c\",\"d\"\n").await);
     assert!(header("\"\",\"x\"\n\"r1\",\"a\"\n\"r2\",\"c\"\n").await);
     assert!(header(",a,b\nx,one,uno\ny,two,due\n").await, "pandas");

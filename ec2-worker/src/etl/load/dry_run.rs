@@ -78,9 +78,11 @@ pub async fn dry_run(loads: &[Load], pool: &Pool) -> Result<Vec<DryLoad>, Failur
         if results[index].is_some() {
             continue;
         }
-        let key = loads[index].target.key();
+        let key = loads[index].target.secret_key();
         let tx = ledger::begin_undone(pool, &loads[index].target).await?;
-        for (load, result) in loads.iter().zip(&mut results).filter(|(load, _)| load.target.key() == key) {
+        for (load, result) in
+            loads.iter().zip(&mut results).filter(|(load, _)| load.target.secret_key() == key)
+        {
             *result = Some(one(load, &tx).await?);
         }
         tx.rollback().await;

@@ -8,6 +8,7 @@ mod mended_file;
 
 use std::collections::HashMap;
 
+use definition::counted::counted;
 use definition::kind::field::{Limit, LoadMode};
 use tokio_postgres::types::Type;
 
@@ -286,9 +287,9 @@ impl Retry<'_> {
             }
             if rows + rejected != file.rows.len() as u64 {
                 let message = format!(
-                    "{} of the mended rows of {} hold no value; write their values into raw_line, or remove their lines",
-                    (file.rows.len() as u64).saturating_sub(rows + rejected),
-                    file.original
+                    "{}: {} without a value; write the values into raw_line, or remove the lines",
+                    file.original,
+                    counted((file.rows.len() as u64).saturating_sub(rows + rejected), "mended row")
                 );
                 return Err(Failure::bad_input("NoValues", message));
             }

@@ -18,8 +18,8 @@ fn written(dialect: &Dialect, rows: &[Row]) -> Result<(Vec<u8>, u64), Unwritable
         }
         writer.end()?;
     }
-    let lost = writer.lost();
-    Ok((writer.take(), lost))
+    let blank_rows = writer.blank_rows();
+    Ok((writer.take(), blank_rows))
 }
 
 /// Reads a file as a load into text columns does.

@@ -3,7 +3,7 @@ use super::*;
 fn rewrite() -> Rewrite {
     Rewrite {
         file: "orders.csv".to_owned(),
-        counts: Counts::Lines,
+        labels: RecordLabels::Lines,
         read: Dialect::default(),
         written: Dialect { separator: b";".to_vec(), ..Dialect::default() },
         columns: Vec::new(),
@@ -59,7 +59,7 @@ async fn text_that_would_be_lost_or_garbled_is_told() {
     let failure = rewritten(&[b"a,b\n1,caf\xe9\n"]).await.expect_err("no UTF-8");
     assert_eq!(
         failure.message,
-        "orders.csv, line 2: byte 0xe9 is not UTF-8 (byte 6 of the line); `myEncoding` of the input's data format names \
+        "orders.csv, line 2: byte 6 of the line, 0xe9, is not valid UTF-8; set `myEncoding` of the input's data format to \
          the encoding of the file"
     );
 }
@@ -110,5 +110,5 @@ async fn files_of_one_output_have_one_header_and_the_same_columns() {
         "c.csv, line 1: the header is `note,id`, but the header of a.csv is `id,note`; files that become one file need \
          the same columns in the same order"
     );
-    assert_eq!(part.output.notes(), ["a.csv: 1 line without a record left out"]);
+    assert_eq!(part.output.notes(), ["a.csv: left out 1 line without a record"]);
 }

@@ -25,8 +25,8 @@ pub(super) struct FileTable {
 impl FileTable {
     pub(super) fn of(pattern: DropPattern, inspection: Inspection, sheet: Option<String>) -> Self {
         let by_name = names::of_header(&inspection.names);
-        // A load finds the names of rows by their place, too, because the header has none above them.
-        let needs_places = by_name.is_none() || inspection.rows.lacks_row_names;
+        // A load finds the row names by their position, too, because the header has no name for their column.
+        let needs_places = by_name.is_none() || inspection.rows.has_r_header;
         let columns = by_name.unwrap_or_else(|| names::of_places(&inspection.names));
         let table = names::plain(&pattern.stem, "data");
         Self { pattern, inspection, sheet, table, columns, needs_places }
