@@ -11,7 +11,7 @@ use crate::period::Period;
 
 pub use crate::kind::field::ScheduleType;
 
-/// The interval that a run is for.
+/// One interval of a schedule. An instance is for one interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interval {
     /// `@scheduledStartTime`.
@@ -21,7 +21,7 @@ pub struct Interval {
 }
 
 impl ScheduleType {
-    /// Returns when the instance of `interval` may start.
+    /// Returns when an instance for `interval` may start.
     #[must_use]
     pub fn release(self, interval: Interval) -> Timestamp {
         match self {
@@ -66,14 +66,14 @@ impl Schedule {
 
     /// Returns the interval with this number, counted from 0, or `None` after the last interval.
     #[must_use]
-    pub fn interval(&self, number: u64, kind: ScheduleType) -> Option<Interval> {
+    pub fn interval(&self, number: u64, schedule_type: ScheduleType) -> Option<Interval> {
         if self.occurrences.is_some_and(|count| number >= count) {
             return None;
         }
         let count = i64::try_from(number).ok()?;
         let start = self.period.nth_after(self.first, count)?;
         let end = self.period.nth_after(self.first, count.checked_add(1)?)?;
-        let is_within = self.end.is_none_or(|last| match kind {
+        let is_within = self.end.is_none_or(|last| match schedule_type {
             ScheduleType::Cron | ScheduleType::OnDemand => start < last,
             ScheduleType::TimeSeries => end <= last,
         });
@@ -82,11 +82,11 @@ impl Schedule {
 
     /// Returns the end of the last interval, or `None` if the schedule has no end or no interval.
     #[must_use]
-    pub fn end_of_last(&self, kind: ScheduleType) -> Option<Timestamp> {
+    pub fn end_of_last(&self, schedule_type: ScheduleType) -> Option<Timestamp> {
         let by_end = self.end.map(|end| self.number_from(end));
         let count = self.occurrences.into_iter().chain(by_end).min()?;
         // With `timeseries`, the last interval that begins before `endDateTime` may end after it and then does not count.
-        (1..=2).find_map(|back| Some(self.interval(count.checked_sub(back)?, kind)?.end))
+        (1..=2).find_map(|back| Some(self.interval(count.checked_sub(back)?, schedule_type)?.end))
     }
 
     /// Returns the number of the first interval that begins at `at` or later.
@@ -116,8 +116,8 @@ mod tests {
         read(fields).unwrap().unwrap()
     }
 
-    fn starts(schedule: &Schedule, kind: ScheduleType) -> Vec<String> {
-        (0..5).map_while(|number| Some(schedule.interval(number, kind)?.start.to_string())).collect()
+    fn starts(schedule: &Schedule, schedule_type: ScheduleType) -> Vec<String> {
+        (0..5).map_while(|number| Some(schedule.interval(number, schedule_type)?.start.to_string())).collect()
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_and_a_number_of_occurrences_bound_it() {
+    fn an_end_and_a_number_of_occurrences_bound_a_schedule() {
         let two = schedule(&[("period", "1 hour"), ("occurrences", "2")]);
         assert_eq!(
             starts(&two, ScheduleType::Cron),
@@ -146,8 +146,9 @@ mod tests {
 
     #[test]
     fn the_last_interval_ends_the_schedule() {
-        let end =
-            |fields: &[(&str, &str)], kind| schedule(fields).end_of_last(kind).map(|end| end.to_string());
+        let end = |fields: &[(&str, &str)], schedule_type| {
+            schedule(fields).end_of_last(schedule_type).map(|end| end.to_string())
+        };
         let day = [("period", "8 hours"), ("startDateTime", "2030-01-01T00:00:00")];
         let ended = [day[0], day[1], ("endDateTime", "2030-01-01T20:00:00")];
         assert_eq!(end(&ended, ScheduleType::Cron).as_deref(), Some("2030-01-02T00:00:00Z"));

@@ -12,14 +12,15 @@ static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundl
 #[must_use]
 pub fn named(name: &str) -> Option<TimeZone> {
     let name = name.trim();
-    // The database knows this name too, but it stands for no zone.
+    // `Etc/Unknown` is in the database, but it means that the zone is unknown.
     if name.eq_ignore_ascii_case("Etc/Unknown") {
         return None;
     }
     ZONES.get(name).ok()
 }
 
-/// Returns the name of the zone that a person probably meant: the name with its blanks as `_`, or the zone of this city.
+/// Returns the name of the zone that a person probably meant: the name with its blanks as
+/// `_`, or the zone whose city is the last part of the text.
 pub(crate) fn nearest(written: &str) -> Option<String> {
     let written = written.trim().replace(' ', "_");
     if let Some(zone) = named(&written) {

@@ -1,7 +1,7 @@
-//! Regular expressions for the values of fields. The expressions use only syntax that all programs with JSON
-//! Schema support.
+//! Patterns (regular expressions) for the values of fields. The patterns use only syntax that all programs with
+//! JSON Schema support.
 //!
-//! A text with an expression always matches, because its value is unknown while the user types.
+//! A text with `#{…}` always matches, because its value is unknown while the user types.
 
 use crate::kind::{ON_DEMAND_PERIOD, ON_DEMAND_PRICE, ValueShape};
 

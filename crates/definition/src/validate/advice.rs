@@ -9,9 +9,9 @@ use crate::{
 
 const CODE: &str = "RECOMMENDED_FIELD";
 
-pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
-    let has_work = subject.typed().any(|(_, kind)| kind.is_activity());
-    if let Some(default) = subject.object(&ObjectId::from(DEFAULT_ID)).map(|object| object.stated)
+pub(super) fn check(checked: &Subject<'_>, problems: &mut Problems) {
+    let has_work = checked.typed().any(|(_, kind)| kind.is_activity());
+    if let Some(default) = checked.object(&ObjectId::from(DEFAULT_ID)).map(|object| object.stated)
         && has_work
         && default.string("failureAndRerunMode").is_none()
     {
@@ -20,7 +20,7 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
         problems.warning(&default.id, Some("failureAndRerunMode"), CODE, message);
     }
     let is_many = |retries: u32| retries > field::AWS_MOST_RETRIES;
-    for (object, kind) in subject.typed() {
+    for (object, kind) in checked.typed() {
         if kind.is_activity() && object.string("pipelineLogUri").is_none() {
             let message = "'pipelineLogUri' is missing: set it on the Default object to keep the logs";
             problems.warning(object.id(), Some("pipelineLogUri"), CODE, message);
@@ -46,23 +46,23 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
             subject_line(object.string("subject"), object.id(), problems);
         }
     }
-    if let Some(format) = format_of_aws(subject) {
-        let message = "Downspout reads quotes as RFC 4180 says, and a backslash as text; AWS reads no quotes, and \
-                       backslash escapes: set 'myDialect' to aws to read as AWS, or 'myQuote' to be sure";
+    if let Some(format) = format_of_aws(checked) {
+        let message = "Downspout reads quotes as RFC 4180 says, and a backslash as text; AWS treats quotes as text \
+                       and a backslash as an escape: set 'myDialect' to aws to read as AWS, or 'myQuote' to be sure";
         problems.warning(format, None, "READS_DIFFERENTLY", message);
     }
 }
 
-/// Returns the first CSV or TSV format of a load that states nothing of how we read it, so that it may come from AWS.
-fn format_of_aws<'a>(subject: &Subject<'a>) -> Option<&'a ObjectId> {
-    let loads = subject.typed().filter(|(_, kind)| *kind == Kind::CopyActivity);
+/// Returns the first CSV or TSV format of a load without any `my…` field. Such a format may have been written for AWS.
+fn format_of_aws<'a>(checked: &Subject<'a>) -> Option<&'a ObjectId> {
+    let loads = checked.typed().filter(|(_, kind)| *kind == Kind::CopyActivity);
     let files = loads.filter_map(|(load, _)| {
         let is_table =
-            |id: &ObjectId| matches!(subject.kind(id), Some(Kind::SqlDataNode | Kind::MySqlDataNode));
+            |id: &ObjectId| matches!(checked.kind(id), Some(Kind::SqlDataNode | Kind::MySqlDataNode));
         load.reference("output").filter(|id| is_table(id))?;
-        subject.object(load.reference("input")?)
+        checked.object(load.reference("input")?)
     });
-    let formats = files.filter_map(|file| subject.object(file.reference("dataFormat")?));
+    let formats = files.filter_map(|file| checked.object(file.reference("dataFormat")?));
     let mut plain = formats.filter(|format| {
         let kind = format.kind().filter(|kind| matches!(kind, Kind::Csv | Kind::Tsv));
         kind.is_some_and(|kind| kind.my_fields().iter().all(|spec| format.key(spec.key).is_none()))

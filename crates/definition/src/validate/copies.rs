@@ -1,5 +1,5 @@
-//! Checks copies: fields of a CopyActivity that have no effect between its two nodes, and a name of an output that promises another
-//! packing than the object has.
+//! Checks CopyActivities: warns of fields that have no effect between the two nodes of a copy, and of an output whose name promises
+//! another packing than the object has.
 
 use super::{problems::Problems, subject::Subject};
 use crate::{
@@ -62,31 +62,32 @@ fn unused(object: &Resolved<'_>, keys: &[&str], why: &str, problems: &mut Proble
     }
 }
 
-/// Warns of an output whose name promises a packing that the object will not have. The name does not decide how it is packed.
+/// Warns of an output whose name promises a packing that the object will not have. `compression`, not
+/// the name, decides how the object is packed.
 fn name_of_output(from: &Resolved<'_>, to: &Resolved<'_>, problems: &mut Problems) {
     let end_of = |node: &Resolved<'_>| {
         let path = node.string("filePath")?.to_ascii_lowercase();
         ENDS.into_iter().find(|end| path.ends_with(end))
     };
     let Some(end) = end_of(to) else { return };
-    let packs = |node: &Resolved<'_>| match node.string("compression") {
+    let has_gzip = |node: &Resolved<'_>| match node.string("compression") {
         Some(word) if expression::is_in(word) => None,
         word => Some(word.is_some_and(|word| field::COMPRESSION.parse(word) == Ok(Compression::Gzip))),
     };
-    let (Some(is_unpacked), Some(is_packed)) = (packs(from), packs(to)) else { return };
-    let has_gzip = matches!(end, ".gz" | ".gzip");
-    if is_packed && has_gzip {
+    let (Some(input_has_gzip), Some(output_has_gzip)) = (has_gzip(from), has_gzip(to)) else { return };
+    let name_has_gzip = matches!(end, ".gz" | ".gzip");
+    if output_has_gzip && name_has_gzip {
         return;
     }
     // A copy without another data format copies the bytes, with the packing that they have.
     let is_same_text =
         to.reference("dataFormat").is_none() || to.reference("dataFormat") == from.reference("dataFormat");
-    let is_same = from.kind() == Some(Kind::S3DataNode) && is_same_text && is_unpacked == is_packed;
+    let is_same = from.kind() == Some(Kind::S3DataNode) && is_same_text && input_has_gzip == output_has_gzip;
     if is_same && end_of(from) == Some(end) {
         return;
     }
-    let content = if is_packed { "is packed with gzip" } else { "is not packed" };
-    let remedy = match (is_packed, has_gzip) {
+    let content = if output_has_gzip { "is packed with gzip" } else { "is not packed" };
+    let remedy = match (output_has_gzip, name_has_gzip) {
         (false, true) => "set 'compression' to GZIP, or give it another name",
         (false, false) => "give it another name, or set 'compression' to GZIP and let it end with .gz",
         (true, _) => "let it end with .gz",
