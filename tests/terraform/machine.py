@@ -1,4 +1,4 @@
-"""Starts user data as a new machine would: as root, in a namespace where it changes nothing of this system."""
+"""Runs the user data of a machine as root, in a mount namespace, so that this computer is not changed."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import sys
 from stand_in import REGION
 from tools import WORK, Failed
 
-# What the engine says of itself.
+# The metrics of the server.
 METRICS = """# TYPE downspout_waiting_attempts gauge
 downspout_waiting_attempts{account="123456789012",worker_group="warehouse"} 3
 downspout_waiting_attempts{account="000000000000",worker_group="warehouse"} 4
@@ -24,8 +24,8 @@ folder = pathlib.Path("/etc/downspout")
 look = lambda file: {"mode": oct(file.stat().st_mode)[-3:], "group": grp.getgrgid(file.stat().st_gid).gr_name, "text": file.read_text()}
 print(json.dumps({file.name: look(file) for file in folder.iterdir()}))
 """
-# /etc and /usr/local/bin get layers that vanish with the namespace. systemctl and shutdown only write down what they are asked, curl
-# knows one page, and nothing waits.
+# /etc and /usr/local/bin get layers that vanish with the namespace. Stand-ins replace some programs: systemctl and shutdown write their
+# arguments into a file, curl prints the metrics, sleep returns at once, and update-ca-trust adds the certificates for the machine.
 NAMESPACE = r"""
 set -euo pipefail
 mount -t tmpfs none "$1"
@@ -46,7 +46,7 @@ cat >user-data
 bash user-data >&2
 name=$(basename /etc/downspout/*.env .env)
 """
-# Looks at what the user data has left. A timer's program runs once.
+# Prints the files that the user data has left. Runs `downspout-metrics` once, which a timer of systemd would run.
 LOOK = r"""
 if command -v systemd-analyze >/dev/null; then
     systemd-analyze verify --man=no "/etc/systemd/system/$name.service" >&2
@@ -92,6 +92,7 @@ def start(example, script):
 
 
 # Starts the service that the user data has installed, as systemd would: with its settings, and with the command of its unit.
+# Ends instead if the program of the metrics asked for a shutdown.
 SERVE = r"""
 [ ! -e /usr/local/bin/downspout-metrics ] || /usr/local/bin/downspout-metrics
 [ ! -e shutdown.log ] || exit 1
@@ -116,7 +117,7 @@ os.execve(program, [program, *filled], os.environ | settings)
 
 
 class Machine:
-    """A machine that goes on running: first its user data, then the program that this has installed."""
+    """A machine that goes on running: first its user data, then the program that the user data has installed."""
 
     def __init__(self, example, name, script, role, hosts="", **overrides):
         self.name, self.scratch = name, WORK / f"story-{example.name}" / name
@@ -132,11 +133,11 @@ class Machine:
         if self.process.poll() is not None:
             raise Failed(f"the machine {self.name} has ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}")
 
-    def has_served(self):
+    def has_started(self):
         """Whether the user data has come to its end, and the program has started."""
         return "SERVICE STARTED" in self.log.read_text()
 
-    def take_away(self):
+    def cut_power(self):
         """Ends the machine as a loss of power would."""
         self.process.kill()
         self.process.wait()

@@ -154,7 +154,7 @@ def run(story, place):
             # What the engine may not do, people do.
             story.client("ec2").terminate_instances(InstanceIds=[instance["InstanceId"]])
             if found := story.machines.get(instance["InstanceId"]):
-                found.take_away()
+                found.cut_power()
 
 
 def of_the_worker(story, statement):
@@ -179,9 +179,9 @@ def boots(story, role, script):
     """Starts one more machine, whose user data must come to its end."""
     started = story.boot(f"{role}-again", script, role, DOWNSPOUT_LISTEN="127.0.0.1:0", DOWNSPOUT_METRICS_LISTEN="127.0.0.1:0")
     try:
-        until("the program starts", lambda: started.must_run() or started.has_served(), 3 * LIMIT)
+        until("the program starts", lambda: started.must_run() or started.has_started(), 3 * LIMIT)
     finally:
-        started.take_away()
+        started.cut_power()
 
 
 PARTS = {"orchestrator": of_the_orchestrator, "worker": of_the_worker, "engine": of_the_engine, "machine": of_a_machine}

@@ -105,7 +105,7 @@ class Story:
 
     def end_machines(self):
         for one in self.started:
-            one.take_away()
+            one.cut_power()
 
     def end_instances(self):
         for instance in self.instances(self.moto.client("ec2")):
@@ -292,10 +292,10 @@ def tell(story):
         story.boot_instance(lost)
         until("the machine loads", lambda: story.machines[lost["InstanceId"]].must_run() or story.waiting_sessions())
         first, second = story.servers
-        story.servers[first].take_away()
+        story.servers[first].cut_power()
         story.service = story.engine(second)
         story.client("ec2").terminate_instances(InstanceIds=[lost["InstanceId"]])
-        story.machines[lost["InstanceId"]].take_away()
+        story.machines[lost["InstanceId"]].cut_power()
         other = story.next_instance()
         story.boot_instance(other)
         until("the other machine loads", lambda: story.machines[other["InstanceId"]].must_run() or story.waiting_sessions() > 1)

@@ -12,7 +12,7 @@ resource "aws_security_group" "this" {
 resource "aws_vpc_security_group_egress_rule" "pipeline_service" {
   count = local.hosted ? 1 : 0
 
-  description                  = "The engine"
+  description                  = "The pipeline service"
   security_group_id            = aws_security_group.this[0].id
   referenced_security_group_id = var.pipeline_service.security_group_id
   ip_protocol                  = "tcp"
@@ -50,8 +50,8 @@ resource "aws_iam_role" "this" {
 }
 
 data "aws_iam_policy_document" "this" {
-  # checkov:skip=CKV_AWS_111:EC2 lets the network interfaces of functions be allowed for * alone, and Data Pipeline its pipelines that do not exist yet.
-  # checkov:skip=CKV_AWS_356:EC2 lets the network interfaces of functions be allowed for * alone, and Data Pipeline its pipelines that do not exist yet.
+  # checkov:skip=CKV_AWS_111:EC2 allows only the resource * for network interfaces of Lambda functions. Pipelines do not exist yet, so their ARNs are unknown.
+  # checkov:skip=CKV_AWS_356:EC2 allows only the resource * for network interfaces of Lambda functions. Pipelines do not exist yet, so their ARNs are unknown.
   statement {
     sid       = "ListBuckets"
     actions   = ["s3:ListBucket"]
