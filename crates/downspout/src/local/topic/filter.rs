@@ -1,8 +1,8 @@
 //! Filter policies: which messages a subscription receives.
 //!
-//! The rules are those of the SNS developer guide, "Amazon SNS message filtering". A policy is a JSON object. Each of its keys
-//! lists what the value of that name may be, and all keys must match. The values are message attributes or, with
-//! `FilterPolicyScope` `MessageBody`, members of the message.
+//! The rules are those of the SNS developer guide, "Amazon SNS message filtering". A policy is a JSON object. Each of its keys is
+//! the name of a value and lists conditions, of which the value must meet one. All keys must match. The values are message
+//! attributes or, with `FilterPolicyScope` `MessageBody`, members of the message.
 
 use std::net::IpAddr;
 
@@ -12,14 +12,14 @@ use super::message::MessageAttribute;
 
 /// The largest number of keys in a policy.
 const MAX_KEYS: usize = 5;
-/// The largest product of the numbers of values of all keys.
+/// The largest number of combinations of values. The numbers of values of the keys multiply; those of the alternatives of `$or` add.
 const MAX_COMBINATIONS: usize = 150;
 
 /// A filter policy.
 #[derive(Debug, PartialEq)]
 pub(super) struct Policy {
     rules: Vec<Rule>,
-    of_body: bool,
+    matches_body: bool,
 }
 
 /// One key of a policy.
@@ -58,28 +58,28 @@ enum Comparison {
 }
 
 impl Policy {
-    /// Reads a policy, for the members of the message if `of_body`, else for its attributes.
+    /// Reads a policy, for the members of the message if `matches_body`, else for its attributes.
     ///
     /// # Errors
     ///
     /// Why the text is no policy, in the words of SNS.
-    pub(super) fn parse(text: &str, of_body: bool) -> Result<Self, String> {
+    pub(super) fn parse(text: &str, matches_body: bool) -> Result<Self, String> {
         let value: Value =
             serde_json::from_str(text).map_err(|error| format!("failed to parse JSON. {error}"))?;
         let object = value.as_object().ok_or("Filter policy must be an object")?;
-        let rules = rules(object, of_body)?;
+        let rules = rules(object, matches_body)?;
         if keys(&rules) > MAX_KEYS {
             return Err("Filter policy can not have more than 5 keys".to_owned());
         }
         if combinations(&rules) > MAX_COMBINATIONS {
             return Err("Filter policy is too complex".to_owned());
         }
-        Ok(Self { rules, of_body })
+        Ok(Self { rules, matches_body })
     }
 
     /// Returns whether the subscription receives a message with this text and these attributes.
     pub(super) fn accepts(&self, text: &str, attributes: &[MessageAttribute]) -> bool {
-        let values = match self.of_body {
+        let values = match self.matches_body {
             true => serde_json::from_str(text).ok().filter(Value::is_object),
             false => Some(Value::Object(attributes.iter().filter_map(value_of).collect())),
         };
@@ -87,7 +87,7 @@ impl Policy {
     }
 }
 
-/// Returns the value that a message attribute has for filters. Filters ignore attributes of bytes.
+/// Returns the value that a message attribute has for filters. Filters ignore binary attributes.
 fn value_of(attribute: &MessageAttribute) -> Option<(String, Value)> {
     let MessageAttribute { name, data_type, value } = attribute;
     let read = match data_type.as_str() {
@@ -117,12 +117,13 @@ fn combinations(rules: &[Rule]) -> usize {
     rules.iter().map(of_rule).fold(1, usize::saturating_mul)
 }
 
-fn rules(object: &Map<String, Value>, of_body: bool) -> Result<Vec<Rule>, String> {
+fn rules(object: &Map<String, Value>, matches_body: bool) -> Result<Vec<Rule>, String> {
     let mut read = Vec::with_capacity(object.len());
     for (key, value) in object {
         read.push(match value {
             Value::Array(lists) if key == "$or" && lists.len() >= 2 && lists.iter().all(Value::is_object) => {
-                let lists = lists.iter().filter_map(Value::as_object).map(|object| rules(object, of_body));
+                let lists =
+                    lists.iter().filter_map(Value::as_object).map(|object| rules(object, matches_body));
                 Rule::Either(lists.collect::<Result<_, _>>()?)
             }
             Value::Array(values) if values.is_empty() => {
@@ -131,11 +132,11 @@ fn rules(object: &Map<String, Value>, of_body: bool) -> Result<Vec<Rule>, String
             Value::Array(values) => {
                 Rule::Value(key.clone(), values.iter().map(matcher).collect::<Result<_, _>>()?)
             }
-            Value::Object(_) if !of_body => {
+            Value::Object(_) if !matches_body => {
                 let text = "Filter policy scope MessageAttributes does not support nested filter policy";
                 return Err(text.to_owned());
             }
-            Value::Object(inside) => Rule::Inside(key.clone(), rules(inside, of_body)?),
+            Value::Object(inside) => Rule::Inside(key.clone(), rules(inside, matches_body)?),
             _ => return Err(format!("\"{key}\" must be an object or an array")),
         });
     }
@@ -329,7 +330,7 @@ mod tests {
         MessageAttribute { name: name.to_owned(), data_type: data_type.to_owned(), value: value.to_owned() }
     }
 
-    /// Returns whether the policy accepts a message with attributes of an example of the guide.
+    /// Returns whether the policy accepts a message with the attributes of the example in the SNS developer guide.
     fn accepts(policy: &str) -> bool {
         let attributes = [
             attribute("store", "String", "example_corp"),
