@@ -48,7 +48,7 @@ variable "definitions_folder" {
 }
 
 variable "definition_values" {
-  description = "Further values of parameters for the definitions, which are no secrets. They win over those that Terraform knows."
+  description = "Further values of parameters for the definitions, which are not secrets. They win over those that Terraform knows."
   type        = map(string)
   default     = {}
 }

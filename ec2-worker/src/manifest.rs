@@ -32,11 +32,11 @@ struct Entry {
 pub(crate) async fn objects(storage: &Storage, at: &S3Uri) -> Result<Vec<ObjectRef>, Failure> {
     let list = ObjectRef { at: at.clone(), etag: None, size: 0 };
     let unreadable =
-        |error| Failure::bad_input("Manifest", format!("reading {at}: it is no list of files: {error}"));
+        |error| Failure::bad_input("Manifest", format!("reading {at}: it is not a list of files: {error}"));
     let manifest: Manifest = serde_json::from_slice(&storage.bytes(&list).await?).map_err(unreadable)?;
     let pins = manifest.entries.into_iter().map(|Entry { url, etag }| async move {
         let no_uri =
-            || Failure::bad_input("Manifest", format!("reading {at}: `{url}` is no s3://bucket/key"));
+            || Failure::bad_input("Manifest", format!("reading {at}: `{url}` is not an s3://bucket/key"));
         storage.pin(&S3Uri::parse(&url).ok_or_else(no_uri)?, Some(&etag)).await
     });
     stream::iter(pins).buffered(PINNED_AT_ONCE).try_collect().await

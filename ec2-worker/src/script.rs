@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_in_another_encoding_is_named() {
+    fn a_script_in_another_encoding_is_reported() {
         for bytes in [
             wide_bytes("\u{feff}SELECT 1;", false),
             wide_bytes("\u{feff}SELECT 1;", true),

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn all_wrong_settings_are_named_at_once() {
+    fn all_wrong_settings_are_reported_at_once() {
         assert!(config().home().is_ok());
         let wrong = Config {
             definitions_uri: "definitions".to_owned(),

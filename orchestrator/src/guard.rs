@@ -27,7 +27,7 @@ struct Limits {
 impl Guard {
     /// Returns the guard of an invocation that begins at `now` and is killed at `deadline`.
     ///
-    /// A deadline that has passed at the beginning is none: emulators of Lambda send zero, or the length of the limit.
+    /// A deadline that has already passed at the beginning is ignored: emulators of Lambda send zero, or the length of the limit.
     pub(crate) fn until(deadline: Timestamp, now: Timestamp) -> Self {
         if deadline <= now {
             return Self::default();

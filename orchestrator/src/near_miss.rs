@@ -1,4 +1,4 @@
-//! Tells about keys that look as if they were meant for a definition and match none of its patterns.
+//! Reports keys that look as if they were meant for a definition but match none of its patterns.
 
 use definition::trigger::NearMiss;
 
@@ -11,7 +11,7 @@ use crate::{prepare, telling};
 /// Publishes a notice for each definition that `key` was probably meant for: one notice a day and definition. Returns
 /// the decision about the key, with the nearest pattern in its reason.
 ///
-/// A key where a pipeline writes its output or its logs was meant for no definition.
+/// A key below which a pipeline writes its output or its logs is not a near miss of any definition.
 pub(crate) async fn tell<E: Edges>(
     edges: &E,
     setup: &Setup,

@@ -60,7 +60,7 @@ pub(crate) fn prepared(
     drop: &DroppedSet<'_>,
     book: &Book,
 ) -> Prepared {
-    // The marker says that the data is there, and is no data itself.
+    // The marker says that the data is there, and is not data itself.
     let is_marker = |file: &DroppedFile| {
         trigger.marker.as_ref().is_some_and(|marker| marker.takes(&file.key, drop.captures))
     };
@@ -402,6 +402,6 @@ mod tests {
             assert_eq!(prepared.definition.object(id).unwrap().string("myManifest"), Some(uri.as_str()));
         }
         let values: Vec<_> = prepared.definition.values.iter().map(|value| value.value.as_str()).collect();
-        assert!(values.contains(&"in/1/part-2,in/1/part-1"), "the marker is no data: {values:?}");
+        assert!(values.contains(&"in/1/part-2,in/1/part-1"), "the marker is not data: {values:?}");
     }
 }

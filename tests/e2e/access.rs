@@ -93,7 +93,7 @@ PYTHON
 (aws s3 cp --acl public-read orders.csv s3://downspout-results/orders.csv 2>&1 || true) | grep -o NotImplemented"#,
     );
     assert_eq!(said.lines().collect::<Vec<_>>(), ["done", "NotImplemented"]);
-    assert!(!up.log().contains("ERROR"), "a refusal is no error of the stack:\n{}", up.log());
+    assert!(!up.log().contains("ERROR"), "a refusal is not an error of the stack:\n{}", up.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -226,7 +226,7 @@ async fn a_drop_whose_activation_is_refused_ends_with_the_reason() {
         let said =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains("`cp850`, which is no encoding"), "{said}");
+        assert!(said.contains("`cp850`, which is not an encoding"), "{said}");
     }
 }
 

@@ -38,7 +38,7 @@ fn packed() -> Definitions {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn packed_files_are_loaded_and_a_file_that_is_not_packed_is_named() {
+async fn packed_files_are_loaded_and_a_file_that_is_not_packed_is_reported() {
     let definitions = packed();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let samples = Samples::small(41, 500);

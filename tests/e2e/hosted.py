@@ -265,7 +265,7 @@ try:
 finally:
     server.kill()
 
-# A key of the environment. The server's own keys for AWS are no keys of its clients if both are set.
+# A key of the environment. The server's own keys for AWS are not keys of its clients if both are set.
 for names, works in [(["AWS"], "ok"), (["AWS", "DOWNSPOUT"], "UnrecognizedClientException")]:
     environment = {"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": "aws",
                    "AWS_SECRET_ACCESS_KEY": "the secret of aws"}

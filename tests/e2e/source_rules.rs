@@ -1,4 +1,4 @@
-//! Rules for the sources: modules import each other in no circle, no file is too long, and `docs/iam.md` names the calls to AWS.
+//! Rules for the sources: no modules import each other in a circle, no file is too long, and `docs/iam.md` names the calls to AWS.
 
 mod iam;
 mod modules;

@@ -59,7 +59,7 @@ class Story:
         self.ends.close()
 
     def prepare(self):
-        """The database, and what is no part of the deployment: a user who may do everything, and a mailbox."""
+        """The database, and what is not part of the deployment: a user who may do everything, and a mailbox."""
         database, password = self.made["database"], self.example.env["TF_VAR_database_password"]
         certificate = (self.example.certificate, self.example.tls_key)
         self.warehouse = self.ends.enter_context(Warehouse(

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_of_parents_is_an_error_that_shows_it() {
+    fn a_cycle_of_parents_is_an_error_that_shows_the_cycle() {
         let objects = r#"[{"id": "A", "parent": {"ref": "B"}}, {"id": "B", "parent": {"ref": "A"}}]"#;
         let error = resolved(objects).unwrap_err().to_string();
         assert_eq!(error, "the parents of object `A` form a cycle: `B`, `A`");

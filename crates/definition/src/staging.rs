@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_the_activity_lacks_is_named_with_what_it_has() {
+    fn a_missing_folder_is_reported_with_the_folders_that_exist() {
         let folders = Folders { is_staged: true, inputs: 1, outputs: 2 };
         let complaint = |folders: Folders, text: &str| folders.complaint(&folders_in(text)[0]);
         assert_eq!(complaint(folders, "${INPUT1_STAGING_DIR}"), None);

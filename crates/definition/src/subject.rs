@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn a_long_subject_is_cut_at_a_character() {
         assert_eq!(of(&"ü".repeat(101)), Some("ü".repeat(97) + "..."));
-        // 97 units are no whole number of characters of two units each.
+        // 97 units are not a whole number of characters of two units each.
         assert_eq!(of(&"🟢".repeat(60)), Some("🟢".repeat(48) + "..."));
     }
 

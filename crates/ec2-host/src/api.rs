@@ -24,7 +24,7 @@ pub(crate) trait Api: Send + Sync + 'static {
     /// Returns the machines of an account of an engine in a region, also those that ended in the last hour.
     async fn describe(&self, region: &str, engine: &str, account: &str) -> anyhow::Result<Vec<Instance>>;
 
-    /// Ends a machine. A machine that EC2 does not know is no error.
+    /// Ends a machine. A machine that EC2 does not know is not an error.
     async fn end(&self, place: &Place) -> anyhow::Result<()>;
 }
 

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_that_pass_are_told_from_those_that_stay() {
+    fn temporary_errors_are_distinguished_from_lasting_ones() {
         for (code, status, expected) in [
             ("InsufficientInstanceCapacity", 500, Meaning::NoRoom),
             ("SpotMaxPriceTooLow", 400, Meaning::NoRoom),

@@ -56,7 +56,7 @@ pub(crate) struct Ec2Host<A> {
     memories: Mutex<HashMap<ResourceId, Memory>>,
     /// The machines that were listed although they have ended: once, because the server that knew of them may be lost.
     ended: Mutex<HashSet<Place>>,
-    /// Notified when a machine starts or ends, which will soon show.
+    /// Notified when a machine starts or ends, because EC2 shows the change soon afterwards.
     soon: Notify,
     pub(crate) now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// How old a list of machines may be.

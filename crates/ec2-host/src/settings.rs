@@ -99,9 +99,10 @@ impl Given {
         let endpoint = check("endpoint", self.endpoint, expected, is_url);
         let disk_gib = problems.disk(self.disk_gib);
         let subnets = problems.subnets(self.subnets);
-        let security_groups = problems.list("security-groups", self.security_groups, "group, sg-…", is_group);
-        let further = problems.list("regions", self.regions, "region", is_plain);
-        let rds = problems.list("rds-instances", self.rds_instances, "address, ID=HOST:PORT", is_rds);
+        let security_groups =
+            problems.list("security-groups", self.security_groups, "a group, sg-…", is_group);
+        let further = problems.list("regions", self.regions, "a region", is_plain);
+        let rds = problems.list("rds-instances", self.rds_instances, "an address, ID=HOST:PORT", is_rds);
         let settings = Settings {
             engine,
             regions: std::iter::once(region.to_owned()).chain(further).collect(),
@@ -164,7 +165,7 @@ impl Problems {
         let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
         let texts: Vec<String> = texts.map(str::to_owned).collect();
         let wrong = texts.iter().filter(|text| !is_legal(text));
-        self.0.extend(wrong.map(|text| (setting, format!("{text:?} is no {expected}"))));
+        self.0.extend(wrong.map(|text| (setting, format!("{text:?} is not {expected}"))));
         texts
     }
 
@@ -173,7 +174,7 @@ impl Problems {
         match text.parse() {
             Ok(gib) if gib >= LEAST_DISK_GIB => gib,
             _ => {
-                let expected = format!("{text:?} is no number of GiB, {LEAST_DISK_GIB} at least");
+                let expected = format!("{text:?} is not a number of GiB, {LEAST_DISK_GIB} at least");
                 self.0.push(("disk-gib", expected));
                 DISK_GIB
             }
@@ -185,7 +186,9 @@ impl Problems {
         let Some(file) = file else { return String::new() };
         match std::fs::read_to_string(&file) {
             Ok(text) if is_certificate(&text) => return text,
-            Ok(_) => self.0.push(("authority", format!("{file:?} is no certificate in PEM without a key"))),
+            Ok(_) => {
+                self.0.push(("authority", format!("{file:?} is not a certificate in PEM without a key")))
+            }
             Err(error) => self.0.push(("authority", format!("reading {file:?}: {error}"))),
         }
         String::new()
@@ -198,7 +201,7 @@ impl Problems {
             is_legal.then(|| Subnet { zone: zone.to_owned(), id: id.to_owned() })
         };
         let texts = self
-            .list("subnets", text, "subnet with its zone, ZONE=subnet-…", |text| subnet(text).is_some());
+            .list("subnets", text, "a subnet with its zone, ZONE=subnet-…", |text| subnet(text).is_some());
         texts.iter().filter_map(|text| subnet(text)).collect()
     }
 }
@@ -297,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_are_told_at_once() {
+    fn all_problems_are_reported_at_once() {
         let text = |text: &str| Some(text.to_owned());
         let given = Given {
             worker: text("s3://artifacts/it's"),

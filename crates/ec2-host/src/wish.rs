@@ -17,7 +17,7 @@ pub(crate) struct Wish {
     pub(crate) subnet: Option<String>,
     /// The security groups by id.
     pub(crate) group_ids: Vec<String>,
-    /// The security groups by name, which exist outside of a VPC and in a default VPC.
+    /// The security groups by name. Names work only outside of a VPC and in a default VPC.
     pub(crate) group_names: Vec<String>,
     pub(crate) has_public_address: Option<bool>,
     pub(crate) key_pair: Option<String>,
@@ -26,7 +26,7 @@ pub(crate) struct Wish {
     pub(crate) run_as: Option<String>,
 }
 
-/// Reads the wish of attempt number `attempt` (1 is the first) from the fields of the resource, which are evaluated.
+/// Reads the wish of attempt number `attempt` (1 is the first) from the evaluated fields of the resource.
 ///
 /// # Errors
 ///

@@ -19,7 +19,7 @@ use crate::run::Run;
 use crate::scope::{Context, Node};
 use crate::summary;
 
-/// Returns the notices of the instance at `at`, which became final.
+/// Returns the notices that are due because the instance at `at` became final.
 pub(crate) fn of_instance(run: &Run, at: InstanceIndex) -> Vec<Notice> {
     let instance = &run[at];
     let reaction = match instance.ending() {
@@ -35,7 +35,7 @@ pub(crate) fn of_instance(run: &Run, at: InstanceIndex) -> Vec<Notice> {
         .collect()
 }
 
-/// Returns the notices of the run, which ended.
+/// Returns the notices that are due because the run ended.
 pub(crate) fn of_run(run: &Run, outcome: RunOutcome) -> Vec<Notice> {
     let reaction = match outcome {
         RunOutcome::Finished => "onSuccess",
@@ -57,7 +57,7 @@ pub(crate) fn of_run(run: &Run, outcome: RunOutcome) -> Vec<Notice> {
     alarms.into_iter().map(|alarm| notice(run, alarm, Node::Run(&summary), reaction, &about)).collect()
 }
 
-/// Returns the notices of the instance at `at`, which is late.
+/// Returns the notices that are due because the instance at `at` is late.
 pub(crate) fn of_late(run: &Run, at: InstanceIndex) -> Vec<Notice> {
     let instance = &run[at];
     let about = format!("{}#{}", instance.id, instance.generation);

@@ -27,7 +27,7 @@ pub enum Event {
         /// Whether a run has an active instance: one at work, or ready for a runner to take. An instance that waits for a time
         /// or for a resumption does not count.
         active: bool,
-        /// Whether a run is stuck: instances wait for ever for one that failed, which may be rerun.
+        /// Whether a run is stuck: instances wait for ever for a failed instance. A user may rerun that instance.
         stuck: bool,
         /// Whether runs are still to come.
         more: bool,

@@ -89,7 +89,7 @@ pub(crate) struct Round<'a> {
 /// An instance that became final.
 struct Settled {
     at: InstanceIndex,
-    /// Whether the ending fires no alarm. MARK_FINISHED of a user, for example, is no success of the object's own work, so
+    /// Whether the ending fires no alarm. MARK_FINISHED of a user, for example, is not a success of the object's own work, so
     /// `onSuccess` stays silent.
     is_silent: bool,
 }

@@ -33,7 +33,7 @@ pub struct TlsFiles {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read as PEM.
-    #[error("{} is no PEM file with {wanted}", path.display())]
+    #[error("{} is not a PEM file with {wanted}", path.display())]
     File {
         /// The file.
         path: PathBuf,

@@ -27,7 +27,7 @@ pub(crate) enum ServiceError {
     /// A member violates a constraint of its shape. The text is that of AWS's front end.
     #[error("{0}")]
     Validation(String),
-    /// The body is not JSON, a member has the wrong JSON type or is no time, or the body did not arrive in time.
+    /// The body is not JSON, a member has the wrong JSON type or is not a time, or the body did not arrive in time.
     #[error("{0}")]
     Serialization(String),
     /// The target names no operation, or the method is not POST.

@@ -112,7 +112,7 @@ pub enum KeyFileError {
         source: std::io::Error,
     },
     /// The content does not have the form that `downspout keys` writes.
-    #[error("{} is no file of access keys: {problem}", path.display())]
+    #[error("{} is not a file of access keys: {problem}", path.display())]
     Content {
         /// The file.
         path: PathBuf,
@@ -132,7 +132,7 @@ struct Content {
 ///
 /// # Errors
 ///
-/// [`KeyFileError`] if the file cannot be read, is no file of keys, has a key twice, or has an empty or impossible value.
+/// [`KeyFileError`] if the file cannot be read, is not a file of keys, has a key twice, or has an empty or impossible value.
 pub fn read_keys(path: &Path) -> Result<Vec<AccessKey>, KeyFileError> {
     let text = std::fs::read_to_string(path).map_err(|source| {
         let path = path.to_owned();

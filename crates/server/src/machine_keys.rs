@@ -70,7 +70,7 @@ impl MachineKeys {
 }
 
 impl MachineKey {
-    /// Reads the id of a key. Returns `None` if it is no id of a machine's key.
+    /// Reads the id of a key. Returns `None` if it is not an id of a machine's key.
     pub(crate) fn parse(access_key_id: &str) -> Option<Self> {
         let (account, rest) = access_key_id.strip_prefix(PREFIX)?.split_once('-')?;
         let (pipeline, digest) = rest.rsplit_once('-')?;
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn every_server_derives_the_same_key_and_no_two_machines_have_one() {
+    fn every_server_derives_the_same_key_and_two_machines_never_share_a_key() {
         let keys = |account, secret: &str| MachineKeys::new(account, secret.to_owned());
         let (one, other) = (keys("123456789012", "s"), keys("123456789012", "s"));
         let secret = one.credentials(&machine(1)).secret_access_key;

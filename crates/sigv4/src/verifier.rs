@@ -1,4 +1,4 @@
-//! The check of requests whose body has been read, which are signed in the `Authorization` header.
+//! Checks requests that are signed in the `Authorization` header and whose body has been read.
 
 use std::sync::Arc;
 
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_told_apart_from_a_wrong_signature() {
+    fn an_unknown_key_is_distinguished_from_a_wrong_signature() {
         let header = with_signature(GOOD).replace("AKIDEXAMPLE", "AKIDOTHER");
         let error = verifier().verify(&request(&header), b"", now()).unwrap_err();
         assert_eq!(error.json_code(), "UnrecognizedClientException");

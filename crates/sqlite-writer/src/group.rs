@@ -105,7 +105,7 @@ fn do_apart(
     })
 }
 
-/// Applies `work` to the jobs of the group, and then to those that wait, which join the group.
+/// Applies `work` to the jobs of the group, and then to the jobs that wait; these join the group.
 fn each(
     group: &mut Vec<Box<dyn Job>>,
     waiting: impl Iterator<Item = Box<dyn Job>>,

@@ -41,7 +41,7 @@ pub(crate) fn next_due(pipeline: &Pipeline) -> Option<i64> {
 
 /// Returns a deleted pipeline: the columns of its row are `at`, in whole seconds since 1970, and its body.
 pub(crate) fn deleted(at: i64, body: Option<&str>) -> Result<DeletedPipeline, StoreError> {
-    // A time out of range is no time of a deletion; the pipeline then counts as deleted long ago.
+    // A time out of range is not a time of a deletion; the pipeline then counts as deleted long ago.
     let at = Timestamp::from_second(at).unwrap_or_default();
     let pipeline = body.map(|body| read("a deleted pipeline", body)).transpose()?;
     Ok(DeletedPipeline { at, pipeline })

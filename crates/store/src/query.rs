@@ -28,7 +28,7 @@ pub struct Query {
 pub enum Selector {
     /// The text of a field is one of these; `@status` words are spelled as on the wire.
     AnyOf(TextField, Vec<String>),
-    /// A time, in whole seconds, is not before the first bound and not after the second; `None` is no bound.
+    /// A time, in whole seconds, is not before the first bound and not after the second; `None` means no bound.
     Within(TimeField, Option<Timestamp>, Option<Timestamp>),
 }
 
@@ -75,7 +75,7 @@ pub struct Marker {
 }
 
 impl Marker {
-    /// Reads a marker; `None` if `text` is no marker.
+    /// Reads a marker; `None` if `text` is not a marker.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (seq, run) =
@@ -100,7 +100,7 @@ pub(crate) fn one_more(limit: usize) -> i64 {
     wide(limit).saturating_add(1)
 }
 
-/// Makes a page of rows with their sequence numbers, of which there may be one more than `limit`.
+/// Makes a page of rows with their sequence numbers. If there is one row more than `limit`, a further page follows.
 pub(crate) fn page<T>(rows: Vec<(i64, T)>, limit: usize) -> Page<T> {
     page_after(rows.into_iter().map(|(seq, item)| (Marker { seq, run: None }, item)).collect(), limit)
 }

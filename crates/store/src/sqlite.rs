@@ -133,7 +133,7 @@ fn memory() -> Result<Connection, StoreError> {
 #[cfg(unix)]
 fn owner_only(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    // SQLite gives its log files the mode of the data file. A file system without modes is no reason to stop.
+    // SQLite gives its log files the mode of the data file. A file system without modes is not a reason to stop.
     if let Err(error) = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)) {
         tracing::warn!(path = %path.display(), %error, "the data file may be readable by others");
     }

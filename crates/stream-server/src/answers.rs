@@ -42,7 +42,7 @@ pub struct StreamSummary {
     pub delivered_lines: u64,
     /// The records that were put into quarantine.
     pub quarantined: u64,
-    /// The records without content, which no object has.
+    /// The records without content. No object contains them.
     pub left_out: u64,
     /// The number of cuts, the one that is being delivered included.
     pub cuts: u64,

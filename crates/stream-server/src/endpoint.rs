@@ -15,7 +15,7 @@ pub(crate) async fn answer(intake: &Intake, mut request: Request<Body>) -> Respo
     }
     let (parts, body) = request.into_parts();
     let mut response = match parts.uri.path() {
-        // No stream file can list a page for the AWS protocols, which begin with no name of a stream.
+        // A stream file cannot allow a page to use the AWS protocols, because their path does not name a stream.
         "/" if parts.headers.contains_key(header::ORIGIN) => door::unlisted_page().respond(),
         "/" => return wire::answer(intake, &parts, body).await,
         _ => door::answer(intake, &parts, body).await,

@@ -51,7 +51,8 @@ impl ApiKey {
     }
 }
 
-/// Returns the shard of a record. Records without a partition key take the shards in turn, which `keyless` counts.
+/// Returns the shard of a record. Records without a partition key take the shards in turn; `keyless` counts these
+/// records.
 pub(crate) fn shard_of(keyless: &AtomicU64, version: &Version, key: &str, hash: Option<u128>) -> u32 {
     let shards = version.stream.shards;
     if shards.get() == 1 {

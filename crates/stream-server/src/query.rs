@@ -21,7 +21,7 @@ pub enum QueryError {
     /// There is no such stream.
     #[error("there is no stream `{0}`")]
     NoStream(String),
-    /// A text is no sequence number.
+    /// A text is not a sequence number.
     #[error("`{0}` is not a sequence number of this server")]
     Sequence(String),
     /// The stream has no definition that can be read.

@@ -17,7 +17,7 @@ use crate::{Record, Stream};
 
 /// The sentence for a body without anything in it.
 pub const EMPTY: &str = "Empty request";
-/// The sentence for a body that is no sequence of JSON objects.
+/// The sentence for a body that is not a sequence of JSON objects.
 pub const MALFORMED: &str = "Malformed JSON";
 /// The sentence for a record without a field that the schema requires.
 pub const MISSING: &str = "JSON missing required keys";

@@ -190,7 +190,7 @@ pub struct Quarantined {
 /// The reason why a line of an object cannot be read. It has no content of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    /// The line is no JSON object with the fields of such a line.
+    /// The line is not a JSON object with the fields of such a line.
     #[error("not a line of such an object (column {column})")]
     Malformed {
         /// The column at which the reason was found, in bytes, counted from 1.

@@ -86,7 +86,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// The reason why the text is no source, and how to correct it.
+    /// The reason why the text is not a source, and how to correct it.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         if let Some(name) = text.strip_prefix("**/") {
             return match name {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_that_cannot_be_read_are_told_with_a_remedy() {
+    fn sources_that_cannot_be_read_are_reported_with_a_remedy() {
         let told = |source: &str| Source::read(source).unwrap_err();
         assert!(told("name").ends_with("write `/name` or `**/name`"), "{}", told("name"));
         assert!(told("$.name").ends_with("write `/name` or `**/name`"));

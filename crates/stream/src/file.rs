@@ -105,7 +105,7 @@ pub struct Diagnosis {
 
 /// Returns the name of the stream that a file in the folder of stream files defines.
 ///
-/// Returns `None` if the file is no stream file: its name does not end in `.json`, or it ends in `.schema.json`, as those
+/// Returns `None` if the file is not a stream file: its name does not end in `.json`, or it ends in `.schema.json`, as those
 /// of the schemas beside do.
 ///
 /// # Errors

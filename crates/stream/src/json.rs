@@ -74,7 +74,7 @@ pub(crate) struct Tree<'t> {
     nodes: &'t [Node],
 }
 
-/// Returns the place of the first byte from `at` on that is no white space.
+/// Returns the place of the first byte from `at` on that is not white space.
 pub(crate) fn skip_white(text: &str, mut at: usize) -> usize {
     let bytes = text.as_bytes();
     while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {

@@ -10,7 +10,7 @@
 //!                  required bytes data = 3; repeated Tag tags = 4; }
 //! ```
 //!
-//! Data that is no well-formed aggregate stays as it is, so every record of a producer comes out once.
+//! Data that is not a well-formed aggregate stays as it is, so every record of a producer comes out once.
 
 use std::iter::Enumerate;
 use std::vec;
@@ -25,7 +25,7 @@ const MD5_LENGTH: usize = 16;
 /// The partition key and the data of a record.
 type Parts<'a> = (&'a str, &'a [u8]);
 
-/// The records of an aggregate, or the one record that is no aggregate.
+/// The records of an aggregate, or the one record that is not an aggregate.
 #[derive(Debug)]
 pub struct Opened<'a> {
     record: Record<'a>,
@@ -34,7 +34,7 @@ pub struct Opened<'a> {
     is_done: bool,
 }
 
-/// Opens a record. If it is no well-formed aggregate, it stays as it is.
+/// Opens a record. If it is not a well-formed aggregate, it stays as it is.
 #[must_use]
 pub fn open(record: Record<'_>) -> Opened<'_> {
     let rest = message(record.data).and_then(read).map(|records| records.into_iter().enumerate());
@@ -62,8 +62,8 @@ fn message(data: &[u8]) -> Option<&[u8]> {
     (Md5::digest(message).as_slice() == digest).then_some(message)
 }
 
-/// Returns the partition keys and the data of the records of a message. An aggregate without records would make a record
-/// vanish, so it is none.
+/// Returns the partition keys and the data of the records of a message. A message without records is not read as
+/// an aggregate, because a record would vanish.
 fn read(message: &[u8]) -> Option<Vec<Parts<'_>>> {
     let (mut keys, mut records) = (Vec::new(), Vec::new());
     let mut fields = Fields(message);

@@ -12,7 +12,7 @@ pub enum NameError {
     #[error("the name of a stream has 1 to 128 characters")]
     Length,
     /// The text is `.` or `..`, which mean other things in the path of a URL.
-    #[error("`.` and `..` are no names of streams")]
+    #[error("`.` and `..` are not names of streams")]
     Dots,
     /// The text has another character than a name may have.
     #[error("the name of a stream consists of letters, digits, `_`, `.` and `-`")]

@@ -41,7 +41,7 @@ pub enum Purpose {
     Refused,
 }
 
-/// A reason why a text is no prefix.
+/// A reason why a text is not a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct PrefixError {
@@ -83,7 +83,7 @@ impl Prefix {
     ///
     /// # Errors
     ///
-    /// Every reason why the text is no prefix, in the order of the text.
+    /// Every reason why the text is not a prefix, in the order of the text.
     pub fn read(text: &str, purpose: Purpose) -> Result<Self, Vec<PrefixError>> {
         let mut reader =
             Reader { purpose, parts: Vec::new(), errors: Vec::new(), has_time: false, has_type: false };

@@ -32,7 +32,7 @@ pub(crate) struct RecordSchema {
     names: HashSet<String>,
 }
 
-/// The reason why a JSON value is no schema.
+/// The reason why a JSON value is not a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SchemaError {
     /// The JSON Pointer to the part of the schema.
@@ -48,7 +48,7 @@ impl RecordSchema {
     ///
     /// # Errors
     ///
-    /// The first reason why `schema` is no schema, or refers to something that is none.
+    /// The first reason why `schema` is not a schema, or refers to a value that is not a schema.
     pub(crate) fn compile(
         schema: &Value,
         load: &dyn Fn(&str) -> Result<Value, String>,
@@ -189,7 +189,7 @@ fn rule(kind: &ValidationErrorKind) -> String {
     }
 }
 
-/// Returns why a value is no schema. A schema is no secret, so its content is shown.
+/// Returns why a value is not a schema. A schema is not a secret, so its content is shown.
 fn schema_fault(error: &ValidationError<'_>) -> String {
     let mut message = error.to_string();
     if let ValidationErrorKind::Referencing(error) = error.kind() {
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_schema_is_told_with_its_place() {
+    fn a_value_that_is_not_a_schema_is_reported_with_its_position() {
         let error =
             RecordSchema::compile(&json!({"properties": {"a": {"type": "text"}}}), &none).unwrap_err();
         assert_eq!(error.at, "/properties/a/type");

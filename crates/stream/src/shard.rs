@@ -18,7 +18,7 @@ pub struct SequenceNumber {
     pub shard: ShardId,
 }
 
-/// The error of a text that is no sequence number of this program.
+/// The error of a text that is not a sequence number of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a sequence number of this stream")]
 pub struct SequenceNumberError;

@@ -96,7 +96,7 @@ fn not_json(fault: Fault, data: &[u8]) -> Refusal {
     Refusal { code: ErrorCode::NotJson, message: fault.describe(data) }
 }
 
-/// Returns the refusal of a JSON text that is no object: it has no fields, so it is no row.
+/// Returns the refusal of a JSON text that is not an object: it has no fields, so it is not a row.
 pub(crate) fn no_object(kind: Kind, at: usize, data: &[u8]) -> Refusal {
     let message = format!("a record must be a JSON object, found {}", kind.describe());
     let position = Fault { at, why: "" }.describe(data);

@@ -1,4 +1,4 @@
-//! The reader of workbooks. A panic of its library is no finding: the worker catches it and refuses the file.
+//! The reader of workbooks. A panic of its library is not a finding: the worker catches it and refuses the file.
 #![no_main]
 
 #[path = "../properties/mod.rs"]

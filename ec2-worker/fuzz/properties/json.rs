@@ -62,7 +62,7 @@ fn header<'a>(objects: &[Option<Object>], read: &mut impl Iterator<Item = &'a Ro
     Some(names)
 }
 
-/// Compares rows with objects; `None` is a line that is no object.
+/// Compares rows with objects; `None` is a line that is not an object.
 fn compare<'a>(
     text: &str,
     header: &[String],
@@ -92,7 +92,7 @@ struct Object {
 #[derive(Debug)]
 enum Written {
     Null,
-    /// A string; `None` if it is no Unicode text.
+    /// A string; `None` if it is not Unicode text.
     Text(Option<String>),
     Other(String),
 }

@@ -173,7 +173,7 @@ pub(crate) fn read(dialect: &Dialect, text: &[u8]) -> (Vec<Row>, bool) {
         let start = at;
         at += record.len;
         let is_blank = |field: &Field| !field.1 && field.0.iter().all(|byte| b" \t\r".contains(byte));
-        // The fast reader looks at the bytes of the file, in which an escape is no blank.
+        // The fast reader looks at the bytes of the file, in which an escape is not a blank.
         let has_escape = dialect.escape.is_some_and(|escape| text[start..at].contains(&escape));
         if dialect.skip_blank && !has_escape && record.fields.iter().all(is_blank) {
             continue;

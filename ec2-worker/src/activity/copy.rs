@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_data_format_that_cannot_be_written_is_told_before_the_run() {
+    fn a_data_format_that_cannot_be_written_is_reported_before_the_run() {
         const TABLE: &str = r#"{"type": "SqlDataNode", "database": {"ref": "Pg"}}"#;
         const FILE: &str = r#"{"type": "S3DataNode", "filePath": "s3://b/i"}"#;
         let out = |fields: &str| {

@@ -147,7 +147,7 @@ fn prepare(name: String, text: String, arguments: &[String]) -> Result<Prepared,
                 format!("{name}, line {line}: COPY FROM STDIN has no data in a script; use a CopyActivity");
             return Err(Failure::bad_input("Script", message));
         }
-        // If the script has no arguments, a question mark is no placeholder: it may be an operator of SQL.
+        // If the script has no arguments, a question mark is not a placeholder: it may be an operator of SQL.
         let template = (!arguments.is_empty()).then(|| SqlTemplate::new(&statement.text));
         let mut sql = statement.text.clone();
         let template = template.map(|template| {

@@ -150,7 +150,7 @@ fn counted(dialect: &Dialect, sample: &[u8], is_whole: bool) -> Vec<Counted> {
                     continue;
                 }
                 let texts = splitter.fields().iter().map(|span| (&sample[span.start..span.end], span.quoted));
-                let is_left = |(text, quoted): &(&[u8], bool)| {
+                let has_quotes_left = |(text, quoted): &(&[u8], bool)| {
                     let around = is_within(text, b'"');
                     let escaped = dialect.escape.is_none() && memchr::memmem::find(text, b"\\\"").is_some();
                     (!quoted && around) || escaped
@@ -161,7 +161,7 @@ fn counted(dialect: &Dialect, sample: &[u8], is_whole: bool) -> Vec<Counted> {
                     is_full: texts
                         .clone()
                         .all(|(text, _)| !matches!(text.trim_ascii(), b"" | b"\"\"" | b"''")),
-                    quotes_left: texts.clone().filter(is_left).count(),
+                    quotes_left: texts.clone().filter(has_quotes_left).count(),
                     apostrophes: texts
                         .map(|(text, quoted)| {
                             (!matches!(text, b"" | b"''")).then(|| !quoted && is_within(text, b'\''))

@@ -326,7 +326,7 @@ pub(crate) fn encoding(label: &str) -> Result<&'static Encoding, String> {
     found.filter(|found| *found != encoding_rs::REPLACEMENT).ok_or_else(|| {
         let known = "write for example utf-8, windows-1252, iso-8859-1 or shift_jis";
         format!(
-            "is `{label}`, which is no encoding of the WHATWG standard; {known}, or convert the file to UTF-8"
+            "is `{label}`, which is not an encoding of the WHATWG standard; {known}, or convert the file to UTF-8"
         )
     })
 }

@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn names_match_apart_from_capitals_spaces_underscores_and_hyphens_and_this_is_told() {
+    fn names_match_apart_from_capitals_spaces_underscores_and_hyphens_with_a_note() {
         for header in ["Order ID,QUANTITY", "order-id,Quantity", "OrderId, quanti_ty"] {
             let fit = fitted(header, &table());
             assert_eq!(filled(&fit), ["order_id from 0", "quantity from 1"], "{header}");

@@ -32,7 +32,7 @@ pub(crate) use unpack::{check, unguarded};
 
 /// The largest number of bytes that one fill of a window adds.
 const FILL: usize = 256 * 1024;
-/// The number of bytes by which packing, encoding and files that are no text are recognised.
+/// The number of bytes by which packing, encoding and files that are not text are recognised.
 const HEAD: usize = 512;
 
 /// An open file, as text. Reading blocks, so it belongs on a thread for blocking work.
@@ -157,7 +157,7 @@ impl Input {
         Ok(opened)
     }
 
-    /// Refuses a file that is no text.
+    /// Refuses a file that is not text.
     fn check_head(&self, head: &[u8]) -> Result<(), Failure> {
         foreign::of_head(head).map_or(Ok(()), |what| Err(self.unreadable("Unreadable", what)))
     }

@@ -116,7 +116,7 @@ pub async fn inspect(
             };
             let other = read(path, name, &survey, other, &progress).await?;
             let fits = other.columns.len() > 1 && other.other_width_count == 0 && other.broken_count == 0;
-            // Words of a text are no columns: each line of prose has another number of them, but two lines may not.
+            // Words of a text are not columns: each line of prose has another number of them, but two lines may not.
             let is_prose = separator == " " && !other.has_r_header && other.rows < 3;
             if fits && !is_prose {
                 rows = other;

@@ -288,7 +288,7 @@ impl NextTables {
         if let Some(table) = changed.next() {
             let name = format!("{}.{}", table.schema, table.name);
             let message = format!(
-                "{what} changes {name}, which is no output of an activity with `myPublish` together; add an `output` with this \
+                "{what} changes {name}, which is not an output of an activity with `myPublish` together; add an `output` with this \
                  table, or give the activity that changes it `myPublish` each, so that it changes the table at once"
             );
             return Err(Failure::bad_input("NotAnOutput", message));

@@ -349,7 +349,7 @@ impl Records {
         self.skip_line()
     }
 
-    /// Takes empty lines as records from now on, because the table has one column. In JSON, an empty line is no object.
+    /// Takes empty lines as records from now on, because the table has one column. In JSON, an empty line is not an object.
     pub fn keep_empty_lines(&mut self) {
         self.keeps_empty_lines = self.dialect.form != Form::Json;
     }

@@ -257,7 +257,7 @@ impl FileRewriter {
         Ok(is_header)
     }
 
-    /// Returns the line of the header for messages. The keys of JSON stand in no line of their own.
+    /// Returns the line of the header for messages. The keys of JSON have no line of their own.
     fn line_of_header(&self, record: &Record) -> String {
         let is_json = self.rewrite.read.form == Form::Json;
         if is_json { String::new() } else { format!(", line {}", record.at.line) }
@@ -309,7 +309,7 @@ impl FileRewriter {
         let remedy = if found > width {
             "a value with a separator in it needs quotes"
         } else {
-            "add the missing values, or leave out a line that is no record (`mySkipLines`, `mySkipFooter`)"
+            "add the missing values, or leave out a line that is not a record (`mySkipLines`, `mySkipFooter`)"
         };
         let message = format!(
             "{}, line {}: {} instead of {width}; {remedy}",

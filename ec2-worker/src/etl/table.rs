@@ -237,7 +237,7 @@ struct Name {
 }
 
 impl Name {
-    /// Reads a text that is one name. Quotes around it are no part of the name.
+    /// Reads a text that is one name. Quotes around it are not part of the name.
     fn whole(text: &str) -> Self {
         let text = text.trim();
         let inside = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));

@@ -205,7 +205,7 @@ fn check_meanings(
     Ok(())
 }
 
-/// Returns whether a pattern can give a value of a type: a date needs the date, and a time of day has none.
+/// Returns whether a pattern can give a value of a type: a pattern for a date needs a date, and one for a time of day has no date.
 fn fits(pattern: &Pattern, moments: MomentType) -> bool {
     match moments {
         MomentType::Date | MomentType::Timestamp | MomentType::TimestampTz => pattern.has_date(),
@@ -251,7 +251,7 @@ impl<'a> Fields<'a> {
         match (chars.next(), chars.next()) {
             (Some(only), None) if !only.is_ascii_alphanumeric() && !"+-%".contains(only) => Ok(Some(only)),
             _ => {
-                let what = format!("is `{text}`; give one character that is no letter, digit, sign or %");
+                let what = format!("is `{text}`; give one character that is not a letter, digit, sign or %");
                 Err(Hindrance::new(object, key, what))
             }
         }

@@ -14,7 +14,7 @@ pub struct Use {
     pub types: Vec<String>,
 }
 
-/// The words that end an expression, or before which a parenthesis is no call of a function.
+/// The words that end an expression, or before which a parenthesis is not a call of a function.
 const KEYWORDS: &[&str] = &[
     "values",
     "select",
@@ -166,7 +166,7 @@ impl Text<'_> {
     /// Returns whether the token at `at` is the end of a name or of a parenthesis, and no literal.
     fn is_name(&self, at: usize) -> bool {
         let (token, text) = self.tokens[at];
-        // The moments of the database itself are no texts of the file.
+        // The moments of the database itself are not texts of the file.
         const LITERALS: [&str; 8] = [
             "null",
             "true",

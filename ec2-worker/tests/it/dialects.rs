@@ -178,7 +178,7 @@ async fn line_ends_marks_and_lines_to_leave_out_are_passed_over() {
 }
 
 #[tokio::test]
-async fn what_was_left_out_is_counted_and_told() {
+async fn left_out_records_are_counted_and_reported() {
     let world = World::new(TABLE).await;
     let content = "Report\nid,note\n1,one\n,\n\n# x\n2,two\nTotal\n";
     let mut load = world.load("t", &world.file(content));
@@ -332,7 +332,7 @@ async fn number_formats_of_a_workbook_make_texts_and_leave_numbers_alone() {
     world.client.batch_execute(&format!("DROP TABLE t; CREATE TABLE t ({binary})")).await.expect("a table");
     load.key.instance.push('+');
     (load.insert, load.limit) = (None, Limit::Count(1));
-    let told = world.run(&load).await.expect("30 hours are no time of day");
+    let told = world.run(&load).await.expect("30 hours are not a time of day");
     assert!(told.contains("\"30:00:00\" is not a time"), "{told}");
     assert_eq!(
         world.rows("SELECT zip, article, share, spent FROM t").await,

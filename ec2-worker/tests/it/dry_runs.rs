@@ -112,7 +112,7 @@ async fn a_later_load_finds_the_rows_of_an_earlier_one_and_a_failed_one_is_undon
 }
 
 #[tokio::test]
-async fn an_added_column_alone_makes_no_row_another_one() {
+async fn a_new_column_alone_does_not_change_a_row() {
     let world = World::new(
         "CREATE TABLE wide (id int PRIMARY KEY, a text); INSERT INTO wide VALUES (1, 'x'), (2, 'y')",
     )

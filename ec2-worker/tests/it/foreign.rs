@@ -19,7 +19,7 @@ fn form(form: Form) -> Dialect {
 }
 
 #[tokio::test]
-async fn files_of_other_programs_are_named_whatever_the_format_says() {
+async fn files_of_other_programs_are_recognised_whatever_the_format_says() {
     let world = World::new("CREATE TABLE t (id int, note text)").await;
     for (name, says) in [
         (

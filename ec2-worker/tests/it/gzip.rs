@@ -73,7 +73,7 @@ async fn rows_that_the_database_refuses_are_found_again_in_a_packed_file() {
 }
 
 #[tokio::test]
-async fn a_packed_file_that_cannot_be_read_is_named_with_its_reason() {
+async fn a_packed_file_that_cannot_be_read_is_reported_with_its_reason() {
     let world = World::new(TABLE).await;
     let content: String = (0..50_000).map(|id| format!("{id},some text of row {id}\n")).collect();
     let whole = gzip(format!("id,note\n{content}").as_bytes());

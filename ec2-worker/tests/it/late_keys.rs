@@ -28,7 +28,7 @@ async fn with_late_keys(world: &World, change: impl FnOnce(&mut Load)) -> Result
 #[tokio::test]
 async fn a_key_that_comes_late_is_loaded_if_its_column_is_null_without_it() {
     let world = World::new("CREATE TABLE late (id int, note text, kind text NOT NULL DEFAULT 'usual')").await;
-    let refused = with_late_keys(&world, |_| {}).await.expect_err("`what` is no column");
+    let refused = with_late_keys(&world, |_| {}).await.expect_err("`what` is not a column");
     assert!(refused.contains("the key `what` does not stand in the first 1000 objects"), "{refused}");
     let lenient = |load: &mut Load| load.on_columns = OnColumns::IgnoreExtra;
     let rows = with_late_keys(&world, lenient).await.expect("loaded");
@@ -45,7 +45,7 @@ async fn a_key_that_comes_late_is_refused_in_an_upsert_which_keeps_values_that_t
 }
 
 #[tokio::test]
-async fn a_key_that_no_object_has_is_null_and_told_if_its_column_can_be() {
+async fn a_key_that_no_object_has_is_null_with_a_note_if_its_column_allows_null() {
     let world = World::new("CREATE TABLE late (id int, note text, more int)").await;
     let mut load = world.load("late", &world.file("{\"id\": 1}\n{\"id\": 2, \"note\": \"x\"}\n"));
     load.dialect.form = Form::Json;

@@ -204,7 +204,7 @@ async fn rows_are_exact_if_s3_is_busy_and_cuts_bodies_short() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_s3_never_gives_whole_is_named_and_leaves_nothing() {
+async fn a_file_that_s3_never_gives_whole_is_reported_and_leaves_nothing() {
     for (fault, last, id, part) in [
         (Fault::CutAt(100_000), Fault::CutAt(0), "S3:ConnectionLost", "broke off at byte 100000"),
         (

@@ -89,7 +89,7 @@ async fn a_packed_object_that_is_cut_off_is_not_copied_in_any_packing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_promises_another_packing_is_told() {
+async fn a_name_that_promises_another_packing_is_reported() {
     let world = World::new("CREATE TABLE t (id int); INSERT INTO t VALUES (1)").await;
     let stack = Stack::start().await;
     let csv = || format("Csv", "CSV", &[("myHeader", "true")]);

@@ -10,7 +10,7 @@ const FILE: &str = "id,price,thousands,at,day_at,clock\n\
                     4,-1.5e-3,7000,2026-01-02 03:04:05,2026-01-02 03:04:05+00,03:04:05\n";
 
 #[tokio::test]
-async fn decimals_that_a_column_does_not_keep_are_told_with_their_number_and_line() {
+async fn decimals_that_a_column_does_not_keep_are_reported_with_their_number_and_line() {
     let world = World::new("SELECT 1").await;
     let insert = "INSERT INTO t VALUES (?, ?, ?, ?, ?, ?)";
     for (way, more, insert) in

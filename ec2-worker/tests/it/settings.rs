@@ -118,7 +118,7 @@ async fn a_table_is_sought_in_the_schemas_of_the_connection_and_not_of_the_role(
 }
 
 #[tokio::test]
-async fn a_role_that_may_only_read_is_told_why_it_cannot_load() {
+async fn the_error_of_a_read_only_role_says_why_it_cannot_load() {
     let world = World::new("CREATE TABLE t (id int)").await;
     world.run(&world.load("t", &world.file("id\n1\n"))).await.expect("the ledger is there");
     world

@@ -33,7 +33,7 @@ async fn a_key_that_the_table_always_generates_can_be_in_the_file_in_every_mode(
 }
 
 #[tokio::test]
-async fn a_column_that_the_table_generates_is_left_out_and_told() {
+async fn a_column_that_the_table_generates_is_left_out_with_a_note() {
     for extra in ["", ", tags text[]"] {
         let schema = format!(
             "CREATE TABLE t (id int PRIMARY KEY, qty int, price numeric(8,2){extra},
@@ -296,7 +296,7 @@ async fn rows_that_the_database_leaves_out_are_not_counted_as_loaded() {
 }
 
 #[tokio::test]
-async fn a_load_that_breaks_an_expectation_is_undone_or_tells_it() {
+async fn a_load_that_breaks_an_expectation_is_undone_or_warns() {
     let world = World::new("CREATE TABLE t (id int); INSERT INTO t VALUES (1)").await;
     let expect = |must: &[&str], warn: &[&str]| {
         let mut load = world.load("t", &world.file("id\n2\n3\n"));

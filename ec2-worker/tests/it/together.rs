@@ -161,7 +161,7 @@ async fn a_script_that_would_use_old_rows_or_change_other_tables_fails() {
         ("SELECT * FROM analytics.dear", "used the old rows of staging.orders"),
         ("SELECT old_total()", "used the old rows of staging.orders"),
         ("DO $$BEGIN PERFORM 1 FROM staging.items; END$$", "used the old rows of staging.items"),
-        ("DELETE FROM notes", "changes public.notes, which is no output"),
+        ("DELETE FROM notes", "changes public.notes, which is not an output"),
         ("TRUNCATE public.notes", "changes public.notes"),
         ("CREATE INDEX ON analytics.sales (total)", "changes the form of analytics.sales"),
         ("ALTER TABLE analytics.sales ADD COLUMN x int", "changes the form of analytics.sales"),
@@ -175,7 +175,7 @@ async fn a_script_that_would_use_old_rows_or_change_other_tables_fails() {
         assert_old(&world).await;
         assert_eq!(world.rows("SELECT note FROM notes").await, "kept");
     }
-    // Temporary tables and TRUNCATE are no problem.
+    // Temporary tables and TRUNCATE are not a problem.
     let script = "CREATE TEMP TABLE sums ON COMMIT DROP AS SELECT sum(price) s FROM staging.orders; \
                   TRUNCATE analytics.sales; INSERT INTO analytics.sales SELECT '2026-01-03', s, 0 FROM sums";
     let (_, failed) = stack.run_file(&shop(&world, script, "")).await;

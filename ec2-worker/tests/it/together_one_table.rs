@@ -322,7 +322,7 @@ async fn a_script_creates_and_fills_tables_that_were_not_there() {
     stack.put("in.csv", "id,v\n3,new\n").await;
     let (_, failed) =
         stack.run_file(&one_load(&world, r#", "dependsOn": {"ref": "Create"}"#, "", &change)).await;
-    assert!(failed[0].1.contains("changes dims.days, which is no output"), "{failed:?}");
+    assert!(failed[0].1.contains("changes dims.days, which is not an output"), "{failed:?}");
     assert_eq!(world.rows("SELECT d FROM dims.days").await, "2026-01-01");
 }
 

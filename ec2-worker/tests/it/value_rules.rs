@@ -197,7 +197,7 @@ async fn an_insert_query_whose_types_the_database_does_not_tell_takes_texts_and_
 }
 
 #[tokio::test]
-async fn a_refused_value_is_told_with_its_reason_and_the_field_that_helps() {
+async fn a_refused_value_is_reported_with_its_reason_and_the_field_that_helps() {
     let world = World::new("CREATE TABLE t (v text)").await;
     for (of, text, says) in [
         (

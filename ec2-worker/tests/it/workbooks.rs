@@ -128,8 +128,8 @@ async fn dates_of_a_workbook_are_those_that_excel_shows_or_are_refused() {
         ("v timestamp", 4, "45942.999999999", false, Ok("2025-10-13 00:00:00")),
         ("v text", 1, "0", false, Err("cell A2 has the date 0 of days since 1900")),
         ("v text", 1, "60", false, Err("cell A2 has the date 1900-02-29")),
-        ("v date", 1, "-3", false, Err("no date that Excel can show")),
-        ("v date", 1, "9000000", false, Err("no date that Excel can show")),
+        ("v date", 1, "-3", false, Err("not a date that Excel can show")),
+        ("v date", 1, "9000000", false, Err("not a date that Excel can show")),
     ] {
         let book = Book { rows: &numbers(style, &[value]), from_1904, state: "", merged: "" };
         let (rows, told) = loaded(&world, of, &book).await;
@@ -187,7 +187,7 @@ async fn a_sheet_with_cells_out_of_order_is_damaged() {
 }
 
 #[tokio::test]
-async fn a_row_with_more_cells_is_told_in_cells_and_a_hidden_sheet_is_noted() {
+async fn a_message_about_a_row_with_more_cells_counts_cells_and_a_hidden_sheet_is_noted() {
     let world = World::new("SELECT 1").await;
     let rows = "<row r=\"1\"><c r=\"A1\" t=\"str\"><v>a</v></c></row><row r=\"2\"><c r=\"A2\"><v>1</v></c><c r=\"C2\"><v>9</v></c></row>";
     let (_, told) = loaded(&world, "a int", &Book { rows, from_1904: false, state: "", merged: "" }).await;

@@ -227,7 +227,7 @@ fn seconds(text: &str) -> Result<u64, String> {
 fn certificate(text: String) -> Result<String, String> {
     let is_pem = text.contains("-----BEGIN CERTIFICATE-----") && !text.contains("PRIVATE KEY");
     // The message does not repeat the text, which may contain a key.
-    if is_pem { Ok(text) } else { Err("is no certificate in PEM".to_owned()) }
+    if is_pem { Ok(text) } else { Err("is not a certificate in PEM".to_owned()) }
 }
 
 fn address(text: &str) -> Result<Url, String> {

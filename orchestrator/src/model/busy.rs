@@ -89,7 +89,7 @@ fn an_invocation_ends_in_time_if_a_service_stays_busy_and_its_event_comes_again(
 }
 
 #[test]
-fn a_sweep_tells_which_set_a_busy_service_stopped_and_the_next_one_starts_it() {
+fn a_sweep_reports_the_set_that_a_busy_service_stopped_and_the_next_sweep_starts_the_set() {
     let mut scene = Scene::new();
     scene.drop_set(0, 0);
     let from = scene.world.calls();

@@ -40,7 +40,7 @@ fn handled(scene: &mut Scene, seconds: i64, when: impl Fn(&Scene) -> bool) -> Ha
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_that_were_not_begun_are_named_as_failed() {
+async fn messages_that_were_not_begun_are_reported_as_failed() {
     let mut scene = Scene::new();
     let handled = handled(&mut scene, 47, |scene| scene.world.activations().len() == 1);
     let answer = handled.answer.expect("a batch fails in parts");

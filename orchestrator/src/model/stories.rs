@@ -112,7 +112,7 @@ fn the_day_of_the_cap_is_a_day_of_the_time_zone() {
 }
 
 #[test]
-fn an_incomplete_set_is_told_of_once_when_the_time_of_its_day_has_come() {
+fn an_incomplete_set_is_reported_once_when_the_time_of_its_day_has_come() {
     let by = r#""myWaitFor": "by 08:30", "myTimeZone": "Asia/Tokyo""#;
     let mut scene = Scene::with(&DEFINITION.replace(r#""myMaxRunsPerDay": "2""#, by));
     for key in ["in/2026-11-21/a.csv", "in/2026-11-22/a.csv", "in/2026-11-22/b.csv"] {
@@ -198,7 +198,7 @@ fn an_unreadable_set_does_not_keep_the_sets_behind_it_waiting() {
         scene.deliver(1);
     }
     scene.world.put("definitions", "ledger/orders/day=1.json", "no ledger");
-    // More objects that are no marks than one listing reads.
+    // More objects that are not marks than one listing reads.
     for number in 0..60 {
         scene.world.put("definitions", &format!("ledger/orders/_queue/00-{number:03}.txt"), "no mark");
     }

@@ -17,7 +17,7 @@ pub struct Decision {
     /// The set's name within the definition, `day=2026-11-20`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<String>,
-    /// The key in the event. Decisions of a sweep have none.
+    /// The key in the event. Decisions of a sweep have no key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// The decision in one word.

@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn run_keys_tell_contents_apart() {
+    fn run_keys_distinguish_contents() {
         let key = |files| content(files).run_key;
         assert_eq!(key(&[("a", "1", 1), ("b", "2", 1)]), key(&[("b", "2", 9), ("a", "1", 9)]));
         assert_ne!(key(&[("a", "1", 1), ("b", "2", 1)]), key(&[("a", "2", 1), ("b", "1", 1)]));

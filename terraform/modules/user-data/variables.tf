@@ -9,7 +9,7 @@ variable "unit" {
 }
 
 variable "environment" {
-  description = "The settings of the program, which are no secrets."
+  description = "The settings of the program, which are not secrets."
   type        = map(string)
 
   validation {
@@ -36,7 +36,7 @@ variable "secret_files" {
 }
 
 variable "files" {
-  description = "Further files that the program reads and that are no secrets, under their names in /etc/downspout."
+  description = "Further files that the program reads and that are not secrets, under their names in /etc/downspout."
   type        = map(string)
   default     = {}
 

@@ -41,7 +41,7 @@ fn operations(services: &[&str]) -> BTreeMap<String, String> {
 fn called(folder: &Path, operations: &BTreeMap<String, String>) -> BTreeSet<String> {
     let mut files = Vec::new();
     collect(folder, &mut files);
-    // A test's world is no part of the program.
+    // A test's world is not part of the program.
     let is_of_tests =
         |part: std::path::Component<'_>| ["simulation", "tests"].iter().any(|it| part.as_os_str() == *it);
     files.retain(|file| !file.components().skip(folder.components().count()).any(is_of_tests));

@@ -96,7 +96,7 @@ fn odd_year_beside_number(pattern: &str) -> Option<String> {
         is_quoted ^= next == '\'';
         match runs.last_mut() {
             Some((last, count)) if *last == next && !is_quoted => *count += 1,
-            // Quoted letters are no numbers.
+            // Quoted letters are not numbers.
             _ => runs.push((if is_quoted { '\'' } else { next }, 1)),
         }
     }

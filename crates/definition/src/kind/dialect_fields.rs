@@ -27,7 +27,7 @@ const NO_SHEET: &str = "only a workbook has sheets";
 const WORKBOOK: &str = "a workbook has cells and no text";
 const JSON: &str = "JSON has objects with keys";
 
-/// Returns the fields of data formats without an effect, each with the reason. All other fields have one.
+/// Returns the fields of data formats that have no effect, each with the reason. All other fields have an effect.
 #[must_use]
 pub fn unused(reading: Reading) -> &'static [(&'static str, &'static str)] {
     match reading {

@@ -48,7 +48,7 @@ pub enum ValueShape {
     DatePattern,
     /// A column and a Joda pattern of its dates, such as `order_date dd/MM/yyyy`.
     ColumnPattern,
-    /// One character that is no letter, digit, sign or percent sign.
+    /// One character that is not a letter, digit, sign or percent sign.
     Character,
     /// A pattern of S3 keys such as `incoming/{day}/orders.csv`.
     KeyPattern,
@@ -82,7 +82,7 @@ impl ValueShape {
             Self::S3Prefix => "an S3 prefix, s3://bucket/prefix",
             Self::DatePattern => "a Joda date pattern such as dd/MM/yyyy",
             Self::ColumnPattern => "a column and a Joda date pattern such as order_date dd/MM/yyyy",
-            Self::Character => "one character that is no letter, digit, sign or %",
+            Self::Character => "one character that is not a letter, digit, sign or %",
             Self::KeyPattern => "a key pattern such as incoming/{day}/orders.csv",
             Self::TimeZone => "the IANA name of a time zone such as Europe/Berlin",
             Self::WaitFor => "a period such as 15 minutes, or a time of day such as by 08:30",

@@ -174,7 +174,7 @@ fn count(letters: &mut Letters<'_>) -> Result<(usize, usize), String> {
         Some('?') => Ok(letters.next().map_or((1, 1), |_| (0, 1))),
         Some('{') => {
             let inside: String = letters.by_ref().skip(1).take_while(|letter| *letter != '}').collect();
-            let wrong = || format!("`{{{inside}}}` is no count such as `{{2}}`, `{{2,}}` or `{{2,4}}`");
+            let wrong = || format!("`{{{inside}}}` is not a count such as `{{2}}`, `{{2,}}` or `{{2,4}}`");
             // No key has more than 1,024 characters.
             let number = |text: &str| text.trim().parse().ok().filter(|count: &usize| *count <= 1_024);
             let (least, most) = match inside.split_once(',') {
@@ -223,8 +223,8 @@ mod tests {
             ("[9-0]", "backwards"),
             ("(a|b)", "has no meaning here"),
             ("+", "no set of characters"),
-            ("[0-9]{3,2}", "is no count"),
-            ("[0-9]{x}", "is no count"),
+            ("[0-9]{3,2}", "is not a count"),
+            ("[0-9]{x}", "is not a count"),
             ("[0-9]*", "empty text"),
             (r"\s", "`\\d` and `\\w`"),
             (r"[a]\", "at the end"),

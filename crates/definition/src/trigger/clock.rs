@@ -43,7 +43,7 @@ impl Trigger {
     }
 
     /// Returns the time of day by which a set has to be whole, as people write it: `08:30 (Europe/Berlin)`. Returns `None` if
-    /// `myWaitFor` is no time of day.
+    /// `myWaitFor` is not a time of day.
     #[must_use]
     pub fn wanted_by(&self) -> Option<String> {
         match self.wait_for? {

@@ -40,7 +40,7 @@ impl DateForm {
     /// Reads a form in the letters of Joda-Time. The error says what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if let Some(why) = unreadable(text) {
-            return Err(format!("`{text}` is no form of a date: {why}"));
+            return Err(format!("`{text}` is not a form of a date: {why}"));
         }
         let mut elements = Vec::new();
         let mut letters = text.chars().peekable();
@@ -135,7 +135,7 @@ impl DateForm {
         is_same.then_some(value)
     }
 
-    /// Writes a value in this form. Returns `None` if the value is no date with the parts of this form.
+    /// Writes a value in this form. Returns `None` if the value is not a date with the parts of this form.
     pub(super) fn written(&self, value: &str) -> Option<String> {
         let numbers = Numbers::of_value(value, &self.parts())?;
         let mut text = String::new();
@@ -303,7 +303,7 @@ fn element(form: &str, letter: char, count: usize) -> Result<Element, String> {
             Err(format!("`{form}`: write `{letter}` once or twice; a key has no longer numbers there"))
         }
         _ => Err(format!(
-            "`{form}`: `{letter}` is no part of a date in a key; the parts are y, M, d, H, m, s and S"
+            "`{form}`: `{letter}` is not part of a date in a key; the parts are y, M, d, H, m, s and S"
         )),
     }
 }
@@ -370,7 +370,7 @@ mod tests {
         for (form, message) in [
             ("dd.MM", "no year"),
             ("yyyy/MM/dd", "no `/`"),
-            ("EEE dd.MM.yyyy", "`E` is no part"),
+            ("EEE dd.MM.yyyy", "`E` is not part"),
             ("MM", "needs `y`"),
             ("yyyyHH", "needs the day"),
             ("yyy-MM-dd", "`yyyy` or `yy`"),

@@ -71,7 +71,7 @@ impl fmt::Display for Why {
 impl Trigger {
     /// Returns the pattern that `key` was probably meant for. `key` matches no pattern.
     ///
-    /// The name of a file that is still being written was meant for no pattern.
+    /// The name of a file that is still being written is not a near miss of any pattern.
     #[must_use]
     pub fn near_miss(&self, key: &str) -> Option<NearMiss> {
         if key.ends_with('/') || pattern::is_temporary_name(key) {

@@ -66,7 +66,7 @@ fn segments_of(pattern: &Pattern) -> Vec<Pattern> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
     Is(char),
-    /// A character that is no slash.
+    /// A character that is not a slash.
     One,
     /// Any number of characters without a slash.
     Many,

@@ -73,7 +73,7 @@ fn a_star_stays_within_a_segment_and_is_not_captured() {
     assert_eq!(pattern.place(&captures), below("in/1/orders_", true));
     let folders = Pattern::parse("in/*/{day}.csv").unwrap();
     assert_eq!(folders.place(&captures), below("in/", false));
-    assert!(Pattern::parse("in/{day}/*").unwrap().captures("in/1/").is_none(), "a folder is no file");
+    assert!(Pattern::parse("in/{day}/*").unwrap().captures("in/1/").is_none(), "a folder is not a file");
 }
 
 #[test]

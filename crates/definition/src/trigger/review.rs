@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_with_a_pattern_that_nobody_drops_is_named() {
+    fn a_node_with_a_pattern_that_nobody_drops_is_reported() {
         let of = |fields: &str| findings(r#"["in/{day:yyyyMMdd}/a_*.csv"]"#, &node(fields));
         for fine in [
             r#""filePath": "s3://b/in/{day:yyyyMMdd}/a_*.csv", "myMatch": "one""#,
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_any_characters_in_code_is_named_with_the_argument_that_binds_it() {
+    fn text_of_any_characters_in_code_is_reported_with_the_argument_that_binds_it() {
         let shell = |command: &str| {
             format!(r#"{{"id": "Say", "type": "ShellCommandActivity", "command": "{command}"}}"#)
         };

@@ -37,8 +37,7 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
         let is_file = |node: &Resolved<'_>| node.kind() == Some(Kind::S3DataNode);
         let is_table = |node: &Resolved<'_>| node.kind().is_some() && !is_file(node);
         if is_file(to) {
-            let why =
-                "the output is no table, and a copy into a file fails at the first record that does not fit";
+            let why = "the output is not a table, and a copy into a file fails at the first record that does not fit";
             unused(copy, &OF_LOADS, why, problems);
             name_of_output(from, to, problems);
         }

@@ -13,7 +13,7 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     for parameter in &subject.definition.parameters {
         let id = parameter.id.as_str();
         let lower = id.to_ascii_lowercase();
-        // The name of a secret is no secret.
+        // The name of a secret is not a secret.
         let is_name = lower.ends_with("passwordsecret");
         if !id.starts_with('*') && !is_name && TELLING.iter().any(|word| lower.contains(word)) {
             let message = format!("'{id}' looks like a secret: name it '*{id}' to mask its value everywhere");

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_that_waits_is_told_with_which_work_its_task_runners_are_busy() {
+    fn waiting_work_is_shown_with_the_work_that_keeps_its_task_runners_busy() {
         let named = |name: &str, statuses: &[(&str, &[&str])], group: &str| {
             let mut run = run(statuses);
             name.clone_into(&mut run.name);

@@ -135,7 +135,7 @@ async fn object(endpoints: &Endpoints, key: &str) -> Option<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// If a secret is in no place where it may be. The message names the object, and how to give the secret.
+/// If a secret cannot be found in any of the allowed places. The message names the object, and how to give the secret.
 pub(super) fn reveal(object: &mut PipelineObject, definition: &Definition) -> anyhow::Result<()> {
     let id = ec2_worker::reader::component(object).to_owned();
     let environment = || std::env::var(PASSWORD).ok();

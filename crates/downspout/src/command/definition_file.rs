@@ -47,7 +47,7 @@ pub(super) struct DefinitionFile {
 }
 
 /// Reads the file and finds its problems. Fails if the file cannot be read, or if the `values.json` beside the file is
-/// not legal. A file that is read but cannot be decoded is no error; the returned diagnosis contains this problem.
+/// not legal. A file that is read but cannot be decoded is not an error; the returned diagnosis contains this problem.
 ///
 /// A value in `settings` replaces one in the `values.json` beside the file, which replaces one in the file.
 pub(super) fn read(path: &Path, settings: &[Setting]) -> anyhow::Result<DefinitionFile> {

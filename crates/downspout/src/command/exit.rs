@@ -16,7 +16,7 @@ pub enum Exit {
     /// The command line is wrong, or `validate` cannot read a file. The argument parser uses the same code.
     Usage = 2,
     /// Nothing ran: the set is incomplete, its cap (`myMaxRunsPerDay`) is reached, no pattern matches the key, or there
-    /// is no failed run to repeat.
+    /// is not a failed run to repeat.
     NothingRan = 3,
     /// No stack is running on the data directory.
     NoStack = 4,

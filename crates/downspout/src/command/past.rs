@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_past_run_is_told_with_what_the_ledger_knows() {
+    fn a_past_run_is_shown_with_what_the_ledger_knows() {
         let past = PastRun {
             definition: "orders".to_owned(),
             set: "day=1".to_owned(),

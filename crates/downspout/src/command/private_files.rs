@@ -19,7 +19,7 @@ const START: &str =
 ///
 /// # Errors
 ///
-/// If the shell cannot be started, or if the environment variable is no mode.
+/// If the shell cannot be started, or if the environment variable is not a mode.
 pub(super) fn ensure() -> anyhow::Result<u32> {
     if let Ok(before) = std::env::var(COMMAND_UMASK) {
         return read(&before).with_context(|| format!("{COMMAND_UMASK}={before}: write a mode such as 0022"));

@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_without_a_value_is_an_error_where_every_drop_would_fail_of_it() {
+    fn a_parameter_without_a_value_is_an_error_if_every_drop_would_fail() {
         let text = |trigger: &str| {
             format!(
                 r##"{{"objects": [
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn an_undeclared_parameter_is_named_once() {
+    fn an_undeclared_parameter_is_reported_once() {
         let uses: Vec<String> = (0..10).map(|number| format!("#{{my{number}}}")).collect();
         let command = |id: &str| {
             format!(

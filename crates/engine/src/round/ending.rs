@@ -28,9 +28,9 @@ impl Round<'_> {
         let at = before.as_ref().filter(is_same).map_or(self.now, |before| before.at);
         // In a run that has ended, the only deadlines left are those after which an instance is late.
         self.run.close(RunEnd { at, outcome, generation, stuck, late_at: self.run.next_wake() });
-        let is_told =
+        let is_published =
             before.is_some_and(|before| (before.outcome, before.generation) == (outcome, generation));
-        if is_told || outcome == RunOutcome::Skipped {
+        if is_published || outcome == RunOutcome::Skipped {
             return;
         }
         let notices = alarm::of_run(self.run, outcome);

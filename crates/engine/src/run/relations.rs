@@ -53,7 +53,7 @@ impl Run {
         self.index.resources()
     }
 
-    /// Returns the instances that run on the resource at `at`; none if it is no resource.
+    /// Returns the instances that run on the resource at `at`; none if it is not a resource.
     pub(crate) fn users(&self, at: InstanceIndex) -> &[InstanceIndex] {
         self.index.users(at)
     }

@@ -172,7 +172,7 @@ fn work_on_a_lost_machine_is_tried_again_on_a_new_one_and_untouched_work_spends_
 }
 
 #[test]
-fn retrynone_makes_no_new_machine_for_a_lost_one() {
+fn retrynone_makes_no_new_machine_for_a_lost_machine() {
     let mut run = chain(r#", "actionOnResourceFailure": "RetryNone""#);
     run.gone("Box", "no capacity");
     assert_eq!(run.status("Box"), Status::Scheduled, "nothing has run on the machine yet");

@@ -81,7 +81,7 @@ fn bad_input_fails_at_once() {
 }
 
 #[test]
-fn a_field_that_cannot_be_evaluated_fails_the_attempt_and_is_named() {
+fn a_field_that_cannot_be_evaluated_fails_the_attempt_and_is_reported() {
     let run = drive(&shell("A", r##", "scriptArgument": "#{nowhere}""##));
     assert_eq!(run.status("A"), Status::Failed);
     let error = run.run.instance(instance("A").as_str()).unwrap().error().cloned().unwrap();

@@ -200,7 +200,7 @@ mod tests {
         // The run has begun, and the next one is due after the activation.
         live.pipeline.next_run = Some(Upcoming { start: at(120), end: at(180), due: at(120) });
         assert!(!live.is_scheduling(), "it is scheduled");
-        // A run that waits for the end of another one is no part of the activation.
+        // A run that waits for the end of another one is not part of the activation.
         live.pipeline.next_run = Some(Upcoming { start: at(60), end: at(120), due: at(60) });
         live.is_full = true;
         assert!(!live.is_scheduling());

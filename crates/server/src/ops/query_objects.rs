@@ -192,7 +192,7 @@ enum Comparison {
     Equals(Vec<String>),
     /// The field refers to one of these objects.
     RefersTo(Vec<String>),
-    /// The field is a time, not before the first time and not after the second one. `None` is no limit.
+    /// The field is a time, not before the first time and not after the second one. `None` means no limit.
     Within(Option<Timestamp>, Option<Timestamp>),
 }
 

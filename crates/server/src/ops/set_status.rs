@@ -55,7 +55,7 @@ async fn pause(
     };
     if let Some(unknown) = components.iter().find(|id| !is_known(id)) {
         return Err(ServiceError::InvalidRequest(format!(
-            "'{unknown}' is no component of the active definition or of an open run: PAUSE and RESUME are for components"
+            "'{unknown}' is not a component of the active definition or of an open run: PAUSE and RESUME are for components"
         )));
     }
     let components: BTreeSet<_> = components.iter().map(|id| ObjectId::from(id.as_str())).collect();

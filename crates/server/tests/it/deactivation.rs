@@ -110,7 +110,7 @@ async fn a_deactivation_does_not_wait_for_what_a_pause_holds_back() {
 }
 
 #[tokio::test]
-async fn an_activation_with_a_later_start_skips_of_the_rest_what_begins_before_it() {
+async fn an_activation_with_a_later_start_skips_the_open_intervals_before_the_start() {
     let (stage, pipeline) = begun().await;
     deactivate(&stage, &pipeline, true).await;
     stage.advance(2 * HOUR);

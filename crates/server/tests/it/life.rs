@@ -90,7 +90,7 @@ async fn a_runner_learns_of_a_cancellation_by_its_next_report() {
 }
 
 #[tokio::test]
-async fn a_task_that_nobody_acknowledged_goes_to_the_next_and_the_first_one_has_lost_it() {
+async fn an_unacknowledged_task_goes_to_the_next_runner_and_the_first_runner_loses_the_task() {
     let stage = Stage::new().await;
     stage.run(two_steps()).await;
     let lost = stage.poll().await;

@@ -107,7 +107,7 @@ async fn a_precondition_that_a_worker_finds_false_is_checked_again() {
     answer.task_status(TaskStatus::False).send().await.unwrap();
     stage.advance(120);
     let again = stage.poll().await;
-    assert_eq!(again.attempt_id(), task.attempt_id(), "FALSE is no failed try");
+    assert_eq!(again.attempt_id(), task.attempt_id(), "FALSE is not a failed try");
     stage.work(&again).await;
     stage
         .until(&pipeline, &[("In", "FINISHED"), ("Ready", "FINISHED"), ("Work", "WAITING_FOR_RUNNER")])

@@ -78,7 +78,7 @@ async fn a_machine_is_made_gets_its_work_and_is_ended() {
 }
 
 #[tokio::test]
-async fn resources_without_a_host_are_named_before_anything_starts() {
+async fn resources_without_a_host_are_reported_before_anything_starts() {
     let farm = object("Farm", vec![string("type", "EmrCluster")]);
     let step = object(
         "Step",
@@ -127,7 +127,7 @@ async fn refusal(stage: &Stage, objects: Vec<PipelineObject>) -> String {
 }
 
 #[tokio::test]
-async fn work_that_the_workers_of_a_host_cannot_do_is_named_before_anything_starts() {
+async fn work_that_the_workers_of_a_host_cannot_do_is_reported_before_anything_starts() {
     let with_cloud = stage(&Arc::new(Cloud::default())).await;
     let node =
         |id: &str, path: &str| object(id, vec![string("type", "S3DataNode"), string("filePath", path)]);

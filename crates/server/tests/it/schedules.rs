@@ -95,7 +95,7 @@ async fn the_past_is_made_up_for_a_few_runs_at_a_time_also_across_a_restart() {
 }
 
 #[tokio::test]
-async fn a_later_start_skips_what_lies_before_it() {
+async fn a_later_start_skips_the_intervals_before_the_start() {
     let stage = Stage::new().await;
     let pipeline = put(&stage, hourly("cron", &[("startDateTime", "2030-03-17T15:00:00")])).await;
     let start = aws_sdk_datapipeline::primitives::DateTime::from_secs(1_900_000_000 - HOUR);
@@ -223,7 +223,7 @@ async fn what_is_no_component_is_not_paused() {
     let pipeline = stage.run(hourly("cron", &[("startDateTime", "2030-03-17T17:00:00")])).await;
     let pause = stage.client.set_status().pipeline_id(&pipeline).object_ids(at("17:00:00")).status("PAUSE");
     let error = pause.send().await.unwrap_err().into_service_error();
-    assert!(error.to_string().contains("is no component"), "{error}");
+    assert!(error.to_string().contains("is not a component"), "{error}");
 }
 
 #[tokio::test]

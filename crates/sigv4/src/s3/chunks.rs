@@ -215,7 +215,7 @@ fn header_map(trailers: &[(String, String)]) -> Result<HeaderMap, ContentError> 
     let header = |(name, value): &(String, String)| {
         Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
     };
-    trailers.iter().map(header).collect::<Option<_>>().ok_or(ContentError::Trailers("one is no header"))
+    trailers.iter().map(header).collect::<Option<_>>().ok_or(ContentError::Trailers("one is not a header"))
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ pub(crate) async fn a_nul_character_is_refused_in_names_and_ids_alone(store: &dy
     let error = store.save(Batch::new().new_run(&run, &step)).await.unwrap_err();
     assert!(matches!(error, StoreError::Nul { .. }), "{error}");
 
-    // A search for such a name finds nothing, and is no error.
+    // A search for such a name finds nothing, and is not an error.
     let (id, run) = (PipelineId::from("df-1\0"), RunId::from("\0"));
     assert_eq!(store.pipeline(&id).await.unwrap(), None);
     assert_eq!(store.deleted_pipeline(&id).await.unwrap(), None);

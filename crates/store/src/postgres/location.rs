@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_told_without_the_password() {
+    fn a_url_that_is_not_understood_is_reported_without_the_password() {
         for url in [
             "postgres://me:geheim@host/p?sslmode=perhaps",
             "postgres://me:geheim@host/p?pool=3",

@@ -278,7 +278,7 @@ async fn an_aborted_save_is_undone_and_blocks_nobody() {
     saving.abort();
     assert!(saving.await.unwrap_err().is_cancelled());
     transaction.commit().await.unwrap();
-    // The aborted save was undone, so the same step is no conflict.
+    // The aborted save was undone, so the same step is not a conflict.
     store.save(batch).await.unwrap();
 }
 
@@ -328,7 +328,7 @@ async fn a_claimed_notice_is_left_alone_by_other_servers_until_the_claim_is_over
 }
 
 #[tokio::test]
-async fn a_group_with_free_attempts_is_told_to_the_other_servers_only() {
+async fn a_group_with_free_attempts_is_announced_to_the_other_servers_only() {
     let schema = Schema::fresh();
     let (one, other) = (schema.store().await, schema.store().await);
     let heard = tokio::spawn(async move { other.hear().await });

@@ -137,7 +137,7 @@ impl<'s> Sorter<'s> {
 
     /// Sorts a record, which may be an aggregate of several.
     pub(crate) fn sort(&mut self, record: Record<'_>, folder: &Path) -> io::Result<()> {
-        // A record that comes from an aggregate, as replays read it, is no aggregate again.
+        // A record that comes from an aggregate, as replays read it, is not an aggregate again.
         let is_opened = record.number.place.is_some();
         let (one, several) = if is_opened { (Some(record), None) } else { (None, Some(kpl::open(record))) };
         for record in one.into_iter().chain(several.into_iter().flatten()) {

@@ -117,7 +117,7 @@ pub(crate) fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-/// Returns an error of the client in words: the status and code of the answer, or why there is none.
+/// Returns an error of the client in words: the status and code of the answer, or why there is no answer.
 pub(crate) fn reason<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E>) -> String {
     let Some(status) = status(error) else {
         // The first cause repeats the error's own words.

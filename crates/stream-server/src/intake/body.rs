@@ -39,7 +39,7 @@ pub(crate) enum BodyError {
     Broken,
     #[error("the server has no memory left for this body: try again")]
     Busy,
-    #[error("the body is no valid gzip file, as its content-encoding says")]
+    #[error("the body is not a valid gzip file, as its content-encoding says")]
     Gzip,
     #[error("the content-encoding may be gzip or identity")]
     Encoding,

@@ -188,7 +188,7 @@ fn beside(path: &Path, ending: &str) -> std::path::PathBuf {
 #[cfg(unix)]
 fn owner_only(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    // SQLite gives its log files the mode of the data file. A file system without modes is no reason to stop.
+    // SQLite gives its log files the mode of the data file. A file system without modes is not a reason to stop.
     if let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(0o600)) {
         tracing::warn!(path = %path.display(), %error, "the log of a stream may be readable by others");
     }

@@ -55,7 +55,11 @@ async fn the_sums_are_the_same_after_a_restart() {
     assert_eq!(first.amount, Amount { records: 20, bytes: 2000 });
     let open = log.save_cut(cut(1)).await.unwrap();
     log.append(group(1, 7), u64::MAX).await.unwrap();
-    assert_eq!(log.save_version(source("1"), NOW).await.unwrap(), 1, "the same definition is no new version");
+    assert_eq!(
+        log.save_version(source("1"), NOW).await.unwrap(),
+        1,
+        "the same definition is not a new version"
+    );
     assert_eq!(log.save_version(source("2"), NOW).await.unwrap(), 2);
     let before = log.totals();
     assert_eq!((before.waiting().records, before.uncut()), (11, Amount { records: 1, bytes: 7 }));
@@ -122,7 +126,7 @@ async fn a_backlog_that_is_full_is_a_refusal_until_something_is_delivered() {
 }
 
 #[test]
-fn a_file_without_tables_is_told_from_a_log() {
+fn a_file_without_tables_is_distinguished_from_a_log() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.sqlite");
     std::fs::write(&path, "").unwrap();

@@ -25,7 +25,7 @@ pub(crate) struct Counts {
     pub(crate) lines: u64,
     /// The records in quarantine objects.
     pub(crate) quarantined: u64,
-    /// The records without any JSON text, which no object has.
+    /// The records without any JSON text. No object contains them.
     pub(crate) left_out: u64,
 }
 

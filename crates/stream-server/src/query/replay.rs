@@ -25,7 +25,7 @@ use crate::answers::Replayed;
 use crate::deliver::{Dock, Made, Outcome, Put, Sorter, put, reason, status};
 use crate::live::{LiveStream, Version};
 
-/// The end of the key of a claim, which lies beside the quarantine object.
+/// The end of the key of a claim. The claim lies beside the quarantine object.
 const CLAIM: &str = ".replayed";
 
 /// The claim of a quarantine object by a replay.
@@ -132,7 +132,7 @@ impl Replay<'_> {
         };
         let made = self.make(&version, found, file).await?;
         let outcome = self.put(&version, found, &made).await?;
-        // What an earlier replay has done is no work of this one.
+        // The counts of an earlier replay do not belong to this one.
         if is_new || outcome == Some(Outcome::New) {
             self.count(&made);
         }
@@ -181,12 +181,12 @@ impl Replay<'_> {
         let identity = format!("{}/replay/{bucket}/{key}/{number}", self.stream.log.header().id);
         // The records that are still refused come first: when the event of the data fires, they lie there.
         if let (Some(content), Kind::Quarantine) = (&made.quarantine, self.kind) {
-            let place = &objects.quarantine;
-            put(&self.dock.s3, &Put { place, content, identity: &identity }).await.map_err(s3)?;
+            let target = &objects.quarantine;
+            put(&self.dock.s3, &Put { target, content, identity: &identity }).await.map_err(s3)?;
         }
         let Some(content) = &made.data else { return Ok(None) };
-        let place = &objects.data;
-        let outcome = put(&self.dock.s3, &Put { place, content, identity: &identity }).await.map_err(s3)?;
+        let target = &objects.data;
+        let outcome = put(&self.dock.s3, &Put { target, content, identity: &identity }).await.map_err(s3)?;
         match outcome {
             Outcome::New => {
                 self.replayed.lines += made.counts.lines;
@@ -229,7 +229,7 @@ async fn claim(
     let body = got.map_err(|error| failed(reason(&error)))?.body.collect().await;
     let bytes = body.map_err(|error| failed(error.to_string()))?.into_bytes();
     let claim: Claim =
-        serde_json::from_slice(&bytes).map_err(|_| failed("it is no claim of a replay".to_owned()))?;
+        serde_json::from_slice(&bytes).map_err(|_| failed("it is not a claim of a replay".to_owned()))?;
     if claim.stream_id != *stream_id {
         return Ok(None);
     }

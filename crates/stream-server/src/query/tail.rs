@@ -29,7 +29,7 @@ pub(crate) struct Wish {
     pub(crate) limit: Option<u64>,
 }
 
-/// Returns records after a place. Waits for some time if there is none.
+/// Returns the records after a position. Waits for some time if there is no record.
 pub(crate) async fn tail(
     stream: &Arc<LiveStream>,
     wish: &Wish,

@@ -52,7 +52,7 @@ impl WireError {
         Self::new("ValidationException", message)
     }
 
-    /// Returns the exception of a body that is no JSON of the expected form. The message has no content of the body.
+    /// Returns the exception of a body that is not JSON of the expected form. The message has no content of the body.
     pub(super) fn of_json(error: &serde_json::Error) -> Self {
         let kind = if error.is_data() { "a member has the wrong type" } else { "the body is not valid JSON" };
         Self::serialization(format!("{kind}: line {}, column {}", error.line(), error.column()))

@@ -26,7 +26,7 @@ pub(super) fn check_count(records: usize) -> Result<(), WireError> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Data<'a> {
     Text(Cow<'a, str>),
-    /// A JSON value that is no text. Its content does not matter.
+    /// A JSON value that is not text. Its content does not matter.
     Json,
 }
 
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn data_is_base64_and_json_in_its_place_is_named() {
+    fn data_is_base64_and_json_in_its_place_is_reported() {
         assert_eq!(decoded(r#""eyJhIjoxfQ==""#), Ok(r#"{"a":1}"#.to_owned()));
         assert_eq!(decoded(r#""eyJhIjoxfQ=\u003d""#), Ok(r#"{"a":1}"#.to_owned()));
         assert_eq!(decoded(r#""""#), Ok(String::new()));

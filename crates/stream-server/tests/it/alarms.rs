@@ -84,7 +84,7 @@ async fn a_short_trouble_is_no_notice() {
 }
 
 #[tokio::test]
-async fn a_restart_tells_nothing_twice_and_does_not_take_the_trouble_for_over() {
+async fn a_restart_reports_nothing_twice_and_keeps_the_trouble_open() {
     let mut world = World::with(&[("events", "{}")]).await;
     let mut told = ToldTroubles::default();
     fail(&world, Fault::Unavailable).await;
@@ -103,7 +103,7 @@ async fn a_restart_tells_nothing_twice_and_does_not_take_the_trouble_for_over() 
 }
 
 #[tokio::test]
-async fn a_stream_that_ends_after_its_trouble_is_told_as_ended() {
+async fn a_stream_that_ends_after_its_trouble_is_reported_as_ended() {
     let world = World::with(&[]).await;
     let mut told = ToldTroubles::default();
     let name = json!({"StreamName": "events"});

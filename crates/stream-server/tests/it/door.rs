@@ -324,7 +324,7 @@ async fn only_listed_pages_and_known_hosts_may_send() {
             assert_eq!(answer.headers["vary"], "Origin", "{path} {headers:?}");
         }
     }
-    // A cache must not give the answer to a caller that is no page to a page.
+    // A cache must not give the answer to a caller that is not a page to a page.
     for (method, headers) in [
         (Method::GET, &[KEY][..]),
         (Method::GET, &[][..]),

@@ -190,7 +190,7 @@ async fn a_tail_shows_records_in_order_and_waits_for_the_next() {
 }
 
 #[tokio::test]
-async fn a_flush_tells_the_objects_and_a_hot_key_is_named() {
+async fn a_flush_returns_the_objects_and_a_hot_key_is_reported() {
     let world = World::with(&[("events", "{}")]).await;
     let mut client = world.client().await;
     for number in 0..150 {

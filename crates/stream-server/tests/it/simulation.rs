@@ -98,7 +98,7 @@ async fn play(steps: Vec<Step>) -> Result<(), String> {
                 });
             }
             Step::Restart => world = world.restart().await,
-            // The time is no part of the test: whatever happens in it must be right.
+            // The time is not part of the test: whatever happens in it must be right.
             Step::Pause => tokio::time::sleep(std::time::Duration::from_millis(3)).await,
         }
     }

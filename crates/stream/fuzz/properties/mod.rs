@@ -34,7 +34,7 @@ pub(crate) fn record(data: &[u8]) -> Record<'_> {
     Record { number, partition_key: "key", arrival: Timestamp::UNIX_EPOCH, data }
 }
 
-/// Returns the objects of a text as serde_json reads them, or `None` if it refuses the text or a value is no object.
+/// Returns the objects of a text as serde_json reads them, or `None` if it refuses the text or a value is not an object.
 pub(crate) fn objects(text: &[u8]) -> Option<Vec<Map<String, Value>>> {
     serde_json::Deserializer::from_slice(text).into_iter().collect::<Result<_, _>>().ok()
 }

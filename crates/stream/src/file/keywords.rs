@@ -10,7 +10,7 @@ use definition::validate::nearest;
 use super::reader::{bytes_of, hint};
 use crate::fields::listed;
 
-/// Keywords whose values are no schemas.
+/// Keywords whose values are not schemas.
 const PLAIN: &[&str] = &[
     "$anchor",
     "$comment",
@@ -129,7 +129,7 @@ pub(super) fn problems(schema: &Node<'_>) -> Vec<Problem> {
     problems
 }
 
-/// Finds keys that stand twice in one object, of which a reader would keep one.
+/// Finds keys that stand twice in one object. A reader would keep only one of the two.
 fn twice(node: &Node<'_>, problems: &mut Vec<Problem>) {
     match &node.json {
         Json::Object(members) => {

@@ -31,14 +31,14 @@ pub(super) fn read(
     };
     let compiled = schema.map(|schema| (RecordSchema::compile(&schema, &load), schema));
     let problems = problems.into_inner();
-    let is_told = problems.iter().any(|(kind, _)| *kind != ProblemKind::Ignored);
+    let is_reported = problems.iter().any(|(kind, _)| *kind != ProblemKind::Ignored);
     for (kind, message) in problems {
-        tell(bytes_of(node), kind, message, reader);
+        report(bytes_of(node), kind, message, reader);
     }
     match compiled? {
-        (Ok(compiled), schema) => (!is_told).then_some((schema, compiled)),
-        // The checker says it again, in other words.
-        (Err(_), _) if is_told => None,
+        (Ok(compiled), schema) => (!is_reported).then_some((schema, compiled)),
+        // The problem is already reported; the checker would repeat it in other words.
+        (Err(_), _) if is_reported => None,
         (Err(SchemaError { at, message }), _) => {
             let (part, message) = match &node.json {
                 Json::String(file) => (node, format!("{file}, at `{at}`: {message}")),
@@ -51,7 +51,7 @@ pub(super) fn read(
 }
 
 /// Adds a problem of a schema to the findings.
-fn tell(at: Range<usize>, kind: ProblemKind, message: String, reader: &mut Reader<'_>) {
+fn report(at: Range<usize>, kind: ProblemKind, message: String, reader: &mut Reader<'_>) {
     match kind {
         ProblemKind::Twice => reader.error(at, Some(FIELD), MALFORMED, message),
         ProblemKind::Wrong => reader.error(at, Some(FIELD), INVALID_SCHEMA, message),
@@ -104,7 +104,7 @@ fn in_place(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Value> {
     let problems = keywords::problems(node);
     let is_usable = problems.iter().all(|problem| problem.kind == ProblemKind::Ignored);
     for problem in problems {
-        tell(problem.at, problem.kind, problem.message, reader);
+        report(problem.at, problem.kind, problem.message, reader);
     }
     if !is_usable {
         return None;

@@ -28,7 +28,7 @@ pub(super) const COMPRESSIONS: [(&str, Compression); 2] =
     [("UNCOMPRESSED", Compression::Uncompressed), ("GZIP", Compression::Gzip)];
 pub(super) const AUTHORIZATIONS: [(&str, Authorization); 2] =
     [("API_KEY", Authorization::ApiKey), ("NONE", Authorization::None)];
-/// The address of the schema of the file itself, for editors. It is no field of the stream.
+/// The address of the schema of the file itself, for editors. It is not a field of the stream.
 pub(super) const EDITOR: &str = "$schema";
 const NAMES: [&str; 13] = [
     "fields",

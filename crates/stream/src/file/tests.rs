@@ -31,7 +31,7 @@ fn diagnosed(text: &str) -> Diagnosis {
     diagnose(&StreamName::new("test").unwrap(), text, &load)
 }
 
-/// Returns the findings as `line:column+length code message`, with `warning` before those that are no errors.
+/// Returns the findings as `line:column+length code message`, with `warning` before those that are not errors.
 fn told(text: &str) -> Vec<String> {
     let Diagnosis { stream, findings } = diagnosed(text);
     assert_eq!(stream.is_some(), findings.iter().all(|finding| !finding.is_error));
@@ -89,7 +89,7 @@ fn a_version_is_read_again_from_its_source() {
 }
 
 #[test]
-fn every_problem_is_told_with_its_position_and_a_remedy() {
+fn every_problem_is_reported_with_its_position_and_a_remedy() {
     let text = r#"{
   "feilds": {}, "bufferSizeMB": 129, "bufferIntervalSeconds": "60",
   "prefix": "a\"/!{timestamp:YYYY/MM}/", "bucket": "Drop",
@@ -125,7 +125,7 @@ fn every_problem_is_told_with_its_position_and_a_remedy() {
 }
 
 #[test]
-fn a_file_that_is_no_object_is_told() {
+fn a_file_that_is_not_an_object_is_reported() {
     assert_eq!(told("[]"), ["1:1+2 MALFORMED_FILE a stream file is an object, found a list"]);
     assert_eq!(
         told("{\n \"prefix\" 1}"),
@@ -140,7 +140,7 @@ fn a_file_that_is_no_object_is_told() {
 }
 
 #[test]
-fn problems_of_a_schema_are_told_where_they_are() {
+fn problems_of_a_schema_are_reported_with_their_positions() {
     assert_eq!(
         told(
             "{\"schema\": {\"properties\": {\"a\": {\"type\": \"text\"}, \"b\": {\"maxLenght\": 3}},\n \"requird\": []}}"
@@ -191,7 +191,7 @@ fn problems_of_a_schema_are_told_where_they_are() {
 }
 
 #[test]
-fn misspelt_words_of_a_schema_are_told_where_they_stand() {
+fn misspelt_words_of_a_schema_are_reported_with_their_positions() {
     let text = r#"{"schema": {"properties": {"a": {"typo": "string"}, "type": {"type": "strin"}, "b": {"type": ["null", "Integer"]}},
  "items": [{"format": "date_time"}, {"format": "tomorrow"}, {"format": "uuid"}]}}"#;
     let types = "the types are `array`, `boolean`, `integer`, `null`, `number`, `object` and `string`";
@@ -213,7 +213,7 @@ fn misspelt_words_of_a_schema_are_told_where_they_stand() {
             "warning 1:12+22 INVALID_SCHEMA twice.schema.json:1:16: the key 'maximum' stands twice in this object: the last one counts",
         ]
     );
-    // A byte order mark at the start of a file is no content of it.
+    // A byte order mark at the start of a file is not content of it.
     assert_eq!(told(r#"{"schema": "marked.schema.json"}"#), Vec::<String>::new());
 }
 
@@ -244,7 +244,7 @@ fn a_stream_can_be_shared_between_threads() {
 }
 
 #[test]
-fn a_required_field_that_no_line_has_is_told() {
+fn a_required_field_that_no_line_has_is_reported() {
     let text = r#"{"schema": {"required": ["zip", "name"]}, "fields": {"zip": "**/zip_code"}}"#;
     assert_eq!(
         told(text),

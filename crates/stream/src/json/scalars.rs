@@ -38,7 +38,7 @@ fn plain(bytes: &[u8]) -> usize {
     bytes.len() / 8 * 8
 }
 
-/// Returns the place behind an escape. Half of a surrogate pair is no character, so it is refused.
+/// Returns the place behind an escape. Half of a surrogate pair is not a character, so it is refused.
 fn escape(bytes: &[u8], at: usize) -> Result<usize, Fault> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),

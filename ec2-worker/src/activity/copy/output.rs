@@ -33,7 +33,7 @@ impl WrittenNulls {
         Ok(Self { words: ValueRules::nulls(format, None), in_quotes: rules.quoted_nulls })
     }
 
-    /// Returns whether a file to read has the same texts for NULL: `words`, which count in quotes if `in_quotes` is true.
+    /// Returns whether a file to read has the same texts for NULL: `words`, which also mean NULL in quotes if `in_quotes` is true.
     pub(super) fn are(&self, words: &[String], in_quotes: bool) -> bool {
         let has = |all: &[String], word: &String| all.contains(word);
         self.in_quotes == in_quotes

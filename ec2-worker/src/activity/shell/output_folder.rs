@@ -1,7 +1,7 @@
 //! Uploads the files that a command wrote to the staging folder of an output.
 //!
 //! A command may leave anything there: an unpacked archive with symbolic links to other files of the machine, a pipe from
-//! which a reader would wait for ever, a name that is no key. Only regular files are uploaded. Anything else fails the
+//! which a reader would wait for ever, a name that is not a key. Only regular files are uploaded. Anything else fails the
 //! attempt before the first upload, and the message names it.
 
 use std::fs::Metadata;
@@ -244,7 +244,7 @@ fn other_than_file(entry: &DirEntry) -> Option<&'static str> {
     } else if kind.is_block_device() || kind.is_char_device() {
         "a device: remove it"
     } else if entry.depth() == 0 && !kind.is_dir() {
-        "no folder any more"
+        "not a folder any more"
     } else {
         return None;
     })
@@ -362,6 +362,6 @@ mod tests {
         assert!(complaints(&out)[0].starts_with("the folder itself is a symbolic link"));
         std::fs::remove_file(&out).expect("removed");
         std::fs::write(&out, "x").expect("written");
-        assert_eq!(complaints(&out), ["the folder itself is no folder any more"]);
+        assert_eq!(complaints(&out), ["the folder itself is not a folder any more"]);
     }
 }

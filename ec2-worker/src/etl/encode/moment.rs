@@ -126,7 +126,7 @@ fn by_iso(rules: &ColumnRules, text: &[u8]) -> Option<Moment> {
     if rules.refuses_iso {
         return None;
     }
-    // Beside a pattern without separators, eight digits are no ISO date.
+    // Beside a pattern without separators, eight digits are not an ISO date.
     let has_separators = rules.dates.is_empty() || !text.iter().take(8).all(u8::is_ascii_digit);
     date::iso_moment(text).filter(|_| has_separators)
 }

@@ -121,7 +121,7 @@ fn moment_refusal(column: &Column, moments: MomentType, rules: &ColumnRules, tex
     format!("{value} is not a {of} (as {example}); {}", moment_hint(moments, text))
 }
 
-/// Returns what to do with a text that is no date or time, if no pattern is declared.
+/// Returns what to do with a text that is not a date or time, if no pattern is declared.
 fn moment_hint(moments: MomentType, text: &[u8]) -> &'static str {
     let has_date = matches!(moments, MomentType::Date | MomentType::Timestamp | MomentType::TimestampTz);
     let separated = text.iter().any(|byte| matches!(byte, b'/' | b'.' | b'-'));
@@ -188,7 +188,7 @@ fn has_zone(text: &[u8]) -> bool {
         .any(|three| three[1] == b'/' && three[0].is_ascii_alphabetic() && three[2].is_ascii_alphabetic())
 }
 
-/// Returns what to do with a text that is no whole number, which may be a number with a fraction.
+/// Returns what to do with a text that is not a whole number, which may be a number with a fraction.
 fn whole_number_hint(column: &Column, rules: &ColumnRules, text: &[u8]) -> String {
     // The number form may have been applied already.
     let plain = rules.numbers.as_ref().and_then(|form| form.plain(text));

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_that_does_not_fit_is_told_with_the_nearest_column() {
+    fn every_name_that_does_not_fit_is_reported_with_the_nearest_column() {
         let target = table(&["id", "qty", "year"]);
         assert_eq!(
             placed(&["year", "id", "qtty int"], &target),

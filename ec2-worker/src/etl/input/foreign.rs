@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_other_programs_are_named_and_texts_are_not() {
+    fn files_of_other_programs_are_recognised_and_texts_are_not() {
         let tar = [&[b'a'; 257][..], b"ustar\0"].concat();
         let utf16: Vec<u8> = "\u{feff}<html>".encode_utf16().flat_map(u16::to_le_bytes).collect();
         for (head, says) in [

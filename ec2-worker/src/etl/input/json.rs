@@ -88,12 +88,12 @@ fn check_leading(objects: &Objects, leading: &VecDeque<Object>, keys: &Keys) -> 
 fn note(leading: usize, has_more: bool, ignores_others: bool, missing: &[&String]) -> Option<String> {
     if has_more && ignores_others {
         return Some(format!(
-            "keys that stand in none of the first {leading} objects of the file, and are no columns of the table, are left out"
+            "keys that stand in none of the first {leading} objects of the file, and are not columns of the table, are left out"
         ));
     }
     let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
-    let is_told = !has_more && !names.is_empty();
-    is_told.then(|| format!("no object has a key for {}, so the column is NULL", names.join(", ")))
+    let needs_note = !has_more && !names.is_empty();
+    needs_note.then(|| format!("no object has a key for {}, so the column is NULL", names.join(", ")))
 }
 
 /// The CSV of the objects.
@@ -202,14 +202,14 @@ impl Csv {
 ///
 /// # Errors
 ///
-/// If the value is a string that is no Unicode text, such as one with half of a surrogate pair.
+/// If the value is a string that is not Unicode text, such as one with half of a surrogate pair.
 fn text(key: &str, raw: &str) -> Result<Option<(String, bool)>, String> {
     Ok(match raw {
         "null" => None,
         _ if raw.starts_with('"') => {
             let text = serde_json::from_str(raw);
             Some((
-                text.map_err(|error| format!("the value of `{key}` is no text: {error}; correct it"))?,
+                text.map_err(|error| format!("the value of `{key}` is not text: {error}; correct it"))?,
                 true,
             ))
         }

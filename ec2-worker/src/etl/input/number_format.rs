@@ -225,7 +225,7 @@ fn is_colour(text: &str) -> bool {
     COLOURS.contains(&lower.as_str()) || lower.starts_with("color")
 }
 
-/// Cuts a format at the semicolons that are no texts.
+/// Cuts a format at the semicolons that are not texts.
 fn sections(code: &str) -> Vec<&str> {
     let (mut start, mut is_quoted, mut is_escaped, mut sections) = (0, false, false, Vec::new());
     for (index, letter) in code.char_indices() {
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn other_formats_are_named_and_usual_ones_change_nothing() {
+    fn other_formats_are_reported_and_usual_formats_change_nothing() {
         for code in ["General", "@", "0", "", "#"] {
             assert_eq!(NumberFormat::of(code), NumberFormat::Plain, "{code}");
         }

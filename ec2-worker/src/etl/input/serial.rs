@@ -68,7 +68,7 @@ pub(super) fn text(at: ExcelDateTime, days: Days) -> Result<String, String> {
     let (day, millis) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));
     if !(0..end).contains(&day) {
         return Err(format!(
-            "has the date {serial} of days, which is no date that Excel can show; correct the date"
+            "has the date {serial} of days, which is not a date that Excel can show; correct the date"
         ));
     }
     if day == NO_DAY && !days.from_1904 {
@@ -137,9 +137,9 @@ mod tests {
             (0.5, "1900-01-00"),
             (60.0, "1900-02-29"),
             (60.5, "1900-02-29"),
-            (-1.0, "no date that Excel can show"),
-            (2_958_466.0, "no date that Excel can show"),
-            (1e300, "no date that Excel can show"),
+            (-1.0, "not a date that Excel can show"),
+            (2_958_466.0, "not a date that Excel can show"),
+            (1e300, "not a date that Excel can show"),
         ] {
             let refused = at(serial, "yyyy-mm-dd", false).expect_err("no such date");
             assert!(refused.contains(says), "{serial}: {refused}");

@@ -397,7 +397,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_needs_a_dictionary_is_told() {
+    fn a_file_that_needs_a_dictionary_is_reported() {
         let samples: Vec<String> =
             (0..500).map(|id| format!("{id},Kettle {id},Rome,2025-10-{:02}\n", id % 28 + 1)).collect();
         let dictionary = zstd::dict::from_samples(&samples, 4_000).expect("a dictionary");

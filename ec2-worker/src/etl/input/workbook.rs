@@ -29,7 +29,7 @@ const MOST_COLUMNS: u32 = 16_384;
 ///
 /// # Errors
 ///
-/// If the file is no workbook, or has no such sheet.
+/// If the file is not a workbook, or has no such sheet.
 pub(super) fn csv(
     bytes: Box<dyn BufRead + Send>,
     dialect: &Dialect,
@@ -321,7 +321,7 @@ impl Rows {
     }
 
     /// Writes the last row, and the rows without a value before it. In a sheet of one column, such rows at the end are left out:
-    /// cells that only have a format are no NULLs.
+    /// cells that only have a format are not NULLs.
     fn finish(&mut self, out: &mut impl io::Write) -> io::Result<()> {
         self.end(out)?;
         if self.width > 1 { self.write_blank(out) } else { Ok(()) }

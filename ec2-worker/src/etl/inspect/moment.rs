@@ -53,7 +53,7 @@ pub fn iso(text: &str) -> Option<Iso> {
 }
 
 /// Returns the ways to read dates that look like `text`; none if `text` does not look like a date. These are all
-/// orders of the shape, also an order in which `text` itself is no date.
+/// orders of the shape, also an order in which `text` itself is not a date.
 #[must_use]
 pub fn readings(text: &str) -> Vec<Reading> {
     let Some(shape) = Shape::of(text) else { return Vec::new() };

@@ -159,7 +159,7 @@ fn undecorated(text: &str) -> (&str, Decoration) {
         rest = rest.trim();
         let currency = CURRENCIES.into_iter().filter(|_| found.currency.is_none()).find_map(|currency| {
             let inner = rest.strip_prefix(currency).or_else(|| rest.strip_suffix(currency))?;
-            // The `kr` of a longer word, such as `krona`, is no currency.
+            // The `kr` of a longer word, such as `krona`, is not a currency.
             let is_whole = !currency.ends_with(char::is_alphabetic)
                 || !inner.trim().starts_with(char::is_alphabetic)
                     && !inner.trim().ends_with(char::is_alphabetic);

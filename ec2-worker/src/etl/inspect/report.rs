@@ -44,15 +44,15 @@ pub struct Report {
     pub skip_lines: u64,
     /// Whether the first record names the columns.
     pub header: bool,
-    /// Whether the file proves that the first record is the header, or that it is none.
+    /// Whether the file proves that the first record is the header, or that it is not the header.
     pub header_is_sure: bool,
-    /// Why the first record is the header, or why it is none.
+    /// Why the first record is the header, or why it is not the header.
     pub header_reason: String,
     /// The number of rows.
     pub rows: u64,
-    /// The number of blank records, which are no rows.
+    /// The number of blank records. They do not count as rows.
     pub blank: u64,
-    /// The number of comments, which are no rows.
+    /// The number of comments. They do not count as rows.
     pub comments: u64,
     /// The columns.
     pub columns: Vec<Column>,

@@ -318,7 +318,7 @@ fn is_json(text: &str) -> bool {
     text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
-/// Returns whether the text has `\n`, `\r` or `\t`, and is no path of Windows.
+/// Returns whether the text has `\n`, `\r` or `\t`, and is not a path of Windows.
 fn has_escape(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_escape = |index: usize| matches!(bytes.get(index + 1), Some(b'n' | b'r' | b't'));

@@ -79,7 +79,7 @@ pub fn form(path: &Path, name: &str) -> Result<Form, Failure> {
     Ok(Form::Text)
 }
 
-/// Reads the whole text of a file that is no workbook, and returns the findings.
+/// Reads the whole text of a file that is not a workbook, and returns the findings.
 ///
 /// # Errors
 ///

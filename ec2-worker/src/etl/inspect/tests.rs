@@ -95,7 +95,7 @@ async fn numbers_have_a_type_only_if_they_have_one_meaning() {
     assert_eq!(type_of(&["1,234", "950", "12,345"]).await, SqlType::Text);
     assert_eq!(type_of(&["-1.234", "5.678 €"]).await, SqlType::Text);
     assert_eq!(type_of(&["1.234", "0.750"]).await, SqlType::Numeric, "nobody groups 0.750");
-    assert_eq!(type_of(&["1.234", "1234.567"]).await, SqlType::Numeric, "four digits are no group");
+    assert_eq!(type_of(&["1.234", "1234.567"]).await, SqlType::Numeric, "four digits are not a group");
     assert_eq!(
         types("a;b\n1.234;2.5\n2.345;3.25\n").await,
         [SqlType::Numeric; 2],
@@ -180,7 +180,7 @@ async fn backslashes_before_letters_are_suspicious_unless_they_are_paths() {
 }
 
 #[tokio::test]
-async fn a_header_is_told_from_a_first_row() {
+async fn a_header_is_distinguished_from_a_first_row() {
     let header = async |text: &str| report(text.as_bytes()).await.header;
     assert!(header("id,name\n1,a\n2,b\n").await);
     assert!(!header("1,a\n2,b\n").await);
@@ -261,7 +261,7 @@ async fn a_frame_of_r_without_a_name_above_the_names_of_rows_is_read_as_such() {
 }
 
 #[tokio::test]
-async fn a_list_of_sap_is_named_and_read() {
+async fn a_list_of_sap_is_recognised_and_read() {
     let text = "Stock overview\n\n------------------\n|Material|  Qty  |\n------------------\n|A-100   |  1,5  |\n\
                 |B-200   |  2,25 |\n------------------\n";
     let report = report(text.as_bytes()).await;

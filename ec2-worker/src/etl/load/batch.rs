@@ -227,8 +227,8 @@ impl<'a> Writer<'a> {
     async fn release(&self, stored: u64, later: &[Range<i64>]) -> Result<Accepted, Failure> {
         let Some(merge) = &self.merge else {
             self.tx.run("releasing a savepoint", "RELEASE SAVEPOINT batch").await?;
-            let is_told = !matches!(&self.layout, Layout::Statements(statement) if !statement.tells_rows);
-            return Ok(Accepted { replaced: 0, stored: is_told.then_some(stored) });
+            let is_known = !matches!(&self.layout, Layout::Statements(statement) if !statement.tells_rows);
+            return Ok(Accepted { replaced: 0, stored: is_known.then_some(stored) });
         };
         let mut replaced = 0;
         if let Some(doubles) = &self.doubles {

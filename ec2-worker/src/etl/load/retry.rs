@@ -37,7 +37,7 @@ const TOO_LONG: &str = "the record is longer than";
 pub struct Mended {
     /// The row. Its run, file, line and byte offset say which refused row it is; `raw_line` is the mended text.
     pub row: RefusedRow,
-    /// Where the person has written the row, for messages, such as `mended.csv, line 3`.
+    /// The file and line in which the person has written the row, for messages: `mended.csv, line 3`.
     pub place: String,
 }
 
@@ -355,7 +355,7 @@ impl Retry<'_> {
         let dialect = Dialect { skip_footer: 0, ..self.load.dialect_for(table) };
         let Some(at) = S3Uri::parse(name) else {
             let message =
-                format!("{name} is no file in S3, so its rows cannot be retried; run the copy again");
+                format!("{name} is not a file in S3, so its rows cannot be retried; run the copy again");
             return Err(Failure::bad_input("NotInS3", message));
         };
         let etag = self.etag(tx, table, &at).await?;

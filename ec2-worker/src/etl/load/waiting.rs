@@ -1,6 +1,6 @@
 //! Rows that refer to rows of the same table which are not loaded yet.
 //!
-//! A row may stand before the row to which it refers. In a whole batch this is no problem, because the database checks
+//! A row may stand before the row to which it refers. In a whole batch this is not a problem, because the database checks
 //! foreign keys after all rows. But when rows are sent in small groups, to find a refused row, such a row is refused
 //! although it is good. So it waits, and is sent again after all other rows of the load.
 

@@ -117,7 +117,7 @@ fn a_value_that_cannot_be_read_back_is_refused_with_a_remedy() {
 }
 
 #[test]
-fn a_character_that_the_encoding_lacks_is_named() {
+fn a_character_that_the_encoding_lacks_is_reported() {
     let lacks = "set `myEncoding` of the output's data format to utf-8";
     let latin = Dialect { encoding: Some(WINDOWS_1252), ..Dialect::default() };
     assert_eq!(written(&latin, &[text(&["1", "é"])]).expect("it has é").0, b"1,\xe9\n");

@@ -53,7 +53,7 @@ async fn a_quote_left_open_ends_the_work_before_the_whole_file_is_in_memory() {
 }
 
 #[tokio::test]
-async fn text_that_would_be_lost_or_garbled_is_told() {
+async fn text_that_would_be_lost_or_garbled_is_reported() {
     let failure = rewritten(&[b"a,b\n1,\"x\"y\n"]).await.expect_err("y would be lost");
     assert_eq!(failure.message, "orders.csv, line 2, column 2: text follows the closing quote");
     let failure = rewritten(&[b"a,b\n1,caf\xe9\n"]).await.expect_err("no UTF-8");
@@ -65,7 +65,7 @@ async fn text_that_would_be_lost_or_garbled_is_told() {
 }
 
 #[tokio::test]
-async fn a_text_that_the_output_cannot_hold_is_named_by_line_and_column() {
+async fn a_text_that_the_output_cannot_hold_is_reported_with_line_and_column() {
     let null = b"\\N".to_vec();
     let tsv = Dialect {
         separator: b"\t".to_vec(),

@@ -88,9 +88,9 @@ impl Thread {
         let remedy = if fields > expected {
             "a value with a separator in it needs quotes"
         } else if fields == 1 {
-            "the file may have another separator, or the line is no row (`mySkipLines`, `mySkipFooter`)"
+            "the file may have another separator, or the line is not a row (`mySkipLines`, `mySkipFooter`)"
         } else {
-            "add the missing values, or leave out a line that is no row (`mySkipFooter`)"
+            "add the missing values, or leave out a line that is not a row (`mySkipFooter`)"
         };
         format!("{} instead of {expected}{note}; {remedy}", counted(fields, "column"))
     }
@@ -112,7 +112,7 @@ impl Thread {
             String::new()
         };
         let problems = problems.join("; ");
-        // The keys of JSON stand in no line of their own.
+        // The keys of JSON have no line of their own.
         let line =
             if self.plan.dialect.form == Form::Json { String::new() } else { format!(", line {}", at.line) };
         let message = format!("{file}{line}: the header does not fit table {table}: {problems}{hint}");

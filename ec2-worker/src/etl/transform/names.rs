@@ -99,7 +99,7 @@ impl Thread {
         let mut text = Vec::new();
         let mut found = Vec::with_capacity(fields.len());
         for span in fields {
-            // Blanks in a name make no difference, but a long text is no name.
+            // Blanks in a name make no difference, but a long text is not a name.
             if span.end - span.start > 4 * longest + 16 {
                 return Ok(());
             }

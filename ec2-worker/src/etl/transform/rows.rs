@@ -13,7 +13,7 @@ use crate::sql::SqlTemplate;
 /// Why a record without a value for a column is refused.
 const NOT_NULL: &str = "is empty, but the column is NOT NULL; fill the value, or allow NULL in the table";
 
-/// Why a number of a workbook is no interval. PostgreSQL would count seconds, but a workbook counts days.
+/// Why a number of a workbook is not an interval. PostgreSQL would count seconds, but a workbook counts days.
 const NO_DURATION: &str = "is a number in a cell without the format of a duration; give its cells the format [h]:mm:ss in the workbook, \
                            and save the file again, or load the number into a column of numbers";
 

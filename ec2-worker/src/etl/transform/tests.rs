@@ -76,7 +76,7 @@ async fn a_bad_record_is_refused_with_its_position_and_the_rest_is_read() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_not_text_are_named() {
+async fn bytes_that_are_not_text_are_reported() {
     let (rows, rejects, _) = read(b"id,note\n1,caf\xe9\n2,a\0b\n3,ok\n", plan()).await;
     assert_eq!(rows, 1);
     assert_eq!(

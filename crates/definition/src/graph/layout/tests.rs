@@ -45,7 +45,7 @@ fn a_chain_is_a_straight_line() {
 }
 
 #[test]
-fn an_input_of_late_work_stands_next_to_it() {
+fn an_input_of_late_work_stands_next_to_the_work() {
     let layout = lay_out(&[SIZE; 4], &[arrow((0, 1)), arrow((1, 2)), arrow((3, 2))], |_| false);
     assert_eq!(layout.boxes[3].corner.x, layout.boxes[1].corner.x);
 }

@@ -36,7 +36,7 @@ fn a_field_that_has_no_effect_between_two_nodes_is_a_warning() {
     assert_eq!(
         of_copy(r#", "myMaxRejects": "1""#, &file("in.csv", ""), &file("out.csv", "")),
         [
-            "A.myMaxRejects IGNORED_FIELD:  'myMaxRejects' has no effect here: the output is no table, and a copy into a file \
+            "A.myMaxRejects IGNORED_FIELD:  'myMaxRejects' has no effect here: the output is not a table, and a copy into a file \
              fails at the first record that does not fit"
         ]
     );

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn required_fields_and_choices_are_named() {
+fn missing_required_fields_and_choices_are_reported() {
     assert_eq!(
         errors(r#"{"id": "A", "type": "SqlActivity"}, {"id": "B", "type": "S3DataNode"}"#),
         [
@@ -235,7 +235,7 @@ fn fields_of_values_are_legal_on_activities_and_formats_and_name_what_is_wrong()
              'order_date dd/MM/yyyy'. Found 'born hh:mm': an hour of 12 needs `a` for am or pm; `H` is the hour of 24",
             "F.myDateFormat INVALID_FIELD_VALUE:  'myDateFormat' value must be a Joda date pattern such as \
              'dd/MM/yyyy'. Found 'DD/MM/YYYY': the letter `D` cannot be read; `d` is the day of the month",
-            "F.myDecimal INVALID_FIELD_VALUE:  'myDecimal' value must be one character that is no letter, digit, sign \
+            "F.myDecimal INVALID_FIELD_VALUE:  'myDecimal' value must be one character that is not a letter, digit, sign \
              or %. Found '..'",
             "F.myTrailingSign INVALID_FIELD_VALUE:  'myTrailingSign' value must be 'true' or 'false'. Found 'yes'",
         ]

@@ -96,7 +96,7 @@ fn tables_of_two_databases_or_schedules_cannot_be_put_in_place_together() {
 }
 
 #[test]
-fn an_activity_that_has_nothing_to_put_in_place_is_told() {
+fn an_activity_that_has_nothing_to_put_in_place_is_reported() {
     assert_eq!(
         found(&[publisher("")]),
         invalid(
@@ -112,7 +112,7 @@ fn an_activity_that_has_nothing_to_put_in_place_is_told() {
 }
 
 #[test]
-fn a_script_that_would_see_old_rows_is_told() {
+fn a_script_that_would_see_old_rows_is_reported() {
     let each = publisher(r#", "dependsOn": {"ref": "A"}"#).replace("Put", "Each").replace("here", "each");
     let put = publisher(r#", "dependsOn": [{"ref": "A"}, {"ref": "Each"}]"#);
     let found = found(&[load("A", ""), each.clone(), put]);

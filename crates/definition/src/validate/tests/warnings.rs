@@ -183,7 +183,7 @@ fn patterns_that_give_a_date_two_meanings_are_an_error() {
 }
 
 #[test]
-fn more_retries_than_aws_documents_are_told_where_they_are_stated() {
+fn more_retries_than_aws_documents_are_reported_where_they_are_stated() {
     let activity =
         r#"{"id": "A", "type": "ShellCommandActivity", "command": "true", "parent": {"ref": "P"}}"#;
     assert_eq!(

@@ -16,7 +16,7 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 /// The result of a dropped key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum KeyOutcome {
-    /// The key belongs to the run of this pipeline, whose state in the ledger is the second value.
+    /// The key belongs to the run of this pipeline. The second value is the state of the run in the ledger.
     Run(String, Option<String>),
     /// Nothing runs, for this reason.
     NothingRan(String),

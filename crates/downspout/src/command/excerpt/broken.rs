@@ -1,4 +1,4 @@
-//! Hides secrets in a line of a file that is no JSON.
+//! Hides secrets in a line of a file that is not JSON.
 
 use super::secrets::{end_of, is_plain_expression};
 
@@ -84,6 +84,6 @@ mod tests {
         }
         assert_eq!(hidden(r#""a": "b""#, false), r#""a": "b""#);
         let parameter = r#""id": "*myRedshiftPassword""#;
-        assert_eq!(hidden(parameter, true), parameter, "the key is no secret");
+        assert_eq!(hidden(parameter, true), parameter, "the key is not a secret");
     }
 }

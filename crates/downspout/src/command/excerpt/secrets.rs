@@ -1,7 +1,7 @@
 //! Hides secrets in a line of a file that is JSON: the values of keys that begin with `*`, the values of parameters and fields
 //! with such a name, and passwords in addresses. Everything else is shown.
 
-/// Keys of a secret parameter, or of a secret field in the API form, whose values are no secrets.
+/// Keys whose values are not secret, even in a secret parameter or in a secret field of the API form.
 const OPEN_KEYS: [&str; 8] =
     ["id", "key", "type", "optional", "isArray", "description", "helpText", "helpLink"];
 
@@ -34,8 +34,8 @@ impl Scope<'_> {
     }
 }
 
-/// Returns a line without its secrets. `is_secret` says whether the finding in this line is about a secret parameter or field, so
-/// that an object that begins in another line is one.
+/// Returns a line without its secrets. `is_secret` is true if the finding in this line is about a secret parameter or field: then an
+/// object that begins in an earlier line is secret, too.
 pub(super) fn hidden(line: &str, is_secret: bool) -> String {
     let tokens = tokens(line);
     let mut named = named_scopes(&tokens);

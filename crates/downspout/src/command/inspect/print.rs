@@ -61,7 +61,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     if report.skip_lines > 0 {
         facts.push((
             "first lines",
-            format!("{} are no records; `mySkipLines` leaves them out", report.skip_lines),
+            format!("{} are not records; `mySkipLines` leaves them out", report.skip_lines),
         ));
     }
     facts.push(("header", header(report)));

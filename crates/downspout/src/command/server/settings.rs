@@ -183,7 +183,7 @@ impl Settings {
         let store = problems.take("store", Location::parse(store).map_err(|error| error.to_string()));
         let account_id = self.account_id.unwrap_or_else(|| ACCOUNT_ID.to_owned());
         let is_account = server::is_account_id(&account_id);
-        let wrong_account = || format!("{account_id:?} is no account: write 12 digits");
+        let wrong_account = || format!("{account_id:?} is not an account: write 12 digits");
         problems.take("account-id", is_account.then_some(()).ok_or_else(wrong_account));
         let keep_runs = self.keep_runs.as_deref().unwrap_or(KEEP_RUNS);
         let keep_runs =
@@ -236,7 +236,7 @@ impl Problems {
 
 fn rate_of(text: &str) -> Result<Option<Rate>, String> {
     let per_second: u32 =
-        text.parse().map_err(|_| format!("{text:?} is no number of calls; 0 sets no limit"))?;
+        text.parse().map_err(|_| format!("{text:?} is not a number of calls; 0 sets no limit"))?;
     let burst = per_second.saturating_mul(BURST_SECONDS);
     Ok((per_second > 0).then_some(Rate { per_second, burst }))
 }
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_are_told_at_once() {
+    fn all_problems_are_reported_at_once() {
         let problems = file("lisen = '1'\nkeys = ['a']\nhost-name = 5").expect_err("refused");
         let expected = [
             "server.toml: host-name must be a text or a list of texts",
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_toml_is_told_with_its_line() {
+    fn a_file_that_is_not_toml_is_reported_with_its_line() {
         let problems = file("listen = '1'\nstore = nonsense").expect_err("refused");
         assert!(problems[0].starts_with("server.toml, line 2: "), "{problems:?}");
     }

@@ -67,8 +67,8 @@ pub(super) async fn put(
     })
 }
 
-/// Returns a detail of the door for a message that names the line of the file: with places in the file instead of those in the
-/// request, which begins with the line `first`.
+/// Returns a detail of an answer of the door with positions in the file in place of those in the request. The request begins with
+/// the line `first` of the file.
 fn of_file(detail: &str, line: Option<u64>, first: u64) -> String {
     let Some(line) = line else { return detail.to_owned() };
     let detail = match detail.rsplit_once(" (record ") {

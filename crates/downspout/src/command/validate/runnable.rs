@@ -13,7 +13,7 @@ use server::host_problems;
 use crate::local::process_host::{self, SUPPLIED};
 use crate::local::stack::WORKER_GROUP;
 
-/// The parameter with the worker group of `up`, which `up` gives its value.
+/// The parameter with the worker group of `up`. `up` sets its value.
 const GROUP_PARAMETER: &str = "myWorkerGroup";
 
 /// The work of a definition that Downspout cannot do.

@@ -14,14 +14,14 @@ use crate::local::stack::NO_SCHEMA;
 /// The folder of the stream files, beside the definitions.
 pub(super) const FOLDER: &str = "streams";
 
-/// Returns whether the file is a stream file, which its folder decides.
+/// Returns whether the file is a stream file. Its folder decides that.
 pub(super) fn is_one(path: &Path) -> bool {
     let folder = path.parent().and_then(Path::file_name);
     folder.is_some_and(|name| name == FOLDER) && name_of(path).is_some()
 }
 
-/// Returns the name of the stream of a file, or why the name of the file is none. Returns `None` for other files, such as the schema
-/// files beside stream files.
+/// Returns the name of the stream of a file, or why the file name cannot be that of a stream. Returns `None` for other files,
+/// such as the schema files beside stream files.
 fn name_of(path: &Path) -> Option<Result<StreamName, NameError>> {
     stream_name(path.file_name()?.to_str()?)
 }
@@ -30,11 +30,11 @@ fn name_of(path: &Path) -> Option<Result<StreamName, NameError>> {
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or its name is no name of a stream.
+/// If the file cannot be read, or its name is not that of a stream.
 pub(super) fn read(path: &Path) -> anyhow::Result<DefinitionFile> {
     let bytes =
         std::fs::read(path).map_err(|error| anyhow::anyhow!("reading {}: {error}", path.display()))?;
-    let name = name_of(path).ok_or_else(|| anyhow::anyhow!("{} is no stream file", path.display()))?;
+    let name = name_of(path).ok_or_else(|| anyhow::anyhow!("{} is not a stream file", path.display()))?;
     let name = name.map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     let (text, findings) = match file::decode(&bytes) {
         Ok(text) => {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_file_that_cannot_be_read_is_told_in_words() {
+    fn a_schema_file_that_cannot_be_read_is_reported_in_words() {
         let said = said(r#"{"schema": "none.schema.json"}"#);
         assert!(said.contains("none.schema.json: there is no such file beside the stream file"), "{said}");
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_file_in_another_folder_is_told_where_it_belongs() {
+    fn a_stream_file_in_another_folder_is_reported_with_the_right_folder() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let hinted = |name: &str, text: &str| {
             let path = folder.path().join(name);

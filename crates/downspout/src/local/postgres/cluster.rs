@@ -81,7 +81,7 @@ const DATA: &str = "tmp/pglite/base";
 /// How long to wait for a process that has the folder. The server of a killed process ends a moment after that process.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
 
-/// The folder in which the embedded server creates a cluster in its own way, which is then copied.
+/// The folder in which the embedded server creates a cluster. The cluster is then copied to its place.
 const TEMPLATE: &str = "cluster.template";
 
 /// The folder in which the copy is made.

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_tables_are_told_from_other_files() {
+    fn files_of_tables_are_distinguished_from_other_files() {
         for (name, number) in [("16384", Some(16384)), ("16384.1", Some(16384)), ("2619_fsm", Some(2619))] {
             assert_eq!(number_of(name), number, "{name}");
         }

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn state_that_cannot_be_restored_is_named() {
+    fn state_that_cannot_be_restored_is_reported() {
         let rows = [row(["setting", "work_mem", "8192"]), row(["lost", "the temporary table t", ""])];
         assert_eq!(SessionState::default().inspected(&rows).as_deref(), Some("the temporary table t"));
     }

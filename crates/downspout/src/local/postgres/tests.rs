@@ -286,7 +286,7 @@ async fn a_failed_server_is_started_again_with_all_that_was_committed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commits_survive_a_restart_and_a_lost_folder_is_named() {
+async fn commits_survive_a_restart_and_a_lost_folder_is_reported() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (postgres, port, shutdown) = serve(folder.path(), Limits::default()).await.expect("starts");
     let error = serve(folder.path(), Limits::default()).await.err().expect("a second one is refused");

@@ -15,7 +15,7 @@ const TRANSACTION: &str = "transaction_timeout";
 /// The largest value that PostgreSQL takes for each of the settings, in milliseconds.
 const LARGEST_MS: u64 = i32::MAX as u64;
 
-/// The time limits of a session. `None` is no limit.
+/// The time limits of a session. `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Timeouts {
     /// The limit of each statement.

@@ -53,7 +53,7 @@ impl Places {
         }
         let most = self.most;
         if size > most {
-            return Err(format!("needs {size} places at once, and there are {most} (up --resources)"));
+            return Err(format!("needs {size} places at once, and the host has {most} (up --resources)"));
         }
         let wanted = if size == 1 { "a place".to_owned() } else { format!("{size} places at once") };
         let run = if most == 1 { "1 resource runs".to_owned() } else { format!("{most} resources run") };
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn places_go_to_the_oldest_party_and_no_party_passes_a_large_one() {
+    fn places_go_to_the_oldest_party_and_no_party_overtakes_a_large_party() {
         let mut places = Places::new(2);
         let first = machine("df-z", "One", 1, 1);
         assert_eq!(places.ask(&first), Ok(()));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_party_with_too_many_machines_is_told_so_and_blocks_nobody() {
+    fn a_party_with_too_many_machines_is_refused_and_blocks_nobody() {
         let mut places = Places::new(1);
         let needs = "needs 2 places at once, and there are 1 (up --resources)";
         assert_eq!(places.ask(&machine("df-1", "One", 2, 1)), Err(needs.to_owned()));

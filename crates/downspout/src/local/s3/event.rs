@@ -35,7 +35,7 @@ impl EventName {
     }
 }
 
-/// Adds an event with the time `now` to the transaction `tx`, which changes `object`.
+/// Adds an event with the time `now` to `tx`, the transaction that changes `object`.
 pub(super) fn append(
     tx: &mut Tx<'_>,
     bucket: &str,

@@ -60,7 +60,8 @@ pub(super) fn find_version(
     found.map(read_meta).transpose()
 }
 
-/// Reads the newest version of a key that is a delete marker or an older version. Returns `None` if there is none.
+/// Reads the newest entry of `versions` for a key: a delete marker, or a version that is no longer current. Returns `None` if
+/// there is none.
 pub(super) fn newest(connection: &Connection, bucket: &str, key: &str) -> Result<Option<Found>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS}, marker FROM versions WHERE bucket = ?1 AND key = ?2 ORDER BY content DESC LIMIT 1"

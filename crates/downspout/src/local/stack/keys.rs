@@ -17,7 +17,7 @@ pub(super) struct Keys {
     pub(super) access_key_id: String,
     pub(super) secret_access_key: String,
     pub(super) postgres_password: String,
-    /// The key that the HTTP doors of streams ask for. A data directory of before there were streams has none.
+    /// The key that the HTTP doors of streams ask for. A data directory from before the time of streams has no such key.
     #[serde(default)]
     pub(super) api_key: String,
 }

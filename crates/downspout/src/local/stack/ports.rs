@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_service_keeps_its_port_and_a_taken_one_is_named() {
+    async fn a_service_keeps_its_port_and_a_taken_port_is_reported() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let data_dir = DataDir::open(folder.path()).expect("the folder is free");
         let first = Ports::of(&data_dir).expect("readable").listen("S3").await.expect("a port is free");

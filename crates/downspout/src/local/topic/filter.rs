@@ -62,7 +62,7 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// Why the text is no policy, in the words of SNS.
+    /// Why the text is not a policy, in the words of SNS.
     pub(super) fn parse(text: &str, matches_body: bool) -> Result<Self, String> {
         let value: Value =
             serde_json::from_str(text).map_err(|error| format!("failed to parse JSON. {error}"))?;

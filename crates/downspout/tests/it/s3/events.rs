@@ -11,7 +11,7 @@ fn record(json: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_change_of_a_notifying_bucket_is_told_once() {
+async fn every_change_of_a_notifying_bucket_is_reported_once() {
     let endpoint = Endpoint::start().await;
     let client = endpoint.client();
     client.create_bucket().bucket("silent").send().await.unwrap();

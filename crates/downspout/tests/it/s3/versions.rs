@@ -70,7 +70,7 @@ async fn without_versioning_each_object_has_the_version_null() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_write_adds_a_version_and_a_delete_only_covers_them() {
+async fn each_write_adds_a_version_and_a_delete_only_hides_the_versions() {
     let endpoint = Endpoint::start().await;
     let client = endpoint.client();
     put(&client, "file", "zero").await;

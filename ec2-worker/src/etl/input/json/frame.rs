@@ -16,7 +16,7 @@ const REMEDY: &str = "write an object for each row, in pandas by `to_json(orient
 ///
 /// # Errors
 ///
-/// If the object surely is one: the keys in each of its values are the numbers of the rows.
+/// If the object certainly is a table by columns: the keys in each of its values are the numbers of the rows.
 pub(super) fn note(objects: &VecDeque<Object>) -> io::Result<Option<String>> {
     let mut filled =
         objects.iter().filter(|object| !matches!(&object.fields, Ok(Fields(fields)) if fields.is_empty()));
@@ -48,7 +48,7 @@ fn rows_of(value: &RawValue) -> Option<Vec<String>> {
     let text = value.get();
     if text.starts_with('[') {
         let rows: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-        // A list of rows is no proof, because a value of a single object may well be a list.
+        // A list of rows is not a proof, because a value of a single object may well be a list.
         return Some(rows.iter().map(|_| "of a list".to_owned()).collect());
     }
     let Fields(rows) = serde_json::from_str(text).ok()?;

@@ -6,7 +6,7 @@ use super::place::characters;
 pub(super) const FORMS: &str = "write each object on one line, as `jq -c .` does, or put all objects into one array, [{…}, {…}], in which they \
      may have several lines";
 
-/// Returns why a line is no object. `error` is the error about `line`.
+/// Returns why a line is not an object. `error` is the error about `line`.
 pub(super) fn of_line(line: &[u8], error: &serde_json::Error) -> String {
     let at = place_of(line, error);
     let column = characters(&line[..at]) + 1;

@@ -1,6 +1,6 @@
 //! Turns an object into a record in one pass, without a copy of its values, if the object is a usual one.
 //!
-//! Whatever is unusual, such as a new key, a key that stands twice, or text that is no JSON, is left to the general way, which
+//! Whatever is unusual, such as a new key, a key that stands twice, or text that is not JSON, is left to the general way, which
 //! finds the reason.
 
 use std::ops::Range;

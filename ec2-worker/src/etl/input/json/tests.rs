@@ -59,7 +59,7 @@ fn an_object_that_is_too_long_never_comes_into_memory_whole() {
 }
 
 #[test]
-fn a_byte_of_another_encoding_is_named() {
+fn a_byte_of_another_encoding_is_reported() {
     let lines = made_of(b"{\"a\": 1}\n{\"a\": \"caf\xe9\"}\n").expect("the other");
     // The comma behind it is written as another byte until the reason is read.
     assert!(lines.contains("byte 0xe9 is not UTF-8; save the file as UTF-8\u{fffd} or set"), "{lines}");
@@ -135,7 +135,7 @@ fn a_late_key_that_is_written_in_another_way_is_refused_and_not_lost() {
 fn half_a_surrogate_pair_is_refused_and_not_an_empty_text() {
     let text = made("{\"a\": 1, \"b\": \"Hi \\ud83d\"}\n{\"a\": 2, \"b\": \"\\ud83d\\ude00\"}\n")
         .expect("the other");
-    assert!(text.contains("the value of `b` is no text"), "{text}");
+    assert!(text.contains("the value of `b` is not text"), "{text}");
     assert!(text.ends_with("2,\"😀\"\n"), "{text}");
 }
 

@@ -62,7 +62,7 @@ fn wait_for_path(path: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_killed_while_it_creates_the_database_leaves_no_half_of_one() {
+async fn a_process_killed_while_it_creates_the_database_leaves_no_half_database() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for built in
         ["lock", "cluster.template/tmp/pglite/base/global", "cluster.new/tmp/pglite/base/base/1", "cluster"]

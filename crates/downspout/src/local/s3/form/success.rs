@@ -18,7 +18,7 @@ pub(in crate::local::s3) struct Success {
 }
 
 impl Success {
-    /// Reads the fields that choose the answer. A redirect that is no URL does not count, as in S3.
+    /// Reads the fields that choose the answer. A redirect that is not a URL does not count, as in S3.
     pub(super) fn new<'a>(
         bucket: &str,
         key: &str,

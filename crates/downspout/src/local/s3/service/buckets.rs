@@ -140,7 +140,8 @@ impl Service {
         })
     }
 
-    /// Stores a notification configuration. The stack delivers the events of its own function only, which stays.
+    /// Stores a notification configuration. The stack delivers events only to its own function, so the entry for
+    /// this function stays.
     pub(super) async fn put_bucket_notification_configuration(
         &self,
         request: S3Request<PutBucketNotificationConfigurationInput>,

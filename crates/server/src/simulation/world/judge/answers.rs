@@ -22,7 +22,7 @@ pub(in crate::simulation) struct Request {
     attempt: Option<Attempt>,
     /// The rerun generations of the objects of a SetStatus.
     generations: Vec<(InstanceId, u32)>,
-    /// The number of this command among the commands for the pipeline, from 1; 0 if the request is no command.
+    /// The number of this command among the commands for the pipeline, from 1; 0 if the request is not a command.
     command: u64,
 }
 
