@@ -192,7 +192,7 @@ impl Runner {
             Ok(TaskOutcome::False) => progress.log("the precondition does not hold yet"),
             Err(failure) => progress.log(&format!("failed: {}: {failure}", failure.id)),
         }
-        match self.tell(id, &progress, result).await {
+        match self.report_end(id, &progress, result).await {
             Ok(outcome) => {
                 tracing::info!(pipeline.id = pipeline, attempt.id = attempt, ?outcome, "task ended");
             }
@@ -269,7 +269,7 @@ impl Runner {
 
     /// Reports the last fields and the end of a task. Returns the result of the task. If the service refuses the
     /// fields, the result is a failure.
-    async fn tell(
+    async fn report_end(
         &self,
         id: &str,
         progress: &Progress,

@@ -31,7 +31,7 @@ pub struct Config {
     pub now: Now,
 }
 
-/// Everything because of which a configuration cannot be used.
+/// All problems that make a configuration unusable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
 pub struct ConfigErrors(pub Vec<ConfigError>);

@@ -18,7 +18,7 @@ pub(crate) enum Found {
     Whole(Content),
     /// These files are not there, or are empty. A name is a key, or a pattern with a `*` if its key is not known.
     Missing(Vec<String>),
-    /// Several files match a pattern of which `myMatch` allows one.
+    /// Several files match a pattern, and `myMatch` allows only one.
     TooMany(Vec<DroppedFile>),
 }
 

@@ -1,7 +1,7 @@
 //! The sets that wait for files, found by the keys of the drop bucket. Changes nothing.
 //!
 //! A set without all of its files has no mark in the queue, and mostly no ledger. So the newest sets of the bucket are looked at,
-//! except those of which the ledger says that nothing has to be done.
+//! except if the ledger says that nothing has to be done for a set.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -165,8 +165,8 @@ pub(crate) struct DroppedFile {
     pub key: String,
     pub etag: String,
     pub modified: Timestamp,
-    /// Whether the file need not be newer than those of the last run where the others must be: an optional file, or one of
-    /// several of which a newer one is there.
+    /// Whether the file may be as old as in the last run, although the other files must be newer: the file is optional, or it is
+    /// one of several and another of them is newer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_spare: bool,
 }

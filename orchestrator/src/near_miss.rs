@@ -12,7 +12,7 @@ use crate::{prepare, telling};
 /// the decision about the key, with the nearest pattern in its reason.
 ///
 /// A key below which a pipeline writes its output or its logs is not a near miss of any definition.
-pub(crate) async fn tell<E: Edges>(
+pub(crate) async fn report<E: Edges>(
     edges: &E,
     setup: &Setup,
     definitions: &Definitions,

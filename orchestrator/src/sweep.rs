@@ -1,8 +1,8 @@
 //! The sweep: advances the sets whose events were lost.
 //!
 //! First, the sweep does for each definition what the end of a run does: it writes the outcome of the run, and starts the set
-//! that waits longest. Then it reads a part of the drop bucket, and advances each set of which the ledger does not say
-//! that nothing has to be done. S3 lists only by name, so nothing tells which keys are new. The sweep therefore goes round
+//! that waits longest. Then it reads a part of the drop bucket, and advances each set, unless the ledger says that nothing
+//! has to be done for the set. S3 lists only by name, so nothing shows which keys are new. The sweep therefore goes round
 //! the keys, a limited number each time, and the ledger keeps where the next sweep goes on. So its cost does not depend on how
 //! many keys there are.
 
@@ -178,7 +178,7 @@ async fn sweep_set<E: Edges>(
         (Verdict::Incomplete, Some(first)) => {
             let entry = setup.book.again(edges, &entry).await?;
             let entry = give_up::of(edges, setup, entry).await?;
-            tell_missing(edges, setup, set, &entry, first, decision).await.map(Some)
+            report_missing(edges, setup, set, &entry, first, decision).await.map(Some)
         }
         _ => Ok(Some(decision)),
     }
@@ -211,7 +211,7 @@ pub(crate) fn is_settled(ledger: &Ledger, files: &[Listed], trigger: &Trigger, n
 }
 
 /// Publishes one notice about the missing files of a set, once the time of `myWaitFor` has come.
-async fn tell_missing<E: Edges>(
+async fn report_missing<E: Edges>(
     edges: &E,
     setup: &Setup,
     set: &Set<'_>,

@@ -9,7 +9,7 @@ use std::{
 /// The number of lines of a program's output that a failed story shows.
 const TAIL_LINES: usize = 60;
 
-/// A program of which at most one process runs. Dropping the value kills the process.
+/// A program with at most one running process. Dropping the value kills the process.
 pub struct Process {
     /// The name of the program in the story.
     pub name: String,

@@ -62,8 +62,8 @@ impl Diagnosis {
         self.findings.iter().filter(|finding| finding.is_error)
     }
 
-    /// Makes an error of each parameter without a value because of which every drop would fail. The values that the
-    /// definition has now are all that it gets before a drop, besides those that a drop fills in.
+    /// Makes an error of each parameter without a value if every drop would fail for lack of the value. Before a drop, the
+    /// definition gets no other values than those that it has now and those that a drop fills in.
     pub fn require_values(&mut self) {
         if self.trigger.is_none() {
             return;

@@ -251,7 +251,7 @@ impl Kind {
         self.runtime_fields().find(|spec| spec.key == key)
     }
 
-    /// Returns the choices of the type: groups of fields of which an object needs one.
+    /// Returns the choices of the type. A choice is a group of fields; an object needs one field of the group.
     #[must_use]
     pub fn one_of(self) -> &'static [OneOf] {
         self.spec().one_of

@@ -223,7 +223,7 @@ impl Parameters {
     fn computed(
         &self,
         id: &str,
-        kind: ParameterType,
+        parameter_type: ParameterType,
         is_array: bool,
         scope: &dyn Scope,
     ) -> Result<Value, EvaluateError> {
@@ -232,10 +232,10 @@ impl Parameters {
         let mut items = Vec::with_capacity(values.len());
         for value in values {
             match expression::evaluate(value, scope)? {
-                Evaluated::One(text) => items.push(kind.read(&text)),
+                Evaluated::One(text) => items.push(parameter_type.read(&text)),
                 Evaluated::Many(texts) => {
                     is_list = true;
-                    items.extend(texts.iter().map(|text| kind.read(text)));
+                    items.extend(texts.iter().map(|text| parameter_type.read(text)));
                 }
             }
         }

@@ -76,7 +76,8 @@ impl Accounts {
             shared.store.of_account(account).context("naming the store of an account")?
         };
         let store = location.open().await.context("opening the pipeline store")?;
-        let mut driver = Driver::new(store, Arc::clone(&shared.now)).telling(shared.run_ended.clone());
+        let mut driver =
+            Driver::new(store, Arc::clone(&shared.now)).reporting_ends_to(shared.run_ended.clone());
         driver.metrics = Arc::clone(&shared.metrics);
         let secret = driver.store.machine_secret(&MachineKeys::fresh_secret()).await;
         driver.machine_keys =

@@ -104,13 +104,13 @@ impl Driver {
         }
     }
 
-    /// Returns the driver, which from now on tells `run_ended` of each run that has ended.
-    pub(crate) fn telling(self, run_ended: Option<RunEnded>) -> Self {
+    /// Returns the driver, which calls `run_ended` for each run that ends from now on.
+    pub(crate) fn reporting_ends_to(self, run_ended: Option<RunEnded>) -> Self {
         Self { run_ended, ..self }
     }
 
-    /// Says that a run of the pipeline `name` has ended, or that the pipeline was deleted or deactivated.
-    pub(crate) fn tell_end(&self, name: &str) {
+    /// Reports that a run of the pipeline `name` has ended, or that the pipeline was deleted or deactivated.
+    pub(crate) fn report_end(&self, name: &str) {
         if let Some(tell) = &self.run_ended {
             tell(name);
         }

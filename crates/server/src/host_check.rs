@@ -44,8 +44,8 @@ impl fmt::Display for HostProblem {
     }
 }
 
-/// Returns the work of a definition because of which a server with this host refuses the activation. The server is supposed
-/// to reach DynamoDB.
+/// Returns the work of a definition that makes a server with this host refuse the activation. The server is supposed to reach
+/// DynamoDB.
 ///
 /// Each message is the reason, and the remedy if there is one.
 #[must_use]

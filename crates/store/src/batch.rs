@@ -156,7 +156,7 @@ impl Batch {
         }));
     }
 
-    /// Returns the pipelines of which the batch saves something, in the order of their ids. Each comes with the
+    /// Returns the pipelines for which the batch saves something, in the order of their ids. Each comes with the
     /// revision that the pipeline must have; `None` if any revision will do.
     pub(crate) fn touched(&self) -> BTreeMap<&PipelineId, Option<u64>> {
         let pipelines = self.pipelines.iter().map(|pipeline| &pipeline.id);

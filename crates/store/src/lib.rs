@@ -162,7 +162,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Tells the other servers that these groups have more free attempts than the caller has pollers. A lost message does
     /// no harm: servers with pollers ask [`Store::free`] from time to time.
-    async fn tell(&self, groups: &[WorkerGroup]) -> Result<(), StoreError>;
+    async fn announce(&self, groups: &[WorkerGroup]) -> Result<(), StoreError>;
 
     /// Waits until another server tells of a group, and returns the group.
     async fn hear(&self) -> WorkerGroup;

@@ -225,8 +225,8 @@ impl Store for PostgresStore {
         true
     }
 
-    async fn tell(&self, groups: &[WorkerGroup]) -> Result<(), StoreError> {
-        self.messages.tell(&self.sessions, groups).await
+    async fn announce(&self, groups: &[WorkerGroup]) -> Result<(), StoreError> {
+        self.messages.announce(&self.sessions, groups).await
     }
 
     async fn hear(&self) -> WorkerGroup {

@@ -285,7 +285,7 @@ impl Store for SqliteStore {
         false
     }
 
-    async fn tell(&self, _groups: &[WorkerGroup]) -> Result<(), StoreError> {
+    async fn announce(&self, _groups: &[WorkerGroup]) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -1,7 +1,7 @@
-//! Decides when people are told that a stream cannot deliver, and that it can again.
+//! Decides when a notice says that a stream cannot deliver, and when a notice says that the stream works again.
 //!
 //! One notice comes when a delivery has failed for some minutes without a success, and one when it works again. The caller
-//! publishes the notices and keeps what was told, so that a restart tells nothing twice.
+//! publishes the notices and keeps a list of them, so that a restart repeats no notice.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use serde::{Deserialize, Serialize};
 use crate::live::LiveStream;
 use crate::streams::{Streams, age};
 
-/// How long a delivery fails before people are told. Shorter troubles of S3 pass by themselves.
+/// How long a delivery fails before a notice is due. Shorter troubles of S3 pass by themselves.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// The troubles that people were told of, by the name of the stream.
+/// The troubles whose notices were published, by the name of the stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ToldTroubles(BTreeMap<String, ToldTrouble>);
+pub struct ReportedTroubles(BTreeMap<String, ReportedTrouble>);
 
-/// A trouble that people were told of.
+/// A trouble whose notice was published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ToldTrouble {
+struct ReportedTrouble {
     /// The id of the stream's log, which another stream of the same name does not have.
     stream_id: String,
     since: Timestamp,
@@ -29,7 +29,7 @@ struct ToldTrouble {
     settled_records: u64,
 }
 
-impl ToldTroubles {
+impl ReportedTroubles {
     /// Notes that a notice was published.
     pub fn note(&mut self, notice: &DeliveryNotice) {
         match notice {
@@ -41,12 +41,12 @@ impl ToldTroubles {
     }
 }
 
-/// What people are to be told.
+/// A notice about the deliveries of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryNotice {
     /// A stream cannot deliver.
     Failing(Failing),
-    /// A stream of which people were told that it cannot deliver does so again.
+    /// A stream that was reported as failing delivers again.
     Again(Again),
 }
 
@@ -67,7 +67,7 @@ pub struct Failing {
     pub waiting_records: u64,
     /// The bytes of their data.
     pub waiting_bytes: u64,
-    told: ToldTrouble,
+    told: ReportedTrouble,
 }
 
 /// A stream that delivers again.
@@ -82,7 +82,7 @@ pub struct Again {
 }
 
 /// Returns the notices that are due.
-pub(crate) fn due(streams: &Streams, told: &ToldTroubles, now: Timestamp) -> Vec<DeliveryNotice> {
+pub(crate) fn due(streams: &Streams, told: &ReportedTroubles, now: Timestamp) -> Vec<DeliveryNotice> {
     let mut due = Vec::new();
     let all = streams.all();
     for stream in &all {
@@ -95,7 +95,7 @@ pub(crate) fn due(streams: &Streams, told: &ToldTroubles, now: Timestamp) -> Vec
         due.extend(notice);
     }
     let is_there = |id: &str| all.iter().any(|stream| stream.log.header().id == id);
-    for (name, ToldTrouble { since, .. }) in
+    for (name, ReportedTrouble { since, .. }) in
         told.0.iter().filter(|(name, told)| !is_there(&told.stream_id) && !streams.is_unusable(name))
     {
         due.push(DeliveryNotice::Again(Again { name: name.clone(), since: *since, waiting_records: None }));
@@ -115,7 +115,7 @@ fn failing(stream: &LiveStream, now: Timestamp) -> Option<Failing> {
         remedy: trouble.remedy,
         waiting_records: waiting.records,
         waiting_bytes: waiting.bytes,
-        told: ToldTrouble {
+        told: ReportedTrouble {
             stream_id: stream.log.header().id.clone(),
             since: trouble.since,
             settled_records: totals.settled.records,
@@ -123,7 +123,7 @@ fn failing(stream: &LiveStream, now: Timestamp) -> Option<Failing> {
     })
 }
 
-fn again(stream: &LiveStream, told: &ToldTrouble) -> Option<Again> {
+fn again(stream: &LiveStream, told: &ReportedTrouble) -> Option<Again> {
     let totals = stream.log.totals();
     let waiting = totals.waiting().records;
     // Directly after a start there is no trouble yet, also if S3 is still away.

@@ -58,7 +58,7 @@ impl Dock {
         Semaphore::new(MAKERS)
     }
 
-    fn tell_delivery(&self) {
+    fn announce_step(&self) {
         self.deliveries.send_modify(|count| *count += 1);
     }
 
@@ -135,7 +135,7 @@ impl Delivery {
                 backoff = Backoff::new(self.dock.pauses);
                 self.stream.set_trouble(None);
             }
-            self.dock.tell_delivery();
+            self.dock.announce_step();
             match next {
                 Next::Again => {}
                 Next::Ended => return,
@@ -277,7 +277,7 @@ impl Delivery {
             tries,
             next_try: (self.dock.now)() + pause,
         }));
-        self.dock.tell_delivery();
+        self.dock.announce_step();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             // A user who asks for a flush ends this pause, and the pauses after it begin short again.

@@ -30,7 +30,7 @@ mod streams;
 mod summary;
 mod wire;
 
-pub use alarm::{Again, DeliveryNotice, Failing, ToldTroubles};
+pub use alarm::{Again, DeliveryNotice, Failing, ReportedTroubles};
 pub use config::{Config, Now, Pauses};
 pub use log::{BeforeFlush, LogError};
 pub use query::QueryError;

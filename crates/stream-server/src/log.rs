@@ -66,7 +66,7 @@ impl Shared {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell_change(&self) {
+    fn announce_change(&self) {
         self.changes.send_modify(|changes| *changes += 1);
     }
 }
@@ -191,7 +191,7 @@ impl Log {
             totals.open_cut = None;
             totals.kept_bytes += settled.amount.bytes;
             drop(totals);
-            shared.tell_change();
+            shared.announce_change();
         };
         let cut = cut.clone();
         work::run(&self.writer, move |connection| cuts::settle(connection, &cut, &counts, now), note).await?;

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::alarm::{self, DeliveryNotice, ToldTroubles};
+use crate::alarm::{self, DeliveryNotice, ReportedTroubles};
 use crate::answers::{Flushed, Quarantine, Replayed, StreamList, Tail};
 use crate::config::Config;
 use crate::deliver::Dock;
@@ -210,7 +210,7 @@ impl StreamServer {
 
     /// Returns what people are to be told of deliveries that fail, or work again, beside what they were `told`.
     #[must_use]
-    pub fn delivery_notices(&self, told: &ToldTroubles) -> Vec<DeliveryNotice> {
+    pub fn delivery_notices(&self, told: &ReportedTroubles) -> Vec<DeliveryNotice> {
         alarm::due(&self.intake.streams, told, (self.intake.now)())
     }
 

@@ -290,7 +290,7 @@ async fn empty(
     };
     let mut names = Names::default();
     names.add(to, &at, to.gzip.then_some(Packing::Gzip));
-    names.tell(context.progress);
+    names.add_note(context.progress);
     let columns = to.format.as_ref().map(|format| format.columns.as_slice()).unwrap_or_default();
     let out = copy.unload(from, &dialect).in_order(columns);
     let patience = context.tools.database_patience;

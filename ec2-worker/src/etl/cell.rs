@@ -32,7 +32,7 @@ pub fn value(kind: ColumnType, field: &[u8]) -> &[u8] {
     if takes_shown(kind) { shown(field) } else { plain(field) }
 }
 
-/// Returns the text of a field by which the type of its column is found: the number, unless the format makes a code of it.
+/// Returns the text of a field that decides about the type of its column: the number, unless the format makes a code of it.
 #[must_use]
 pub fn looked_at(field: &str) -> &str {
     let Some((plain, shown)) = field.split_once(char::from(MARK)) else { return field };

@@ -321,7 +321,7 @@ impl LoadTry<'_> {
                 Message::Failed(failure) if self.is_empty_file(&failure) => return Ok(()),
                 Message::Failed(failure) => return Err(failure),
                 Message::End(end) => {
-                    self.tell_end(source, &end);
+                    self.note_end(source, &end);
                     if let Some((writer, Some(batch))) = open.take() {
                         self.end_batch(source, &plan, &writer, batch).await?;
                     }
@@ -435,7 +435,7 @@ impl LoadTry<'_> {
     }
 
     /// Tells the user which records were left out of a file, and what is odd about the others.
-    fn tell_end(&mut self, source: &Source, End { skipped, notes }: &End) {
+    fn note_end(&mut self, source: &Source, End { skipped, notes }: &End) {
         self.loaded.skipped += skipped.total();
         let Skipped { blank, comments, head, footer, odd: _ } = *skipped;
         let kinds = [

@@ -109,13 +109,13 @@ impl Statement {
         }
     }
 
-    /// Checks that no placeholder is a text of which the statement makes a value that the rules of the file are for. A note is
-    /// returned if the rules do not count for a placeholder, although nothing shows that they should.
+    /// Checks that the statement itself does not turn the text of a placeholder into a value for which the file has rules. Returns a
+    /// note if the rules do not count for a placeholder, although nothing shows that they should.
     ///
     /// # Errors
     ///
-    /// If the statement makes a date of a text, which the database would read by its own rules, or another value although
-    /// `rules` say how it is written.
+    /// If the statement turns a text into a date, because the database would read it by its own rules. Also if the statement turns a
+    /// text into another value although `rules` say how that value is written.
     pub fn check_texts(&self, rules: &ValueRules, insert: &str) -> Result<Option<String>, Failure> {
         let mut texts = Vec::new();
         for (index, (column, of)) in self.columns.iter().zip(uses(insert)).enumerate() {

@@ -15,7 +15,7 @@ pub struct KindSpec {
     pub fields: &'static [FieldSpec],
     /// The fields that the type shares with other types.
     pub includes: &'static [SharedFields],
-    /// The choices: groups of fields of which an object needs one.
+    /// The choices. A choice is a group of fields; an object needs one field of the group.
     pub one_of: &'static [OneOf],
     /// The own fields of the type. AWS accepts them as fields of the user, and our programs read them.
     pub my_fields: &'static [FieldSpec],

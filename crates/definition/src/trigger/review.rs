@@ -30,7 +30,7 @@ const ANY_BUCKET: &str = "drop";
 /// The problems with the use of dropped files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Review {
-    /// Problems because of which a run would fail.
+    /// Problems that would make a run fail.
     pub errors: Vec<Problem>,
     /// Problems that may be intended.
     pub warnings: Vec<Problem>,

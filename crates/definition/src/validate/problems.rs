@@ -57,7 +57,7 @@ impl Problems {
         }
     }
 
-    /// Adds an error because of which the definition cannot be stored.
+    /// Adds a fatal error: the definition cannot be stored.
     pub(super) fn fatal(
         &mut self,
         object: &ObjectId,

@@ -90,7 +90,7 @@ pub(super) async fn run(args: &NewArgs) -> anyhow::Result<Exit> {
         output::complain!("{}", validate::describe(&written).trim_end());
         bail!("{} is written, but is not fit to run", definition.display());
     }
-    tell(args, &definition, &script, &files)?;
+    print_summary(args, &definition, &script, &files)?;
     Ok(Exit::Done)
 }
 
@@ -159,7 +159,7 @@ fn check_tables(files: &[FileTable]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a file as the load will do, and turns the columns of which the load would refuse a value into text.
+/// Reads a file as the load will do, and turns each column into text if the load would refuse one of its values.
 async fn try_load(
     path: &Path,
     name: &str,
@@ -201,7 +201,12 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     written().with_context(|| format!("writing {}", path.display()))
 }
 
-fn tell(args: &NewArgs, definition: &Path, script: &Path, files: &[FileTable]) -> anyhow::Result<()> {
+fn print_summary(
+    args: &NewArgs,
+    definition: &Path,
+    script: &Path,
+    files: &[FileTable],
+) -> anyhow::Result<()> {
     output::line(&definition.display().to_string())?;
     output::line(&script.display().to_string())?;
     for file in files {

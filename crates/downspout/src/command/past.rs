@@ -1,4 +1,4 @@
-//! Runs of which only the ledger of the orchestrator still knows, because their pipelines were deleted.
+//! Runs that only the ledger of the orchestrator still knows, because their pipelines were deleted.
 
 use definition::duration;
 use jiff::Timestamp;

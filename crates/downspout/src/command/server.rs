@@ -96,7 +96,7 @@ async fn serve(checked: Checked) -> anyhow::Result<()> {
     });
     tokio::spawn(reload::keep_fresh(checked.keys.clone(), Arc::clone(&keys), tls.clone(), shutdown.clone()));
     let (started, is_started) = oneshot::channel();
-    tokio::spawn(systemd::tell(is_started, shutdown.clone()));
+    tokio::spawn(systemd::notify_systemd(is_started, shutdown.clone()));
     let config = config(checked, keys, tls, metrics, started).await;
     server::serve(config, listener, shutdown).await
 }

@@ -88,7 +88,7 @@ impl Driver {
             let done = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                () = self.spare_work.added.notified() => self.store.tell(&self.spare_work.take()).await,
+                () = self.spare_work.added.notified() => self.store.announce(&self.spare_work.take()).await,
                 group = self.store.hear() => self.read_free_work(&group).await,
                 _ = ticks.tick() => self.take_over(&mut woken).await,
             };

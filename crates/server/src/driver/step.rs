@@ -208,7 +208,7 @@ impl Driver {
                 Effect::Ended(outcome) => {
                     tracing::info!(pipeline.id = %pipeline, run.outcome = %outcome.wire_status(), "a run ended");
                     self.metrics.count_run(outcome.wire_status().as_str());
-                    self.tell_end(&live.pipeline.name);
+                    self.report_end(&live.pipeline.name);
                 }
             }
         }

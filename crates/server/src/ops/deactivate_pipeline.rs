@@ -33,6 +33,6 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Empty, 
     let event = Event::Deactivated { cancel: reason };
     let events = live.open_runs().map(|run| (run.header().id.clone(), event.clone())).collect();
     service.driver.step_all(&mut live, events, Batch::new()).await.map_err(StepError::refuse_command)?;
-    service.driver.tell_end(&live.pipeline.name);
+    service.driver.report_end(&live.pipeline.name);
     Ok(Empty {})
 }

@@ -27,7 +27,7 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<(), Ser
     service.driver.note_machines(&live);
     // An idle pipeline is deleted after its runs ended, and that was told already.
     if live.open_runs().next().is_some() {
-        service.driver.tell_end(&live.pipeline.name);
+        service.driver.report_end(&live.pipeline.name);
     }
     service.driver.forget(live);
     tracing::info!(pipeline.id = id, "deleted a pipeline");

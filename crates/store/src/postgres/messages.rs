@@ -48,7 +48,11 @@ impl Messages {
         &self.server
     }
 
-    pub(super) async fn tell(&self, sessions: &Sessions, groups: &[WorkerGroup]) -> Result<(), StoreError> {
+    pub(super) async fn announce(
+        &self,
+        sessions: &Sessions,
+        groups: &[WorkerGroup],
+    ) -> Result<(), StoreError> {
         let messages: Vec<String> = groups.iter().map(|group| format!("{} {group}", self.server)).collect();
         let sql = "SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message";
         sessions.rows("telling the other servers", sql, &[&self.channel, &messages]).await.map(|_| ())

@@ -335,7 +335,7 @@ async fn a_group_with_free_attempts_is_announced_to_the_other_servers_only() {
     let group = WorkerGroup::from("a group with spaces");
     // Repeat until the other store listens.
     for _ in 0..1000 {
-        one.tell(std::slice::from_ref(&group)).await.unwrap();
+        one.announce(std::slice::from_ref(&group)).await.unwrap();
         if heard.is_finished() {
             break;
         }

@@ -130,7 +130,7 @@ impl Job for Append {
                 totals.last_row = rows.last;
                 totals.oldest_uncut.get_or_insert(rows.first_arrived);
                 drop(totals);
-                shared.tell_change();
+                shared.announce_change();
                 Ok(())
             }
             (Some(Err(error)), _) => Err(AppendError::of(&error.failure())),

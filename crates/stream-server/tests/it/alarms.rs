@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use serde_json::json;
-use stream_server::{DeliveryNotice, Failing, Pauses, QueryError, ToldTroubles};
+use stream_server::{DeliveryNotice, Failing, Pauses, QueryError, ReportedTroubles};
 
 use crate::stand_in_s3::Fault;
 use crate::world::{Settings, World, until};
 
 /// Returns the notices that are due, and notes that people were told.
-fn notices(world: &World, told: &mut ToldTroubles) -> Vec<DeliveryNotice> {
+fn notices(world: &World, told: &mut ReportedTroubles) -> Vec<DeliveryNotice> {
     let notices = world.server.delivery_notices(told);
     notices.iter().for_each(|notice| told.note(notice));
     notices
@@ -41,7 +41,7 @@ async fn fail(world: &World, fault: Fault) {
 #[tokio::test]
 async fn one_notice_comes_after_five_minutes_of_failures_and_one_when_the_delivery_works_again() {
     let world = World::with(&[("events", "{}"), ("others", "{}")]).await;
-    let mut told = ToldTroubles::default();
+    let mut told = ReportedTroubles::default();
     let begun = world.clock.now();
     fail(&world, Fault::NoBucket).await;
     world.clock.wind(299);
@@ -62,7 +62,7 @@ async fn one_notice_comes_after_five_minutes_of_failures_and_one_when_the_delive
     world.server.flush("events").await.unwrap();
     assert_eq!(again(notices(&world, &mut told)), Some(0));
     assert_eq!(notices(&world, &mut told), []);
-    assert_eq!(told, ToldTroubles::default());
+    assert_eq!(told, ReportedTroubles::default());
     // The next trouble is one of its own.
     fail(&world, Fault::Unavailable).await;
     world.clock.wind(300);
@@ -72,7 +72,7 @@ async fn one_notice_comes_after_five_minutes_of_failures_and_one_when_the_delive
 #[tokio::test]
 async fn a_short_trouble_is_no_notice() {
     let world = World::with(&[("events", "{}")]).await;
-    let mut told = ToldTroubles::default();
+    let mut told = ReportedTroubles::default();
     for _ in 0..3 {
         fail(&world, Fault::Unavailable).await;
         world.clock.wind(200);
@@ -86,13 +86,13 @@ async fn a_short_trouble_is_no_notice() {
 #[tokio::test]
 async fn a_restart_reports_nothing_twice_and_keeps_the_trouble_open() {
     let mut world = World::with(&[("events", "{}")]).await;
-    let mut told = ToldTroubles::default();
+    let mut told = ReportedTroubles::default();
     fail(&world, Fault::Unavailable).await;
     world.clock.wind(300);
     failing(notices(&world, &mut told));
     let kept = serde_json::to_string(&told).unwrap();
     world = world.restart().await;
-    let mut told: ToldTroubles = serde_json::from_str(&kept).unwrap();
+    let mut told: ReportedTroubles = serde_json::from_str(&kept).unwrap();
     assert_eq!(notices(&world, &mut told), [], "there was no try yet");
     world.server.flush("events").await.unwrap_err();
     world.clock.wind(300);
@@ -105,7 +105,7 @@ async fn a_restart_reports_nothing_twice_and_keeps_the_trouble_open() {
 #[tokio::test]
 async fn a_stream_that_ends_after_its_trouble_is_reported_as_ended() {
     let world = World::with(&[]).await;
-    let mut told = ToldTroubles::default();
+    let mut told = ReportedTroubles::default();
     let name = json!({"StreamName": "events"});
     world.call("Kinesis_20131202.CreateStream", &name).await;
     fail(&world, Fault::Unavailable).await;

@@ -50,8 +50,8 @@ impl Names {
         self.first = Some(format!("{at} {content}, although its name ends with {end}; {remedy}"));
     }
 
-    /// Tells the user.
-    pub(super) fn tell(self, progress: &Progress) {
+    /// Adds a note for the user if a name is misleading.
+    pub(super) fn add_note(self, progress: &Progress) {
         let Some(first) = self.first else { return };
         let others = match self.others {
             0 => String::new(),

@@ -55,9 +55,9 @@ pub(super) async fn run(
         let mut sink = ObjectWriter::new(&context.tools.storage, &target, to.gzip);
         conversion.add(object, &mut sink).await?;
         sink.finish().await?;
-        conversion.tell();
+        conversion.add_notes();
     }
-    names.tell(context.progress);
+    names.add_note(context.progress);
     Ok(())
 }
 
@@ -103,13 +103,13 @@ async fn together(
     let conversion = Conversion::new(context, copy, from, to)?;
     let mut names = Names::default();
     names.add(to, &to.at, to.gzip.then_some(Packing::Gzip));
-    names.tell(context.progress);
+    names.add_note(context.progress);
     let mut sink = ObjectWriter::new(&context.tools.storage, &to.at, to.gzip);
     for object in found {
         conversion.add(object, &mut sink).await?;
     }
     sink.finish().await?;
-    conversion.tell();
+    conversion.add_notes();
     Ok(())
 }
 
@@ -275,8 +275,8 @@ impl<'a> Conversion<'a> {
         write(rewrite.start(input), sink).await
     }
 
-    /// Tells the user about the files and the output.
-    fn tell(&self) {
+    /// Adds the notes about the files and the output for the user.
+    fn add_notes(&self) {
         let notes = reading_notes(&self.written).into_iter().chain(self.output.notes());
         notes.for_each(|note| self.context.progress.note(note));
     }

@@ -101,8 +101,8 @@ impl Doubles {
     }
 }
 
-/// Returns a point in the load, by which rows are told apart: the number of the next transaction of the server, counted from
-/// that of the load. A row that the load writes after this point has this number or a higher one.
+/// Returns a point in the load: the number of the next transaction of the server, counted from that of the load. The point tells
+/// earlier rows from later rows, because a row that the load writes after it has this number or a higher one.
 ///
 /// The number is right only after a batch was undone, because only then has the server seen the load's latest number end.
 pub(super) async fn subtransactions(tx: &Transaction) -> Result<i64, Failure> {

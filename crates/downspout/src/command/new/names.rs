@@ -43,8 +43,8 @@ pub(super) fn quoted(name: &str) -> String {
     }
 }
 
-/// Returns names of columns that a load finds by the names of the header, or `None` if the header has no names by which
-/// it can find them: a name is missing, or is there twice.
+/// Returns names of columns that a load finds by the names of the header. Returns `None` if the header does not allow that: a
+/// name is missing, or is there twice.
 pub(super) fn of_header(header: &[String]) -> Option<Vec<String>> {
     let loose: Vec<String> = header.iter().map(|name| column(name)).collect();
     if are_different(&loose) {

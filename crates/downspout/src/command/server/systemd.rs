@@ -1,11 +1,11 @@
-//! Tells systemd that the server has started, is alive, and stops. Does nothing if systemd did not start the server.
+//! Notifies systemd when the server has started, while it is alive, and when it stops. Does nothing if systemd did not start the server.
 
 use sd_notify::NotifyState;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-/// Tells the start once `is_started`, then that the server is alive as often as systemd asks for it, and the stop.
-pub(super) async fn tell(is_started: oneshot::Receiver<()>, shutdown: CancellationToken) {
+/// Reports the start once `is_started`, then that the server is alive, as often as systemd asks for it, and at last the stop.
+pub(super) async fn notify_systemd(is_started: oneshot::Receiver<()>, shutdown: CancellationToken) {
     if is_started.await.is_err() {
         // The server failed before it started, and its exit code says so.
         return;

@@ -18,7 +18,7 @@ const GROUP_PARAMETER: &str = "myWorkerGroup";
 
 /// The work of a definition that Downspout cannot do.
 pub(super) struct Unrunnable {
-    /// Work because of which `up` refuses the activation.
+    /// Work that makes `up` refuse the activation.
     pub(super) refused: Vec<Problem>,
     /// Work that `up` leaves to task runners that it does not know. `ec2-worker` cannot do it.
     pub(super) left_to_others: Vec<Problem>,

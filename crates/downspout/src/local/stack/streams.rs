@@ -82,7 +82,7 @@ impl StreamFiles {
             let bytes = files.get(&format!("{FOLDER}{}.json", report.name));
             let digest = hex::encode(Sha256::digest(bytes.map_or(&[][..], Vec::as_slice)));
             if before.get(&report.name) != Some(&digest) {
-                self.tell(&report.name, &problems).await?;
+                self.publish_problems(&report.name, &problems).await?;
             }
             told.insert(report.name.clone(), digest);
         }
@@ -93,7 +93,7 @@ impl StreamFiles {
     }
 
     /// Publishes the notice about a file that does not take effect.
-    async fn tell(&self, name: &str, problems: &[String]) -> anyhow::Result<()> {
+    async fn publish_problems(&self, name: &str, problems: &[String]) -> anyhow::Result<()> {
         tracing::error!(stream.name = %name, problem = %problems[0], "a stream file does not take effect");
         let message = format!(
             "The file streams/{name}.json does not take effect. If the stream was there before, it goes on as it was.\n\n\

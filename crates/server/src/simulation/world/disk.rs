@@ -321,7 +321,7 @@ impl Store for FaultyStore {
         self.world.servers() > 1
     }
 
-    async fn tell(&self, groups: &[WorkerGroup]) -> Result<(), StoreError> {
+    async fn announce(&self, groups: &[WorkerGroup]) -> Result<(), StoreError> {
         self.live().await;
         self.refusal("telling the other servers")?;
         for group in groups {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use definition::counted::counted;
 use jiff::Timestamp;
-use stream_server::{Again, DeliveryNotice, Failing, StreamServer, ToldTroubles};
+use stream_server::{Again, DeliveryNotice, Failing, ReportedTroubles, StreamServer};
 use tokio_util::sync::CancellationToken;
 
 use super::super::data_dir::{read_json, write_json};
@@ -26,7 +26,7 @@ impl StreamAlarms {
     /// Publishes the notices that are due, until `stop`.
     pub(in super::super) async fn follow(self, stop: CancellationToken) {
         let mut deliveries = self.server.deliveries();
-        let mut told: ToldTroubles = read_json(&self.told).ok().flatten().unwrap_or_default();
+        let mut told: ReportedTroubles = read_json(&self.told).ok().flatten().unwrap_or_default();
         loop {
             deliveries.mark_unchanged();
             let published = self.publish(&mut told).await;
@@ -43,7 +43,7 @@ impl StreamAlarms {
         }
     }
 
-    async fn publish(&self, told: &mut ToldTroubles) -> anyhow::Result<()> {
+    async fn publish(&self, told: &mut ReportedTroubles) -> anyhow::Result<()> {
         for notice in self.server.delivery_notices(told) {
             let (subject, message) = match &notice {
                 DeliveryNotice::Failing(failing) => describe_failing(failing),
