@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_party_with_too_many_machines_is_refused_and_blocks_nobody() {
         let mut places = Places::new(1);
-        let needs = "needs 2 places at once, and there are 1 (up --resources)";
+        let needs = "needs 2 places at once, and the host has 1 (up --resources)";
         assert_eq!(places.ask(&machine("df-1", "One", 2, 1)), Err(needs.to_owned()));
         assert_eq!(places.ask(&machine("df-2", "One", 1, 2)), Ok(()));
         let waits = "waits for a place, because at most 1 resource runs at a time (up --resources)";
