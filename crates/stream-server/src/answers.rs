@@ -46,7 +46,7 @@ pub struct StreamSummary {
     pub left_out: u64,
     /// The number of cuts, the one that is being delivered included.
     pub cuts: u64,
-    /// The partition key of most records of the last minutes.
+    /// The partition key that at least half of the records of the last minutes have.
     pub hot_key: Option<HotKey>,
     /// One sentence that says why records wait, or why the newest file is not in force.
     pub why: Option<String>,

@@ -41,13 +41,13 @@ pub struct Config {
     pub limits: Limits,
     /// The clock of arrivals and deliveries. Signatures are always checked by the system's clock.
     pub now: Now,
-    /// Is told after a test has set the clock `now`.
+    /// Changes after a test has set the clock `now`.
     pub clock_set: watch::Receiver<u64>,
     /// How long a delivery that failed waits before it is tried again.
     pub pauses: Pauses,
     /// The bytes of memory for the bodies of all requests together.
     pub body_bytes: usize,
-    /// The most bytes that each stream keeps undelivered, where its file allows more: for a small disk.
+    /// The limit of undelivered bytes for each stream whose file allows more. It is meant for a small disk.
     pub backlog_bytes: u64,
     /// Runs before every flush of a log, so that tests can let a flush fail.
     pub before_flush: Option<BeforeFlush>,

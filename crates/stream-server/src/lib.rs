@@ -8,10 +8,10 @@
 //! - `log` keeps accepted records until they are delivered. A request is answered after the flush of the disk.
 //! - `endpoint` is the one listener: `door` has the paths of plain HTTP, and `wire` the two AWS protocols.
 //! - `deliver` saves a cut, makes its objects and puts them, again and again until S3 has taken them.
-//! - `alarm` decides when people are told of a delivery that fails.
+//! - `alarm` decides when a notice reports a delivery that fails.
 //! - `query` answers questions of users; [`StreamServer::admin`] has the routes.
 //!
-//! What a record becomes, and where it goes, is the crate `stream`'s to say. This crate starts no listener and reads no
+//! The crate `stream` decides what a record becomes and where it goes. This crate starts no listener and reads no
 //! stream file: the caller owns ports, files, clock and end.
 #![warn(missing_docs)]
 

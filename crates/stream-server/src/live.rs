@@ -57,7 +57,7 @@ pub(crate) struct Trouble {
     pub(crate) remedy: &'static str,
     /// Where the files go, as `s3://bucket/prefix`.
     pub(crate) folder: String,
-    /// When the first try began that failed, without a success since.
+    /// When the first of the failed tries began. No try has succeeded since.
     pub(crate) since: Timestamp,
     /// How many steps of the delivery have failed since the start of the server.
     pub(crate) failures: u64,
@@ -151,7 +151,7 @@ impl LiveStream {
         version.ok_or_else(|| Refused::Undefined(self.file_problem().unwrap_or_default()))
     }
 
-    /// Takes a version for the one in force.
+    /// Puts a version in force.
     pub(crate) fn put_in_force(&self, version: Version) {
         *self.version.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(version));
         // The buffering may have changed.
@@ -163,7 +163,7 @@ impl LiveStream {
         self.is_of_file.load(Ordering::Relaxed)
     }
 
-    /// Makes the stream one of a file.
+    /// Notes that a file defines the stream.
     pub(crate) async fn set_of_file(&self) -> Result<(), LogError> {
         if !self.is_of_file() {
             self.log.mark_of_file().await?;
@@ -213,7 +213,7 @@ impl LiveStream {
         self.meter.lock().unwrap_or_else(PoisonError::into_inner).per_second(now)
     }
 
-    /// Returns the partition key of most records of the last minutes, if there is one.
+    /// Returns the partition key that at least half of the records of the last minutes have, if there is such a key.
     pub(crate) fn hot_key(&self, now: Timestamp) -> Option<HotKey> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).hot(now)
     }
@@ -223,7 +223,7 @@ impl LiveStream {
         !self.is_delivering.swap(true, Ordering::Relaxed)
     }
 
-    /// Asks the delivery to cut everything that the log has now. Returns the last row of it.
+    /// Asks the delivery to cut everything that the log has now. Returns the last row of the log.
     pub(crate) fn ask_flush(&self) -> u64 {
         let through = self.log.totals().last_row;
         self.flush_through.fetch_max(through, Ordering::Relaxed);

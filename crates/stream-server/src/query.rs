@@ -1,4 +1,4 @@
-//! The questions and wishes of users: what waits, what came in, deliver now, refused records, replay.
+//! The requests of users: to show what waits and what came in, to deliver now, to list refused records, and to replay.
 
 mod flush;
 mod objects;

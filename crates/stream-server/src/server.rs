@@ -112,8 +112,8 @@ impl StreamServer {
     /// Takes stream files for the definitions in force, by the names of their streams. A stream whose file is missing
     /// accepts nothing any more, and delivers what waits. May be called again whenever files change.
     ///
-    /// The error in place of a text says why the file has none. `load` returns the text of a file beside the stream files, or says
-    /// why there is none.
+    /// An error in place of a text is the reason why the file cannot be read. `load` returns the text of a file beside the stream
+    /// files, or says why there is none.
     pub async fn set_files(
         &self,
         files: &BTreeMap<String, Result<String, String>>,
@@ -142,7 +142,7 @@ impl StreamServer {
         let (source, findings) = match text {
             Ok(text) => {
                 let diagnosis = diagnose(&stream_name, text, &|file| load(file));
-                // A file with errors goes the same way, so that listings can tell the problem.
+                // A file with errors goes the same way, so that listings can show the problem.
                 let source = diagnosis.stream.map(|stream| stream.source);
                 let source = source.unwrap_or_else(|| Source { text: text.to_owned(), ..Source::default() });
                 (Ok(source), diagnosis.findings)
@@ -157,7 +157,7 @@ impl StreamServer {
                 }
                 None
             }
-            // The findings say it, if the file has a text.
+            // If the file has a text, the findings contain the problem already.
             Ok(Err(_)) => text.err().cloned(),
             Err(CreateError::Exists(_)) => Some(
                 "the stream of this name is being deleted; its file is taken when that is done".to_owned(),
@@ -202,13 +202,13 @@ impl StreamServer {
         admin::routes(self.clone())
     }
 
-    /// Returns a receiver that is told after each step of a delivery, whether it worked or not.
+    /// Returns a counter that changes after each step of a delivery, whether the step worked or not.
     #[must_use]
     pub fn deliveries(&self) -> watch::Receiver<u64> {
         self.intake.dock.deliveries.subscribe()
     }
 
-    /// Returns what people are to be told of deliveries that fail, or work again, beside what they were `told`.
+    /// Returns the notices that are due about deliveries that fail or work again. `told` are the troubles that were reported before.
     #[must_use]
     pub fn delivery_notices(&self, told: &ReportedTroubles) -> Vec<DeliveryNotice> {
         alarm::due(&self.intake.streams, told, (self.intake.now)())

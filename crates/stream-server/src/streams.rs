@@ -190,7 +190,7 @@ impl Streams {
             Err(problem) => Err(problem.clone()),
         };
         stream.set_file_problem(set.as_ref().err().cloned());
-        // A file that cannot be read stops nothing that an earlier text of the file has begun.
+        // An unreadable file does not end a stream that an earlier text of the file has begun.
         if set.is_ok() || stream.is_of_file() {
             stream.set_of_file().await?;
             if stream.acceptance().await != Acceptance::Active && stream.version().is_ok() {
@@ -200,7 +200,7 @@ impl Streams {
         Ok(set)
     }
 
-    /// Lets the streams of files end whose names are not in `names`.
+    /// Notes that the files of all streams whose names are not in `names` are gone: these streams accept no more records.
     pub(crate) async fn keep_files(&self, names: &[&str]) {
         let _change = self.change.lock().await;
         for stream in self.all() {

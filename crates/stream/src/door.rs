@@ -168,7 +168,7 @@ fn split(text: &str) -> Result<Vec<Range<usize>>, DoorError> {
     let mut at = skip_between(text, 0);
     while at < text.len() {
         let (tree, end) = scanner.scan(text, at).map_err(|fault| {
-            // A bracket that is missing is found missing in a later line only.
+            // A missing bracket is noticed only in a later line.
             DoorError::malformed(fault, text.as_bytes()).at(text.as_bytes(), at)
         })?;
         if tree.kind(0) != Kind::Object {

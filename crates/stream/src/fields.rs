@@ -1,7 +1,7 @@
 //! The transform of a stream: a list of fields, each with its source in the record.
 //!
 //! The work is linear in the size of the record for each field. A field whose source is missing is absent from the
-//! line, so that `required` of the schema can tell.
+//! line, so that `required` of the schema can refuse the record.
 
 use std::collections::HashSet;
 

@@ -1,7 +1,7 @@
 //! The stream file `pipeline-definitions/streams/NAME.json`, and the stream that it defines.
 //!
-//! The file is a flat JSON object, and `{}` is a whole stream. Every problem of a file is told with its position, in the
-//! form in which `definition` tells the problems of a definition.
+//! The file is a flat JSON object, and `{}` is a whole stream. Every problem of a file is reported with its position, in the
+//! same form as the problems of a definition.
 
 mod editor;
 mod keywords;

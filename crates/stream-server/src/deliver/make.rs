@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::log::{Counts, Cut, Frames, Log, LogError};
 
-/// Lines are given to an encoder when there are so many bytes of them.
+/// Lines go to the encoder in pieces of at least this many bytes.
 const LINES_AT_ONCE: usize = 64 << 10;
 
-/// The objects of a cut. One without lines is absent.
+/// The objects of a cut. An object without lines is absent.
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) raw: Option<Spool>,
@@ -159,7 +159,7 @@ impl<'s> Sorter<'s> {
         self.quarantine.advance(folder)
     }
 
-    /// Returns the objects, with the one of the raw lines.
+    /// Returns the objects. The lines in `raw` become the raw object.
     pub(crate) fn finish(self, raw: Option<Lines>, folder: &Path) -> io::Result<Made> {
         Ok(Made {
             raw: raw.map(|raw| raw.finish(folder)).transpose()?.flatten(),

@@ -63,8 +63,8 @@ pub(super) fn allow(origin: Option<&HeaderValue>, response: &mut Response<Body>)
     }
 }
 
-/// Tells caches that the answer depends on the page that asked. Every answer does: to other pages, and to callers that are no
-/// page, it lacks the permission, or is a refusal.
+/// Tells caches that the answer depends on the page that asked: for other pages, and for callers that are not pages, the answer
+/// lacks the permission or is a refusal.
 pub(crate) fn vary(response: &mut Response<Body>) {
     response.headers_mut().insert(VARY, HeaderValue::from_static("Origin"));
 }

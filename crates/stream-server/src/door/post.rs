@@ -1,4 +1,4 @@
-//! `POST /streams/NAME`: a JSON text, or several lines of them. The records are checked before they are accepted.
+//! `POST /streams/NAME`: one JSON text, or several, each on a line of its own. The records are checked before they are accepted.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Finds the partition key that most records have, in bounded memory.
+//! Finds the partition key that at least half of the records have, in bounded memory.
 //!
 //! Follows Misra and Gries: with 8 counters, a key that more than a ninth of the records have always keeps a counter. The
 //! count of a key is never too high, and too low by at most a ninth of all records.

@@ -8,8 +8,8 @@ use crate::deliver::Dock;
 use crate::live::{LiveStream, Trouble};
 use crate::log::Cut;
 
-/// How often a step of the delivery may fail after a user asked for it, before the user is told. The first failure may be that
-/// of a try that had begun before.
+/// How often a step of the delivery may fail after a user asked for it, before the user gets the error. The first failure may be
+/// that of a try that had begun before.
 const TRIES: u32 = 2;
 
 /// Cuts everything that the stream has accepted, and returns when it is delivered.

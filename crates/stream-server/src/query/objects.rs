@@ -77,7 +77,7 @@ impl Found {
 pub(super) enum Within {
     Yes,
     No,
-    /// Only its records tell.
+    /// Only the records of the object can show that.
     Perhaps,
 }
 
@@ -182,7 +182,7 @@ fn time_in(place: &S3Object, homes: &Homes, stream: &Stream, kind: Kind) -> Opti
     }
     rest.match_indices(&start).find_map(|(at, _)| {
         let time = time_after(&rest[at + start.len()..])?;
-        // Other streams, whose names end as this one's, may have the same place: the prefix tells.
+        // Other streams, whose names end as this one's, may have the same place: the prefix tells them apart.
         let own = prefix.at(moment(time, &stream.time_zone)?, &stream.time_zone);
         (own == rest[..at]).then_some(time)
     })
@@ -203,7 +203,7 @@ fn time_after(text: &str) -> Option<DateTime> {
 
 /// Returns the objects of a list that may hold records of a time span. `found` is in the order of the times.
 ///
-/// An object holds the records from the time in its name up to that of the next object, perhaps. So the last object before
+/// An object may hold the records from the time in its name up to the time of the next object. So the last object before
 /// the span may hold records of it.
 pub(super) fn of_span(found: Vec<Found>, span: Span) -> Vec<(Found, Within)> {
     // The time in a name is cut to the second.

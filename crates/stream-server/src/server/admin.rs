@@ -1,4 +1,4 @@
-//! The admin routes: what the command line asks and wants.
+//! The admin routes, by which the command line asks questions and sends requests.
 //!
 //! The routes check no key: the caller who mounts them does.
 

@@ -1,4 +1,4 @@
-//! The producing half of Kinesis Data Streams.
+//! The operations of Kinesis Data Streams that create and describe streams and put records.
 
 mod list;
 mod manage;
@@ -117,8 +117,8 @@ fn arn(intake: &Intake, name: &str) -> String {
 }
 
 /// Returns the status of a stream in the words of Kinesis.
-fn status(life: Acceptance) -> &'static str {
-    match life {
+fn status(acceptance: Acceptance) -> &'static str {
+    match acceptance {
         Acceptance::Active => "ACTIVE",
         Acceptance::FileGone | Acceptance::Ending => "DELETING",
     }

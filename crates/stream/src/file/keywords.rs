@@ -1,5 +1,5 @@
 //! Finds misspelt words of a JSON Schema. A checker ignores unknown keywords and formats, so a rule with a misspelt name would
-//! silently not be checked; and of a misspelt type, a checker does not say which word is wrong.
+//! silently not be checked; and for a misspelt type, a checker does not say which word is wrong.
 
 use std::collections::HashSet;
 use std::ops::Range;

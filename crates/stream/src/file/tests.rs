@@ -205,7 +205,7 @@ fn misspelt_words_of_a_schema_are_reported_with_their_positions() {
             "warning 2:48+10 INVALID_SCHEMA there is no format 'tomorrow', so it is not checked".to_owned(),
         ]
     );
-    // In a file beside, also in one that is only referred to, the place in that file is told.
+    // In a file beside, also in one that is only referred to, the position in that file is reported.
     assert_eq!(
         told(r#"{"schema": "misspelt.schema.json"}"#),
         [
@@ -261,7 +261,7 @@ fn the_schema_for_editors_knows_every_field_and_takes_what_the_reader_takes() {
     let checker = jsonschema::validator_for(&schema).unwrap();
     let properties = schema["properties"].as_object().unwrap();
     for (name, property) in properties {
-        // Each name is a field of the reader: a wrong value is told, and not an unknown field.
+        // Each name is a field of the reader: a wrong value is reported, and not an unknown field.
         let wrong = told(&format!("{{\"{name}\": null}}"));
         assert!(wrong[0].contains("INVALID_FIELD_VALUE"), "{wrong:?}");
         assert!(property["description"].as_str().unwrap().ends_with('.'));

@@ -42,7 +42,7 @@ struct Destination {
     #[serde(rename = "S3BackupConfiguration")]
     s3_backup: Option<Backup>,
     custom_time_zone: Option<String>,
-    // The logs of the server say what CloudWatch would.
+    // The logs of the server contain what CloudWatch would show.
     #[serde(rename = "CloudWatchLoggingOptions")]
     _logging: Option<IgnoredAny>,
     encryption_configuration: Option<Map<String, Value>>,
@@ -60,7 +60,7 @@ struct Hints {
 }
 
 /// The place of the records as they came. The server always packs them with gzip and delivers them with the data, so that
-/// the other members mean nothing.
+/// the other members have no effect.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Backup {

@@ -151,7 +151,7 @@ pub(super) async fn shards(intake: &Intake, call: ListShards) -> Result<String, 
         return Err(WireError::not_found(format!("Stream {name} was created at another time.")));
     }
     if let Some(Filter { r#type: kind, shard_id }) = call.shard_filter {
-        // All shards of a stream are open since the stream was created, so the other filters leave out none.
+        // All shards of a stream are open since the stream was created, so the other filters leave out no shard.
         match (kind.as_deref(), shard_id) {
             (Some("AFTER_SHARD_ID"), Some(shard)) => after = after.max(Some(shard)),
             (Some("AFTER_SHARD_ID"), None) => {
