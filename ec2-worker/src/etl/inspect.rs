@@ -40,7 +40,7 @@ const LIST: &str = "this looks like a list of SAP (ALV), with `|` around the val
                     with `columnSeparator` |, `myQuote` none and `myCommentPrefix` -. The first column is empty, and texts end \
                     with blanks; an export as a spreadsheet or as unconverted text has neither";
 
-/// What is told about the progress of an inspection: the number of bytes of text that were read, and of how many.
+/// Receives the progress of an inspection: the number of bytes of text that were read, and the number of all bytes.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
 /// The findings about a file.

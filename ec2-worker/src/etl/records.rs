@@ -87,7 +87,7 @@ pub struct Skipped {
     pub head: u64,
     /// Records at the end.
     pub footer: u64,
-    /// What else a note should tell. None of these records is left out.
+    /// The oddities for a note. None of these records is left out.
     pub odd: Oddities,
 }
 
@@ -354,7 +354,7 @@ impl Records {
         self.keeps_empty_lines = self.dialect.form != Form::Json;
     }
 
-    /// Takes byte order marks at the start of records as text, because no file is read but the rows of a database.
+    /// Takes byte order marks at the start of records as text, because the rows come from a database and not from a file.
     pub fn keep_marks(&mut self) {
         self.keeps_marks = true;
     }

@@ -102,8 +102,8 @@ fn run(input: Input, plan: Plan, at: Position, layout: Option<Layout>) -> mpsc::
             let columns = plan.shape.columns();
             let Plan { file, dialect, scratch, .. } = &plan;
             let records = Records::begin(input, file.clone(), dialect.clone(), at, columns, scratch)?;
-            let mut thread = Thread::new(records, plan, layout, sender.clone());
-            Ok(thread.run()?.then(|| thread.findings()))
+            let mut reader = FileReader::new(records, plan, layout, sender.clone());
+            Ok(reader.run()?.then(|| reader.findings()))
         });
         let last = match read {
             Ok(Some(end)) => Message::End(end),
@@ -116,8 +116,8 @@ fn run(input: Input, plan: Plan, at: Position, layout: Option<Layout>) -> mpsc::
     receiver
 }
 
-/// The state of the thread that reads a file.
-struct Thread {
+/// Reads one file, on a thread of its own.
+struct FileReader {
     records: Records,
     plan: Plan,
     sender: mpsc::Sender<Message>,
@@ -138,7 +138,7 @@ struct Thread {
     names: Names,
 }
 
-impl Thread {
+impl FileReader {
     fn new(mut records: Records, plan: Plan, layout: Option<Layout>, sender: mpsc::Sender<Message>) -> Self {
         if layout.as_ref().is_some_and(|layout| layout.width() == 1) {
             records.keep_empty_lines();

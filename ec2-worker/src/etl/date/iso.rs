@@ -5,7 +5,7 @@
 use super::unit::{fraction_micros, number, offset};
 use super::{DAY, Moment, SECOND, days, zone};
 
-/// Reads `2025-12-31`. Returns the days since 2000-01-01, or `None` if the text is no such date. This function runs
+/// Reads `2025-12-31`. Returns the days since 2000-01-01, or `None` if the text is not such a date. This function runs
 /// for nearly every date, so it is optimised.
 #[must_use]
 #[inline]

@@ -6,7 +6,7 @@ pub(super) fn is_integer(text: &[u8]) -> bool {
     !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
-/// Returns a whole number, or `None` if the text is none or the number does not fit into 64 bits.
+/// Returns a whole number, or `None` if the text is not a whole number or does not fit into 64 bits.
 #[inline]
 pub(super) fn integer(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text.split_first()? {

@@ -1,56 +1,65 @@
 //! Recognises files of other formats, which the worker does not read, and says what a user can do with them.
 
-/// A kind of file by its first bytes.
-struct Kind {
+/// The first bytes of files of one kind, and what to do with such a file.
+struct Signature {
     start: &'static [u8],
     what: &'static str,
 }
 
-const fn kind(start: &'static [u8], what: &'static str) -> Kind {
-    Kind { start, what }
+const fn signature(start: &'static [u8], what: &'static str) -> Signature {
+    Signature { start, what }
 }
 
-/// Kinds with a signature that no text begins with.
-const KINDS: [Kind; 27] = [
-    kind(
+/// Signatures that no text begins with.
+const SIGNATURES: [Signature; 27] = [
+    signature(
         b"\xd0\xcf\x11\xe0",
         "this is an old Excel workbook (.xls), or one with a password; save it as .xlsx without a password, or as CSV",
     ),
-    kind(b"Obj\x01", "this is Avro; write it as CSV or JSON lines"),
-    kind(b"SQLite format 3\0", "this is a SQLite database; export its table as CSV"),
-    kind(b"%PDF-", "this is a PDF document, not a table; ask for the data as CSV or .xlsx"),
-    kind(b"\x89PNG", "this is a picture (PNG), not a table; ask for the data as CSV or .xlsx"),
-    kind(b"\xff\xd8\xff", "this is a picture (JPEG), not a table; ask for the data as CSV or .xlsx"),
-    kind(b"GIF87a", "this is a picture (GIF), not a table; ask for the data as CSV or .xlsx"),
-    kind(b"GIF89a", "this is a picture (GIF), not a table; ask for the data as CSV or .xlsx"),
-    kind(b"{\\rtf", "this is a text document (RTF), not a table; save the table as CSV or .xlsx"),
-    kind(
+    signature(b"Obj\x01", "this is Avro; write it as CSV or JSON lines"),
+    signature(b"SQLite format 3\0", "this is a SQLite database; export its table as CSV"),
+    signature(b"%PDF-", "this is a PDF document, not a table; ask for the data as CSV or .xlsx"),
+    signature(b"\x89PNG", "this is a picture (PNG), not a table; ask for the data as CSV or .xlsx"),
+    signature(b"\xff\xd8\xff", "this is a picture (JPEG), not a table; ask for the data as CSV or .xlsx"),
+    signature(b"GIF87a", "this is a picture (GIF), not a table; ask for the data as CSV or .xlsx"),
+    signature(b"GIF89a", "this is a picture (GIF), not a table; ask for the data as CSV or .xlsx"),
+    signature(b"{\\rtf", "this is a text document (RTF), not a table; save the table as CSV or .xlsx"),
+    signature(
         b"7z\xbc\xaf\x27\x1c",
         "this is a 7-Zip archive; pack the file by gzip, Zstandard, bzip2, xz or zip",
     ),
-    kind(b"Rar!\x1a\x07", "this is a RAR archive; pack the file by gzip, Zstandard, bzip2, xz or zip"),
-    kind(b"\x04\x22\x4d\x18", "this is packed by LZ4; pack the file by gzip, Zstandard, bzip2, xz or zip"),
-    kind(
+    signature(b"Rar!\x1a\x07", "this is a RAR archive; pack the file by gzip, Zstandard, bzip2, xz or zip"),
+    signature(
+        b"\x04\x22\x4d\x18",
+        "this is packed by LZ4; pack the file by gzip, Zstandard, bzip2, xz or zip",
+    ),
+    signature(
         b"\xff\x06\0\0sNaPpY",
         "this is packed by Snappy; pack the file by gzip, Zstandard, bzip2, xz or zip",
     ),
-    kind(b"\x5d\0\0", "this is packed by LZMA (.lzma); pack the file by gzip, Zstandard, bzip2, xz or zip"),
-    kind(b"\x1f\x9d", "this is packed by compress (.Z); pack the file by gzip, Zstandard, bzip2, xz or zip"),
-    kind(b"ARROW1\0\0", "this is Arrow or Feather; write it as CSV or JSON lines"),
-    kind(b"\x89HDF\r\n", "this is HDF5; write its table as CSV or JSON lines"),
-    kind(b"\x93NUMPY", "this is an array of NumPy; write it as CSV"),
-    kind(b"<stata_dta>", "this is a file of Stata; export it as CSV"),
-    kind(b"$FL2@(#)", "this is a file of SPSS; export it as CSV"),
-    kind(b"\0\x01\0\0Standard Jet DB", "this is an Access database; export its table as CSV"),
-    kind(b"\0\x01\0\0Standard ACE DB", "this is an Access database; export its table as CSV"),
-    kind(b"RDX2\n", "this is a file of R; write it by write.csv"),
-    kind(b"RDX3\n", "this is a file of R; write it by write.csv"),
-    kind(
+    signature(
+        b"\x5d\0\0",
+        "this is packed by LZMA (.lzma); pack the file by gzip, Zstandard, bzip2, xz or zip",
+    ),
+    signature(
+        b"\x1f\x9d",
+        "this is packed by compress (.Z); pack the file by gzip, Zstandard, bzip2, xz or zip",
+    ),
+    signature(b"ARROW1\0\0", "this is Arrow or Feather; write it as CSV or JSON lines"),
+    signature(b"\x89HDF\r\n", "this is HDF5; write its table as CSV or JSON lines"),
+    signature(b"\x93NUMPY", "this is an array of NumPy; write it as CSV"),
+    signature(b"<stata_dta>", "this is a file of Stata; export it as CSV"),
+    signature(b"$FL2@(#)", "this is a file of SPSS; export it as CSV"),
+    signature(b"\0\x01\0\0Standard Jet DB", "this is an Access database; export its table as CSV"),
+    signature(b"\0\x01\0\0Standard ACE DB", "this is an Access database; export its table as CSV"),
+    signature(b"RDX2\n", "this is a file of R; write it by write.csv"),
+    signature(b"RDX3\n", "this is a file of R; write it by write.csv"),
+    signature(
         b"PGDMP",
         "this is a dump of pg_dump, not a table; restore it by pg_restore, or export the table as CSV",
     ),
-    kind(b"\x7fELF", "this is a program, not a table"),
-    kind(b"SEQ\x06", "this is a sequence file of Hadoop; write it as CSV or JSON lines"),
+    signature(b"\x7fELF", "this is a program, not a table"),
+    signature(b"SEQ\x06", "this is a sequence file of Hadoop; write it as CSV or JSON lines"),
 ];
 
 /// The offset of `ustar` in a tar archive.
@@ -59,8 +68,8 @@ const TAR: usize = 257;
 /// Returns what a file that begins with `head` is, and what to do with it, if the worker does not read it.
 #[must_use]
 pub fn of_head(head: &[u8]) -> Option<&'static str> {
-    if let Some(kind) = KINDS.iter().find(|kind| head.starts_with(kind.start)) {
-        return Some(kind.what);
+    if let Some(signature) = SIGNATURES.iter().find(|signature| head.starts_with(signature.start)) {
+        return Some(signature.what);
     }
     // A header may begin with these letters.
     let follows = |start: &[u8]| head.strip_prefix(start).and_then(|rest| rest.first()).copied();

@@ -63,7 +63,7 @@ pub fn is_code(text: &str) -> bool {
     is_padded || text.strip_prefix('+').is_some_and(|rest| rest.len() >= 6 && digits(rest))
 }
 
-/// Returns the findings about a text, or `None` if it is a number in no form.
+/// Returns the findings about a text, or `None` if no form reads it as a number.
 #[must_use]
 pub fn look(text: &str) -> Option<NumberLook> {
     if is_special(text) {

@@ -46,7 +46,7 @@ pub struct ByForm {
     pub doubts: u64,
     /// The first of these texts.
     pub doubt: Option<String>,
-    /// Whether some text with a fraction is a number in no other way.
+    /// Whether a text with a fraction is a number only in this form.
     pub proves_decimal: bool,
     /// The number of texts with a fraction or an exponent, and of words such as `NaN`.
     pub fractions: u64,

@@ -49,7 +49,7 @@ pub struct NullWord {
     pub quoted: u64,
 }
 
-/// The counts of a column.
+/// The statistics of a column.
 #[derive(Clone, Debug)]
 pub struct Stats {
     /// The number of fields with a text.
@@ -101,7 +101,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Returns the counts of a column without values. They will remember at most `limit` different values.
+    /// Returns the statistics of a column without values. They will remember at most `limit` different values.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         let truths = (0..words::TRUTHS.len()).map(Class::Truth);

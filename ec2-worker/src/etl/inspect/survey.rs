@@ -157,7 +157,7 @@ struct TextCounts {
     has: [bool; 256],
     /// The last two bytes.
     last: [u8; 2],
-    /// Whether a byte stands between letters that is a small letter there in the code pages of DOS alone.
+    /// Whether a byte between letters is a small letter only in the code pages of DOS.
     has_dos_letter: bool,
     detector: EncodingDetector,
 }

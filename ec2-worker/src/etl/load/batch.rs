@@ -60,7 +60,7 @@ pub(super) struct Batch {
 pub(super) struct Accepted {
     /// The number of rows of this load that other rows of it have replaced.
     pub(super) replaced: u64,
-    /// The number of rows that the database has stored, if it tells the number. A trigger or the statement of the user may
+    /// The number of rows that the database has stored, if it reports the number. A trigger or the statement of the user may
     /// leave rows out.
     pub(super) stored: Option<u64>,
 }

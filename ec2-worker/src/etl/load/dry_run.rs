@@ -156,13 +156,13 @@ async fn snapshot(tx: &Transaction, table: &Table, name: &str) -> Result<(), Fai
 /// Compares the two snapshots. `before` is the number of columns that the table had before the load.
 async fn changes(tx: &Transaction, table: &Table, before: usize) -> Result<Changes, Failure> {
     let columns: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
-    // The rows before get the added columns, so that these alone do not make a row another one.
+    // The rows before get the added columns, so that new columns alone do not count as a change of a row.
     let added = columns.get(before..).unwrap_or_default().iter();
     let added: Vec<String> = added.map(|name| format!("{}, NULL", literal(name))).collect();
     let empty = format!("jsonb_build_object({})", added.join(", "));
     let key: Vec<String> = table.primary_key.iter().map(|name| format!("r -> {}", literal(name))).collect();
     let key = match &key[..] {
-        // Equal rows are counted, and so told apart.
+        // Equal rows are numbered, so that they can be told apart.
         [] => "r::text || '#' || row_number() OVER (PARTITION BY r::text)".to_owned(),
         key => format!("jsonb_build_array({})::text", key.join(", ")),
     };

@@ -69,7 +69,7 @@ async fn problem(
         _ => None,
     });
     let rows: Vec<_> = rows.collect();
-    // Nobody would see what the other columns say.
+    // The values of further columns would be ignored.
     if let Some(row) = rows.iter().find(|row| row.len() != 1) {
         let message =
             format!("{doing}: the query gives {} columns; give one, which is true or false", row.len());

@@ -29,7 +29,7 @@ use mended_file::{MendedFile, beginning, one_record, plain, two_meanings};
 /// The largest number of problems that one message lists.
 const SHOWN: usize = 5;
 
-/// How the reason begins with which a long record was refused.
+/// The beginning of the reason with which a long record is refused.
 const TOO_LONG: &str = "the record is longer than";
 
 /// A row that a person has mended.

@@ -171,7 +171,8 @@ impl LoadTry<'_> {
         Ok(false)
     }
 
-    /// Adds to the table the columns that it lacks, and tells the user how the fields of the file go into columns.
+    /// Adds to the table the columns that it lacks, and notes for the user how the fields of the file go into
+    /// columns.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use definition::counted::counted;
 use memchr::memchr;
 
 use super::rows::Refusal;
-use super::{Plan, RowsOf, Thread};
+use super::{FileReader, Plan, RowsOf};
 use crate::etl::cell;
 use crate::etl::column::{Column, ColumnType};
 use crate::etl::dialect::{Dialect, Form};
@@ -21,7 +21,7 @@ use crate::failure::Failure;
 const NO_HEADER: &str = "the first record looks like a row, because its texts are values of the columns; if the file has no header, \
                          set `myHeader` false, and otherwise leave the header out by `mySkipLines`";
 
-impl Thread {
+impl FileReader {
     /// Returns a record as the file has it, without its end.
     pub(super) fn raw(&self, record: &Range<usize>) -> Vec<u8> {
         let bytes = &self.records.window()[record.clone()];

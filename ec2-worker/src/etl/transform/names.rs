@@ -2,7 +2,7 @@
 //! joined, or at the start of a file that is declared as one without a header.
 
 use super::rows::Refusal;
-use super::{Layout, Plan, Thread};
+use super::{FileReader, Layout, Plan};
 use crate::etl::dialect::Form;
 use crate::etl::header::{is_loosely, loose};
 use crate::etl::records::Record;
@@ -87,7 +87,7 @@ impl Names {
     }
 }
 
-impl Thread {
+impl FileReader {
     /// Notes a record that has the names of the columns as its values. A record that has them in another order is refused,
     /// because the values of the records after it would get into the wrong columns.
     #[cold]

@@ -1,6 +1,6 @@
-//! Recognises a file with one object that is a whole table by columns, as pandas writes it unless it is told otherwise.
+//! Recognises a file with one object that is a whole table by columns, as pandas writes it by default.
 //!
-//! Such an object would become one row. In a table of texts, nobody else would notice.
+//! Such an object would become one row. In a table of texts, no other check would notice that.
 
 use std::collections::VecDeque;
 use std::io;
