@@ -1,4 +1,4 @@
-//! The time since which a definition is there: when the file was uploaded that a handler read first.
+//! The first sight of a definition: the time at which the first version that any handler read was uploaded.
 //!
 //! A sweep does not start a set that is older than this time and has no ledger entry, unless `myBackfill` is true.
 

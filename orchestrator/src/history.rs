@@ -57,7 +57,7 @@ pub struct PastRun {
 }
 
 /// Returns at most `limit` runs, and at most `limit` waiting sets of each definition. `only` names one definition. The sets that
-/// wait for files are looked for only `with_incomplete`, because the keys of the drop bucket are listed for them.
+/// wait for files are included only if `with_incomplete` is true, because finding them lists the keys of the drop bucket.
 pub(crate) async fn read<E: Edges>(
     edges: &E,
     setup: &Setup,

@@ -17,7 +17,7 @@ pub(crate) async fn definitions<E: Edges>(edges: &E, setup: &Setup) -> anyhow::R
             log::first_sight_unknown(&file.name, &error);
         }
         // A topic that cannot be reached must not stop the other definitions. The next handler tries again.
-        if let Err(error) = tell_broken(edges, setup, file, why).await {
+        if let Err(error) = report_broken(edges, setup, file, why).await {
             log::notice_unpublished(&error);
         }
     }
@@ -25,7 +25,7 @@ pub(crate) async fn definitions<E: Edges>(edges: &E, setup: &Setup) -> anyhow::R
 }
 
 /// Publishes the notice that the definition in `file` cannot be used, once for each ETag of the file and each reason.
-async fn tell_broken<E: Edges>(edges: &E, setup: &Setup, file: &Loaded, why: &str) -> anyhow::Result<()> {
+async fn report_broken<E: Edges>(edges: &E, setup: &Setup, file: &Loaded, why: &str) -> anyhow::Result<()> {
     let name = &file.name;
     let uri = setup.book.home.definition_uri(name);
     let notice = report::broken_definition(name, &uri, &file.etag, why);

@@ -1,4 +1,4 @@
-//! Says of every object that landed on a day which run took it, or why none did. Changes nothing.
+//! Says for every object that landed on a day which run took the object, or why no run took it. Changes nothing.
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};

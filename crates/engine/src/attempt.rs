@@ -122,7 +122,7 @@ pub struct Lease {
 /// The time limits of an attempt, in milliseconds, and the retries after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// The longest time from the handing out to the first report, which acknowledges the task.
+    /// The longest time from the handout to the first report, which acknowledges the task.
     pub acknowledge_ms: i64,
     /// The longest time between two progress reports: `reportProgressTimeout`.
     pub silence_ms: i64,

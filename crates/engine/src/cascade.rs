@@ -19,7 +19,7 @@ pub(crate) fn falls(consumer: &Instance, cause: &Instance) -> Option<Ending> {
     }
     let is_own_precondition = cause.guards.as_ref() == Some(&consumer.id);
     if is_own_precondition && *ending == Ending::Failed {
-        // A failed precondition is a failure of its owner, not a cascade, so `failureAndRerunMode` of the owner has no say.
+        // A failed precondition is a failure of its owner, not a cascade, so `failureAndRerunMode` of the owner has no effect.
         Some(Ending::Failed)
     } else if !consumer.cascade {
         None

@@ -55,7 +55,7 @@ pub struct Config {
     pub hosts: Hosts,
     /// The certificate of the endpoint. Without one, the service speaks plain HTTP.
     pub tls: Option<Tls>,
-    /// Where the service tells its numbers to Prometheus, without signatures. Without a listener, nowhere.
+    /// The listener for the metrics, which Prometheus reads without signatures. Without it, the service shows no metrics.
     pub metrics: Option<TcpListener>,
     /// How many calls each key may make.
     pub rate: Option<Rate>,
@@ -67,11 +67,11 @@ pub struct Config {
     pub now: Now,
     /// Notified after a test has set the clock `now`.
     pub clock_set: Arc<Notify>,
-    /// Is told of each run that has ended, so that work that waits for the end need not ask again and again.
+    /// Called for each run that has ended, so that work that waits for the end need not ask again and again.
     pub run_ended: Option<RunEnded>,
     /// How long PollForTask waits for work.
     pub poll_wait: Duration,
-    /// Is told when the service has recovered its runs and serves requests.
+    /// Notified when the service has recovered its runs and serves requests.
     pub started: Option<oneshot::Sender<()>>,
 }
 

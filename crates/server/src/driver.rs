@@ -53,7 +53,7 @@ pub(crate) use topic::Topic;
 /// The service's clock. Tests replace it by a clock that they set.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Is told the name of each pipeline whose run has ended, or that was deleted or deactivated.
+/// A function that is called with the name of each pipeline whose run has ended, or that was deleted or deactivated.
 ///
 /// The call must return at once, because the driver holds the lock of the pipeline meanwhile.
 pub type RunEnded = Arc<dyn Fn(&str) + Send + Sync>;
@@ -77,7 +77,7 @@ pub(crate) struct Driver {
     clock_moved: Notify,
     machines: machines::Machines,
     idle_runs: idle_run_cache::IdleRunCache,
-    /// Told of each run that has ended.
+    /// Called for each run that has ended.
     run_ended: Option<RunEnded>,
     pub(crate) metrics: Arc<Metrics>,
     /// Derives the access keys of machines.

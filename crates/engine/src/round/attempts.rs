@@ -76,7 +76,7 @@ impl Round<'_> {
     /// Applies an event that is legal in every state of the newest attempt at an instance.
     pub(super) fn apply_to_newest(&mut self, at: InstanceIndex, event: &attempt::Event) {
         if let Some(newest) = self.run.newest_attempt(at) {
-            // The caller knows that the event is legal, so there is no error to tell.
+            // The caller knows that the event is legal, so there is no error to report.
             let _ = self.apply(newest, event);
         }
     }

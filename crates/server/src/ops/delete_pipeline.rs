@@ -25,7 +25,7 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<(), Ser
     let key = live.pipeline.id.clone();
     service.driver.store.delete_pipeline(&key, service.driver.now()).await?;
     service.driver.note_machines(&live);
-    // An idle pipeline is deleted after its runs ended, and that was told already.
+    // The runs of an idle pipeline have ended earlier, and their end was reported then.
     if live.open_runs().next().is_some() {
         service.driver.report_end(&live.pipeline.name);
     }
