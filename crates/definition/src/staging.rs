@@ -22,7 +22,7 @@ pub enum Side {
 /// A folder that a text names, such as `${INPUT1_STAGING_DIR}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderName {
-    /// Where the name stands in the text, with its `$` and its braces.
+    /// The place of the name in the text, with its `$` and its braces.
     pub range: Range<usize>,
     /// Whether the folder is for an input or an output.
     pub side: Side,

@@ -41,7 +41,7 @@ use captures::parameter_id;
 use part::Takes;
 use pattern::Options;
 
-/// When and how drops start runs of a definition.
+/// The conditions under which drops start runs of a definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trigger {
     /// `myDropFile`: one pattern for each file that the run needs.

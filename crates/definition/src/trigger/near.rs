@@ -19,11 +19,11 @@ const DATA_ENDS: [&str; 14] =
 pub struct NearMiss {
     /// The pattern.
     pub pattern: String,
-    /// Why the key does not match.
+    /// The reason why the key does not match.
     pub why: Why,
 }
 
-/// Why a key does not match the nearest pattern.
+/// The reason why a key does not match the nearest pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// Letters are upper case in one and lower case in the other.

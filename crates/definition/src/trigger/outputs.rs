@@ -32,7 +32,7 @@ pub struct Output {
     key: String,
 }
 
-/// Which bucket an output is in.
+/// The bucket of an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum OutputBucket {
     /// The bucket of the drops.

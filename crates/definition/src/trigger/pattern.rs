@@ -19,7 +19,7 @@ const MAX_CAPTURES: usize = 8;
 const MAX_LENGTH: usize = 1_024;
 /// The endings that upload programs add to the name of a file that is not complete.
 const TEMPORARY_ENDS: [&str; 4] = [".part", ".filepart", ".tmp", "~"];
-/// How the names of hidden files and of the lock files of office programs begin.
+/// The beginnings of the names of hidden files and of the lock files of office programs.
 const TEMPORARY_BEGINS: [&str; 2] = [".", "~$"];
 /// The endings that `myCompressed` allows after the name of a file.
 pub(super) const PACKED_ENDS: [&str; 2] = [".gz", ".zst"];
@@ -41,7 +41,7 @@ pub(super) struct Options {
     pub(super) takes_packed: bool,
 }
 
-/// Where the keys are that a pattern takes, for given captures.
+/// The place of the keys that a pattern takes, for given captures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// There is one such key.

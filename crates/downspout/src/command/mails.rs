@@ -1,4 +1,4 @@
-//! When the mails about runs were sent, or why they were not.
+//! The times at which the mails about runs were sent, or the reasons why they were not.
 
 use jiff::Timestamp;
 

@@ -52,7 +52,7 @@ pub(super) fn text(past: &PastRun) -> String {
     format!("{}\n{error}The pipeline was deleted; the ledger knows no more of its run.\n", words.join("  "))
 }
 
-/// Returns how long a run took. The service tells the end in whole seconds, so the time is not exact.
+/// Returns how long a run took. The service reports the end in whole seconds, so the time is not exact.
 pub(super) fn took(began: Timestamp, ended: Timestamp) -> String {
     let began = Timestamp::from_second(began.as_second()).unwrap_or(began);
     match ended.as_second() - began.as_second() {

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::local::stack::Endpoints;
 
-/// Why no stack can be reached.
+/// The reason why no stack can be reached.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StackError {
     /// No stack has ever run on the directory.

@@ -43,7 +43,7 @@ struct Row {
     took: Option<String>,
     rows_loaded: u64,
     rows_rejected: u64,
-    /// When the last mail about the run was sent.
+    /// The time at which the last mail about the run was sent.
     mailed: Option<Timestamp>,
     /// With which work all task runners are busy while the run waits for one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,7 @@ pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit
         id.is_some_and(|id| runs.iter().all(|run| run.pipeline_id != id)) && past.activated.is_some()
     };
     rows.extend(history.runs.iter().filter(is_deleted).map(|past| (past.activated, past_row(past, &mails))));
-    // The service tells times in whole seconds. Within a second, a deleted pipeline was there before those that still are.
+    // The service reports times in whole seconds. Within a second, a deleted pipeline was there before those that still are.
     rows.sort_by_key(|(created, row)| (created.map(Timestamp::as_second), row.state != DELETED, *created));
     let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
     if args.json {

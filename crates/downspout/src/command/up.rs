@@ -102,7 +102,7 @@ pub struct UpArgs {
     host_name: Vec<String>,
 }
 
-/// Where the log goes, and in which form.
+/// The place and the form of the log.
 #[derive(Clone, Debug, Default, Args)]
 pub struct LogArgs {
     /// File to write the log to instead of standard error; each day begins a new file with the date at its end, and the last 14

@@ -110,7 +110,7 @@ impl Default for Limits {
     }
 }
 
-/// Why the database does not start.
+/// The reason why the database does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
     /// The embedded server does not start, or the folder of the database cannot be used.
@@ -277,7 +277,7 @@ struct Front {
     parameters: Vec<(String, String)>,
     limits: Limits,
     permits: Arc<Semaphore>,
-    /// Where to send a request to cancel, by the process id and secret that the request names.
+    /// The receivers of requests to cancel, by the process id and secret that a request names.
     cancels: Mutex<HashMap<(u32, u32), watch::Sender<u64>>>,
     shutdown: CancellationToken,
     tasks: TaskTracker,

@@ -259,7 +259,7 @@ impl Stack {
         let alarms = streams::alarms::StreamAlarms {
             server: self.streams.clone(),
             topic: streams::Topic { sns: self.endpoints.sns(), arn: self.endpoints.topic_arn.clone() },
-            told: config.data_dir.join("streams").join("told-troubles.json"),
+            reported: config.data_dir.join("streams").join("told-troubles.json"),
         };
         self.clients.spawn(alarms.follow(stop.clone()));
         let orchestrator = Arc::clone(&self.orchestrator);
@@ -325,8 +325,8 @@ async fn set_up(
         call.send().await.map_err(readable).with_context(|| format!("subscribing {address} to the topic"))?;
     }
     let topic = streams::Topic { sns, arn: endpoints.topic_arn.clone() };
-    let told = config.data_dir.join("streams").join("told.json");
-    let streams = streams::StreamFiles { server, topic, told };
+    let reported = config.data_dir.join("streams").join("told.json");
+    let streams = streams::StreamFiles { server, topic, reported };
     let mut definitions = definitions::Definitions::of(config, &endpoints, streams)?;
     definitions.upload().await?;
     Ok(definitions)

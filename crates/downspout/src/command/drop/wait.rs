@@ -120,16 +120,16 @@ async fn outcomes_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<Key
     }
 }
 
-/// Tells of each run that the service refused to activate why it has not started: its pipeline would stay PENDING.
+/// Adds the reason to each run that the service refused to activate, because its pipeline would stay PENDING.
 async fn refused_starts(
     endpoints: &Endpoints,
     decisions: &[Decision],
     outcomes: Vec<KeyOutcome>,
 ) -> anyhow::Result<Vec<KeyOutcome>> {
     let client = endpoints.datapipeline();
-    let mut told = Vec::with_capacity(outcomes.len());
+    let mut explained = Vec::with_capacity(outcomes.len());
     for (decision, outcome) in decisions.iter().zip(outcomes) {
-        told.push(match outcome {
+        explained.push(match outcome {
             KeyOutcome::Run(id, Some(state)) if state == "failed" => {
                 match RunView::load(&client, &id).await? {
                     Some(run) if run.outcome() == ShownOutcome::Pending => {
@@ -141,7 +141,7 @@ async fn refused_starts(
             outcome => outcome,
         });
     }
-    Ok(told)
+    Ok(explained)
 }
 
 /// Returns the decision about a set as one sentence.

@@ -65,7 +65,7 @@ pub(super) fn hidden(line: &str, is_secret: bool) -> String {
             }
             Token::Letter(letter @ ('}' | ']')) => {
                 scopes.pop();
-                // An object of another line may end here. Nothing is known about the one around it.
+                // An object of another line may end here. Nothing is known about the object around it.
                 if scopes.is_empty() {
                     scopes.push(Scope::default());
                 }
@@ -84,7 +84,7 @@ pub(super) fn hidden(line: &str, is_secret: bool) -> String {
     shown
 }
 
-/// Returns of each scope, in the order in which they begin, whether its `id` or `key` begins with `*`. The first scope is the one
+/// Returns for each scope, in the order in which they begin, whether its `id` or `key` begins with `*`. The first scope is the one
 /// in which the line begins.
 fn named_scopes(tokens: &[Token<'_>]) -> Vec<bool> {
     let (mut named, mut open, mut key) = (vec![false], vec![0], None);

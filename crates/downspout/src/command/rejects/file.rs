@@ -13,7 +13,7 @@ use super::super::output;
 use crate::local::stack::Endpoints;
 use crate::sdk_error::readable;
 
-/// Where a file is.
+/// The place of a file.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
     /// An object.

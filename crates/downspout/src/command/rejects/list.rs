@@ -17,7 +17,7 @@ struct Listed {
     table: String,
     /// The CSV file of the run with all its refused rows.
     quarantine: Option<String>,
-    /// Why the rows cannot be read: the load failed, or its database cannot be reached.
+    /// The reason why the rows cannot be read: the load failed, or its database cannot be reached.
     problem: Option<String>,
     files: Vec<RefusedFile>,
 }

@@ -1,4 +1,4 @@
-//! Which refused rows a command is about, and where they are.
+//! The refused rows that a command is about, and the places where they are.
 
 use clap::Args;
 use ec2_worker::by_hand::{self as worker, TableLoad};

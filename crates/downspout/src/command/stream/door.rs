@@ -15,10 +15,10 @@ const DETAIL: &str = "x-downspout-detail";
 /// The header in which the door says in which line of the request the reason stands.
 const LINE: &str = "x-downspout-line";
 
-/// What the door says of some records. It takes all of them or none.
+/// The answer of the door about some records. It takes all of them or none.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// They are on the disk. Has their number.
+    /// They are on the disk. The value is their number.
     Taken(u64),
     /// One of them does not fit the stream, or the request is refused.
     Refused {
@@ -26,7 +26,7 @@ pub(super) enum Answer {
         line: Option<u64>,
         reason: String,
     },
-    /// The door cannot take them now. Has the reason.
+    /// The door cannot take them now. The value is the reason.
     Later(String),
 }
 

@@ -152,11 +152,11 @@ impl Request {
     }
 }
 
-/// What became of a request.
+/// The outcome of a request.
 pub(super) enum Sent {
-    /// So many records are on the disk.
+    /// This number of records is on the disk.
     Taken(u64),
-    /// None is.
+    /// No record of the request is on the disk.
     Refused {
         /// The line of the file in which the refused record begins.
         line: Option<u64>,

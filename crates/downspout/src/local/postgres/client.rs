@@ -34,7 +34,7 @@ pub(super) struct Client {
     settled: bool,
 }
 
-/// Why the client did not get the session.
+/// The reason why the client did not get the session.
 enum NotLent {
     Canceled,
     TimedOut,
@@ -43,15 +43,15 @@ enum NotLent {
     Left,
 }
 
-/// Why a client is no longer served.
+/// The reason why a client is no longer served.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientEnd {
     #[error("the client has left")]
     Left,
-    /// The client must still be told this error.
+    /// The client has not received this error yet.
     #[error("{}", .0.message)]
     Ended(ErrorReport),
-    /// The client was told this error.
+    /// The client has received this error.
     #[error("{}", .0.message)]
     Told(ErrorReport),
     /// The client has received a part of a message, and there is no way to send it the rest or an error.
@@ -236,7 +236,7 @@ impl Client {
                 Err(ClientEnd::Left)
             }
             LoanEnd::Ended(report) => {
-                // The client is told at once, and not only when its last statement has ended.
+                // The client gets the error at once, and not only when its last statement has ended.
                 let (client_end, ()) = tokio::join!(self.disconnect(&report), loan.give_back());
                 Err(client_end)
             }

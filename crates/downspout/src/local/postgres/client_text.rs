@@ -27,11 +27,11 @@ pub(super) struct ClientText {
     pub(super) changes_timeouts: bool,
     /// Whether the text begins a transaction.
     pub(super) begins_transaction: bool,
-    /// Why the text is refused, if it is.
+    /// The reason why the text is refused, if it is.
     pub(super) refusal: Option<Refusal>,
 }
 
-/// Why the front refuses a statement, and what the user can do instead.
+/// The reason why the front refuses a statement, and what the user can do instead.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     message: Cow<'static, str>,

@@ -19,7 +19,7 @@ use pglite_oxide::{DataDirArchiveFormat, Pglite};
 
 use super::leftover_files;
 
-/// Why the folder of the database cannot be used.
+/// The reason why the folder of the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClusterError {
     /// Another process uses the folder.

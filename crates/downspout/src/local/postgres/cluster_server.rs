@@ -26,7 +26,7 @@ pub(super) const END: &str = "end";
 const SETTINGS: [(&str, &str); 3] =
     [("shared_buffers", "32MB"), ("maintenance_work_mem", "32MB"), ("wal_buffers", "1MB")];
 
-/// Why the server does not start.
+/// The reason why the server does not start.
 #[derive(Debug, thiserror::Error)]
 enum ServerError {
     #[error(transparent)]

@@ -14,7 +14,7 @@ const ITERATIONS: u32 = 4096;
 
 type Key = [u8; 32];
 
-/// Why a client was refused.
+/// The reason why a client was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum ScramError {
     #[error("malformed SCRAM message: {0}")]

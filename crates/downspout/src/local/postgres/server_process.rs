@@ -26,7 +26,7 @@ const COMMAND: &str = "database-server";
 /// would begin again from the same point.
 const START_LIMIT: Duration = Duration::from_secs(3_600);
 
-/// Why the embedded server could not be started.
+/// The reason why the embedded server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The server ended with this message.

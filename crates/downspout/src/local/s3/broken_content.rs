@@ -1,4 +1,4 @@
-//! Why a content did not arrive, as an error of S3.
+//! The reason why a content did not arrive, as an error of S3.
 
 use std::error::Error;
 

@@ -25,7 +25,7 @@ pub(super) fn custom_error(
     error
 }
 
-/// Why the store refused or failed to do a request.
+/// The reason why the store refused or failed to do a request.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The bucket does not exist.
@@ -48,7 +48,7 @@ pub enum StoreError {
     NotModified {
         /// The ETag of the object, without quotes.
         etag: String,
-        /// When the object was written.
+        /// The time at which the object was written.
         modified: Timestamp,
     },
     /// The object has no version with this id.
@@ -74,7 +74,7 @@ pub enum StoreError {
     IsDeleteMarker {
         /// The id of the delete marker.
         version: String,
-        /// When the delete marker was created.
+        /// The time at which the delete marker was created.
         modified: Timestamp,
     },
     /// A part that the completing request names is missing or has another ETag; the value is the number of the part.

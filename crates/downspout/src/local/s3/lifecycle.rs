@@ -41,10 +41,10 @@ pub(super) async fn run(store: S3Store, shutdown: CancellationToken) {
     }
 }
 
-/// Where a version stands among the versions of its key.
+/// The place of a version among the versions of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Standing {
-    /// When a newer version replaced it, or `None` for the newest version.
+    /// The time at which a newer version replaced it, or `None` for the newest version.
     replaced: Option<Timestamp>,
     /// How many noncurrent versions are newer than this one. The newest version of a key is current, so it does not count.
     newer: i32,

@@ -14,7 +14,7 @@ use super::store::S3Store;
 pub(super) struct Listing {
     pub(super) prefix: String,
     pub(super) delimiter: Option<String>,
-    /// Where the listing starts.
+    /// The start of the listing.
     pub(super) from: ListFrom,
     pub(super) limit: usize,
 }

@@ -36,7 +36,7 @@ pub(super) struct Received {
     pub(super) checksums: Checksum,
 }
 
-/// Why a content was not received.
+/// The reason why a content was not received.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReceiveError {
     /// The stream of the client ended early, or does not match its signature.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// The format that this program writes. A later format has a higher number if older programs would misread the directory.
 const FORMAT: u32 = 1;
 
-/// Why a data directory cannot be used.
+/// The reason why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// Another process runs a stack on the directory.

@@ -15,7 +15,7 @@ const RANGE: std::ops::Range<u16> = 18_000..32_000;
 /// How many random ports of the range are tried. If all of these are taken, the operating system chooses a free port.
 const TRIES: usize = 50;
 
-/// Why a service has no port.
+/// The reason why a service has no port.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
     /// Another program listens on the port.

@@ -18,7 +18,7 @@ use crate::sdk_error::readable;
 /// The folder of the stream files among the definitions.
 const FOLDER: &str = "streams/";
 
-/// Why a schema file cannot be read that a stream file names.
+/// The reason why a schema file cannot be read that a stream file names.
 pub(crate) const NO_SCHEMA: &str = "there is no such file beside the stream file";
 
 /// The topic for notices.
@@ -43,8 +43,8 @@ impl Topic {
 pub(super) struct StreamFiles {
     pub(super) server: StreamServer,
     pub(super) topic: Topic,
-    /// The path of the file with a digest of each text that people were told of, by the name of the stream.
-    pub(super) told: PathBuf,
+    /// The path of the file with a digest of each text that was reported to people, by the name of the stream.
+    pub(super) reported: PathBuf,
 }
 
 impl StreamFiles {
@@ -72,8 +72,8 @@ impl StreamFiles {
             decode(bytes).map(str::to_owned).map_err(|error| error.to_string())
         };
         let reports = self.server.set_files(&texts, &beside).await;
-        let before: BTreeMap<String, String> = read_json(&self.told)?.unwrap_or_default();
-        let mut told = BTreeMap::new();
+        let before: BTreeMap<String, String> = read_json(&self.reported)?.unwrap_or_default();
+        let mut reported = BTreeMap::new();
         for report in &reports {
             let problems = problems(report);
             if problems.is_empty() {
@@ -84,10 +84,10 @@ impl StreamFiles {
             if before.get(&report.name) != Some(&digest) {
                 self.publish_problems(&report.name, &problems).await?;
             }
-            told.insert(report.name.clone(), digest);
+            reported.insert(report.name.clone(), digest);
         }
-        if told != before {
-            write_json(&self.told, &told)?;
+        if reported != before {
+            write_json(&self.reported, &reported)?;
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ pub struct SmtpConfig {
     shown: String,
 }
 
-/// Why a mail server cannot be used.
+/// The reason why a mail server cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SmtpConfigError {
     /// The address is not valid.

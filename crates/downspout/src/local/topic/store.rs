@@ -24,7 +24,7 @@ pub(super) const NOBODY_SUBSCRIBED: &str = "you@localhost";
 /// The beginning of the recipient of a mail with the whole document of the notice (`email-json`).
 const JSON_RECIPIENT: &str = "email-json:";
 
-/// Why the store failed.
+/// The reason why the store failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the database of the local SNS failed")]
 pub struct TopicStoreError(#[from] rusqlite::Error);

@@ -33,7 +33,7 @@ const RETRY_AFTER_SECS: [i64; 8] = [1, 5, 15, 60, 300, 900, 3_600, 14_400];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedOrigin(Origin);
 
-/// Why a text is not an address of endpoints.
+/// The reason why a text is not an address of endpoints.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`{0}` is not an address such as https://hooks.example.com or http://127.0.0.1:8080, without path, user and password"
@@ -111,7 +111,7 @@ async fn deliver(topic: &Topic, client: &HttpClient, delivery: &WebDelivery) {
     }
 }
 
-/// Why a message could not be sent.
+/// The reason why a message could not be sent.
 enum Refused {
     /// Another try cannot help.
     Final(String),

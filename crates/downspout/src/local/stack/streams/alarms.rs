@@ -18,18 +18,18 @@ const AGAIN: Duration = Duration::from_secs(30);
 pub(in super::super) struct StreamAlarms {
     pub(in super::super) server: StreamServer,
     pub(in super::super) topic: Topic,
-    /// The path of the file with the troubles that people were told of.
-    pub(in super::super) told: PathBuf,
+    /// The path of the file with the troubles that were reported to people.
+    pub(in super::super) reported: PathBuf,
 }
 
 impl StreamAlarms {
     /// Publishes the notices that are due, until `stop`.
     pub(in super::super) async fn follow(self, stop: CancellationToken) {
         let mut deliveries = self.server.deliveries();
-        let mut told: ReportedTroubles = read_json(&self.told).ok().flatten().unwrap_or_default();
+        let mut reported: ReportedTroubles = read_json(&self.reported).ok().flatten().unwrap_or_default();
         loop {
             deliveries.mark_unchanged();
-            let published = self.publish(&mut told).await;
+            let published = self.publish(&mut reported).await;
             if let Err(error) = &published {
                 let error = format!("{error:#}");
                 tracing::error!(error, "people could not be told of the delivery of a stream");
@@ -43,16 +43,16 @@ impl StreamAlarms {
         }
     }
 
-    async fn publish(&self, told: &mut ReportedTroubles) -> anyhow::Result<()> {
-        for notice in self.server.delivery_notices(told) {
+    async fn publish(&self, reported: &mut ReportedTroubles) -> anyhow::Result<()> {
+        for notice in self.server.delivery_notices(reported) {
             let (subject, message) = match &notice {
                 DeliveryNotice::Failing(failing) => describe_failing(failing),
                 DeliveryNotice::Again(again) => describe_again(again),
             };
             self.topic.publish(&subject, message).await?;
             tracing::info!(subject, "published a notice about the delivery of a stream");
-            told.note(&notice);
-            write_json(&self.told, told)?;
+            reported.note(&notice);
+            write_json(&self.reported, reported)?;
         }
         Ok(())
     }

@@ -33,13 +33,13 @@ pub struct SentMail {
     pub to: String,
     /// The subject.
     pub subject: String,
-    /// When the mail was sent: taken by the mail server, or written into the outbox if there is no mail server.
+    /// The time at which the mail was sent: taken by the mail server, or written into the outbox if there is no mail server.
     pub sent: Option<Timestamp>,
     /// How often the mail server did not take the mail.
     pub failed_tries: u32,
-    /// Why the mail server did not take the mail at the last try.
+    /// The reason why the mail server did not take the mail at the last try.
     pub error: Option<String>,
-    /// When the next try follows.
+    /// The time at which the next try follows.
     pub next_try: Option<Timestamp>,
 }
 
