@@ -57,11 +57,11 @@ pub struct Failing {
     pub name: String,
     /// Since when.
     pub since: Timestamp,
-    /// Where the files go, as `s3://bucket/prefix`; empty if that is not known.
+    /// The place of the files, as `s3://bucket/prefix`; empty if that is not known.
     pub place: String,
-    /// What failed, in words.
+    /// The failure, in words.
     pub why: String,
-    /// What a person can do.
+    /// The advice to a person.
     pub remedy: &'static str,
     /// The records that wait.
     pub waiting_records: u64,

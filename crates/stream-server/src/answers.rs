@@ -22,7 +22,7 @@ pub struct StreamSummary {
     pub name: String,
     /// `ACTIVE`, `FILE_GONE` (its file was removed) or `DELETING` (the waiting records are delivered first).
     pub state: String,
-    /// Where its definition comes from: `file`, `kinesis` or `firehose`.
+    /// The source of its definition: `file`, `kinesis` or `firehose`.
     pub origin: String,
     /// The version of the definition in force; 0 if none is usable.
     pub version: u64,
@@ -34,7 +34,7 @@ pub struct StreamSummary {
     pub waiting_records: u64,
     /// The bytes of their data.
     pub waiting_bytes: u64,
-    /// When the oldest of them arrived.
+    /// The time at which the oldest of them arrived.
     pub oldest: Option<Timestamp>,
     /// The records in data objects.
     pub delivered: u64,
@@ -68,7 +68,7 @@ pub struct TailRecord {
     pub sequence_number: String,
     /// The partition key; empty if the producer gave none.
     pub partition_key: String,
-    /// When the record was accepted.
+    /// The time at which the record was accepted.
     pub arrival: Timestamp,
     /// The data. Bytes that are not UTF-8 are replaced.
     pub data: String,
@@ -117,7 +117,7 @@ pub struct Quarantine {
 pub struct QuarantinedRecord {
     /// The sequence number.
     pub sequence_number: String,
-    /// When the record was accepted.
+    /// The time at which the record was accepted.
     pub arrival: Timestamp,
     /// The code of the refusal, in the words of Firehose.
     pub error_code: String,

@@ -75,7 +75,7 @@ impl Dock {
     }
 }
 
-/// Why a step of a delivery failed.
+/// The reason why a step of a delivery failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DeliverError {
     #[error("the log failed")]
@@ -157,7 +157,7 @@ impl Delivery {
             self.dock.streams.remove(&self.stream).await?;
             return Ok(Next::Ended);
         }
-        // Without a usable definition, the stream cannot deliver; `downspout stream list` shows the reason.
+        // Without a usable definition, the stream cannot deliver; `downspout stream ls` shows the reason.
         let Ok(version) = self.stream.version() else { return Ok(Next::Wait(None)) };
         let now = (self.dock.now)();
         let is_wanted = is_ending || self.stream.flush_through() > totals.cut_through;
@@ -303,7 +303,7 @@ impl Delivery {
     }
 }
 
-/// What a delivery does next.
+/// The next step of a delivery.
 enum Next {
     /// Look again at once.
     Again,

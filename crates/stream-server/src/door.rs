@@ -17,7 +17,7 @@ pub(crate) use error::DoorError;
 use crate::intake::Intake;
 use crate::live::{LiveStream, Version};
 
-/// What a path means.
+/// The meaning of a path.
 enum Route<'p> {
     /// `/streams`
     Streams,

@@ -35,7 +35,7 @@ pub(crate) enum Acceptance {
     Ending,
 }
 
-/// Why records are not accepted.
+/// The reason why records are not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
     #[error("the file of the stream is gone: the stream accepts nothing and delivers the records that wait")]
@@ -48,22 +48,22 @@ pub(crate) enum Refused {
     Append(#[from] AppendError),
 }
 
-/// Why the delivery of a stream does not advance.
+/// The reason why the delivery of a stream does not advance.
 #[derive(Clone, Debug)]
 pub(crate) struct Trouble {
     /// A sentence for people.
     pub(crate) why: String,
-    /// What a person can do.
+    /// The advice to a person.
     pub(crate) remedy: &'static str,
-    /// Where the files go, as `s3://bucket/prefix`.
+    /// The place of the files, as `s3://bucket/prefix`.
     pub(crate) folder: String,
-    /// When the first of the failed tries began. No try has succeeded since.
+    /// The time at which the first of the failed tries began. No try has succeeded since.
     pub(crate) since: Timestamp,
     /// How many steps of the delivery have failed since the start of the server.
     pub(crate) failures: u64,
     /// How often the same step failed in a row.
     pub(crate) tries: u32,
-    /// When the delivery is tried again.
+    /// The time at which the delivery is tried again.
     pub(crate) next_try: Timestamp,
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct LiveStream {
     version: RwLock<Option<Arc<Version>>>,
     /// Whether a file defines the stream.
     is_of_file: AtomicBool,
-    /// Why the newest text of the stream file is not in force.
+    /// The reason why the newest text of the stream file is not in force.
     file_problem: Mutex<Option<String>>,
     trouble: watch::Sender<Option<Trouble>>,
     /// Rows up to this one are cut without waiting for more.

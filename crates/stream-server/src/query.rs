@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::log::LogError;
 
-/// Why a question cannot be answered, or a wish not be fulfilled.
+/// The reason why a question cannot be answered, or a wish not be fulfilled.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// There is no such stream.

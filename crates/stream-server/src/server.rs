@@ -38,14 +38,14 @@ pub struct StreamServer {
     limits: http_front::Limits,
 }
 
-/// What was found about a stream file.
+/// The findings about a stream file.
 #[derive(Debug)]
 pub struct FileReport {
     /// The name of the stream.
     pub name: String,
     /// The findings in the file. With an error among them, the version before stays in force.
     pub findings: Vec<Finding>,
-    /// Why the definition could not be taken although the file has no error.
+    /// The reason why the definition could not be taken although the file has no error.
     pub failure: Option<String>,
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct NewStream {
     pub(crate) source: Source,
 }
 
-/// Why a stream cannot be created.
+/// The reason why a stream cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CreateError {
     #[error("the stream exists")]

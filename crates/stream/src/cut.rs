@@ -18,11 +18,11 @@ pub struct Buffering {
 pub struct Waiting {
     /// The number of their bytes.
     pub bytes: u64,
-    /// When the oldest of them arrived.
+    /// The time at which the oldest of them arrived.
     pub oldest: Timestamp,
 }
 
-/// What to do with the records that wait.
+/// The decision about the records that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Deliver them now.

@@ -159,7 +159,7 @@ pub struct StoredRecord {
     pub number: RecordNumber,
     /// The partition key.
     pub partition_key: String,
-    /// When the record was accepted.
+    /// The time at which the record was accepted.
     pub arrival: Timestamp,
     /// The bytes as the producer sent them.
     pub data: Vec<u8>,

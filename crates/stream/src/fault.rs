@@ -1,4 +1,4 @@
-//! Where a text is not JSON, and why.
+//! The place where a text is not JSON, and the reason.
 
 /// The reason why a text is not JSON. It has no content of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

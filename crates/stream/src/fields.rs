@@ -32,7 +32,7 @@ enum Field {
     },
 }
 
-/// Where the value of a field comes from.
+/// The source of the value of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// The value at a JSON Pointer.

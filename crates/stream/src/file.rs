@@ -32,11 +32,11 @@ pub struct Stream {
     pub name: StreamName,
     /// The texts that the stream was read from.
     pub source: Source,
-    /// Where the lines go.
+    /// The target of the lines.
     pub data: Place,
-    /// Where the records go as they came. `None`: nowhere.
+    /// The target of the records as they came. `None`: they are not stored in this form.
     pub raw: Option<Place>,
-    /// Where refused records go.
+    /// The target of refused records.
     pub quarantine: Place,
     /// The time zone of the prefixes and names.
     pub time_zone: TimeZone,
@@ -46,7 +46,7 @@ pub struct Stream {
     pub buffering: Buffering,
     /// The number of bytes that may wait undelivered.
     pub max_backlog_bytes: u64,
-    /// What a request needs.
+    /// The credential that a request needs.
     pub authorization: Authorization,
     /// The origins of the web pages that may send.
     pub origins: Vec<String>,
@@ -75,12 +75,12 @@ pub enum Compression {
     Gzip,
 }
 
-/// What a request to the HTTP door needs.
+/// The credential that a request to the HTTP door needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorization {
     /// The API key.
     ApiKey,
-    /// Nothing.
+    /// No credential.
     None,
 }
 

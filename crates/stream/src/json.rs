@@ -18,7 +18,7 @@ const MARK: char = '\u{feff}';
 /// Up to this number, keys of an object are compared pair by pair.
 const FEW_KEYS: usize = 16;
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Null,

@@ -29,7 +29,7 @@ pub struct S3Object {
     pub key: String,
 }
 
-/// Where the records of objects come from.
+/// The source of the records of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin<'a> {
     /// A cut of the log.

@@ -32,7 +32,7 @@ pub struct Place {
     pub prefix: Prefix,
 }
 
-/// What a prefix is for.
+/// The purpose of a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Data, or records as they came.

@@ -14,7 +14,7 @@ pub struct Record<'a> {
     pub number: RecordNumber,
     /// The partition key that the producer gave.
     pub partition_key: &'a str,
-    /// When the record was accepted.
+    /// The time at which the record was accepted.
     pub arrival: Timestamp,
     /// The bytes as the producer sent them.
     pub data: &'a [u8],

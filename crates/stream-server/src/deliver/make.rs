@@ -29,7 +29,7 @@ pub(crate) struct Made {
     pub(crate) counts: Counts,
 }
 
-/// Why objects cannot be made.
+/// The reason why objects cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MakeError {
     #[error("reading the log failed")]

@@ -25,7 +25,7 @@ pub(crate) struct Put<'a> {
     pub(crate) identity: &'a str,
 }
 
-/// Why an object could not be put.
+/// The reason why an object could not be put.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PutError {
     #[error("the object s3://{bucket}/{key} could not be put: {reason}")]

@@ -13,7 +13,7 @@ const DETAIL: &str = "x-downspout-detail";
 /// The header with the line of the body that a sentence is about.
 const LINE: &str = "x-downspout-line";
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Debug)]
 pub(crate) enum DoorError {
     /// A body of a POST is not accepted. The answer is exactly the sentence; headers have the detail and the line of the body.

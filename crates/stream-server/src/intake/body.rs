@@ -26,7 +26,7 @@ pub(crate) struct Held {
     share: Share,
 }
 
-/// Why a body cannot be read.
+/// The reason why a body cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error("the body is longer than {0} bytes: send its records in several requests")]

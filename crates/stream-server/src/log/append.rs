@@ -91,7 +91,7 @@ struct Taken {
 #[derive(Clone, Copy)]
 struct Rows {
     last: u64,
-    /// When the first record arrived.
+    /// The time at which the first record arrived.
     first_arrived: Timestamp,
 }
 

@@ -1,11 +1,11 @@
-//! Why a log cannot be opened, read or written.
+//! The reason why a log cannot be opened, read or written.
 
 use std::io;
 use std::path::PathBuf;
 
 use sqlite_writer::{Failure, is_full};
 
-/// Why a log cannot be opened, read or written.
+/// The reason why a log cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The data file cannot be opened.
@@ -95,7 +95,7 @@ impl LogError {
     }
 }
 
-/// Why records are not accepted.
+/// The reason why records are not accepted.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum AppendError {
     /// As much waits as the stream may keep.

@@ -18,7 +18,7 @@ const VERSION: i64 = 1;
 /// Runs before every flush of a log; its error counts as the error of the flush.
 pub type BeforeFlush = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
-/// Where the definition of a stream comes from.
+/// The source of the definition of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// A stream file.

@@ -53,7 +53,7 @@ pub(crate) struct Cut {
     /// A random text in the names of the objects.
     pub(crate) mark: String,
     pub(crate) decided_at: Timestamp,
-    /// When the oldest record arrived.
+    /// The time at which the oldest record arrived.
     pub(crate) oldest_at: Timestamp,
     pub(crate) amount: Amount,
 }
@@ -79,7 +79,7 @@ pub(crate) struct Totals {
     pub(crate) cuts: u64,
     /// The cut whose delivery goes on.
     pub(crate) open_cut: Option<Cut>,
-    /// When the oldest record that belongs to no cut arrived.
+    /// The time at which the oldest record that belongs to no cut arrived.
     pub(crate) oldest_uncut: Option<Timestamp>,
     /// The data of delivered rows that are still in the file.
     pub(crate) kept_bytes: u64,

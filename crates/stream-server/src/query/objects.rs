@@ -279,7 +279,7 @@ pub(super) fn each_line(
     }
 }
 
-/// Why a line cannot be used.
+/// The reason why a line cannot be used.
 pub(super) enum LineError {
     Line(stream::encode::LineError),
     Spool(std::io::Error),

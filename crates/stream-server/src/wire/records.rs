@@ -1,4 +1,4 @@
-//! What the puts of both services have in common: how many records a request has, and the data of a record.
+//! The common parts of the puts of both services: the limit of records in a request, and the data of a record.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What people are told of deliveries that fail.
+//! The notices about deliveries that fail.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use stream_server::{DeliveryNotice, Failing, Pauses, QueryError, ReportedTrouble
 use crate::stand_in_s3::Fault;
 use crate::world::{Settings, World, until};
 
-/// Returns the notices that are due, and notes that people were told.
+/// Returns the notices that are due, and notes that people got them.
 fn notices(world: &World, told: &mut ReportedTroubles) -> Vec<DeliveryNotice> {
     let notices = world.server.delivery_notices(told);
     notices.iter().for_each(|notice| told.note(notice));

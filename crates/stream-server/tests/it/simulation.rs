@@ -41,7 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What was acknowledged.
+/// The acknowledged records.
 #[derive(Default)]
 struct Acknowledged {
     good: BTreeSet<String>,

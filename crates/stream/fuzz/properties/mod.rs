@@ -1,4 +1,4 @@
-//! What must be true of every input, for the fuzzer and for the tests.
+//! The properties that must hold for every input, for the fuzzer and for the tests.
 //!
 //! Each module has a function `check`, which takes bytes and panics if they break a property. The targets in
 //! `fuzz_targets` feed it bytes from the fuzzer; `tests/fuzzed.rs` feeds it random words, so that the properties always

@@ -106,7 +106,7 @@ pub(super) struct Problem {
     /// The bytes of the word.
     pub(super) at: Range<usize>,
     pub(super) message: String,
-    /// What kind of problem it is.
+    /// The kind of the problem.
     pub(super) kind: ProblemKind,
 }
 
