@@ -22,7 +22,7 @@ pub struct RdsInstance {
     address: String,
 }
 
-/// Why a text does not name an instance and its address.
+/// The reason why a text does not name an instance and its address.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not an instance with its address, such as orders-db=db.example.com:5432")]
 pub struct ParseInstanceError(String);

@@ -100,7 +100,7 @@ fn delete_folders(root: &Path) {
 }
 
 /// Returns the path of an entry that is the folder of a worker that does not live, under the name that it has while it is
-/// deleted. Under that name nobody looks for a lock in it again.
+/// deleted. No worker looks for a lock in a folder of that name.
 fn of_killed_worker(entry: &DirEntry) -> Option<PathBuf> {
     let (path, name) = (entry.path(), entry.file_name());
     let name = name.to_str()?;

@@ -9,7 +9,7 @@ use definition::kind::field::MyDialect;
 /// How a file is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialect {
-    /// What the bytes of the file are, when they are unpacked.
+    /// The kind of content of the file, after unpacking.
     pub form: Form,
     /// Whether the separator, the quote and the escape are to be found in the file.
     pub detects: bool,
@@ -63,7 +63,7 @@ pub struct LateKeys {
     pub needed: Vec<String>,
 }
 
-/// What the bytes of a file are.
+/// The kind of content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Text with separators.

@@ -21,7 +21,7 @@ const LONGEST_NAME: usize = 63;
 /// The separators for which people mistake each other's files.
 const SEPARATORS: [char; 5] = [';', '\t', '|', ',', ':'];
 
-/// What to do if a header lacks a name or has one twice.
+/// The treatment of a header that lacks a name or has one twice.
 const NAMES_BY_PLACE: &str =
     "; name it in the file, or name all columns in order by `column` of the data format";
 /// The first name of `column` in a data format for a file whose header has no field for it, as R (`write.table`) writes it.
@@ -100,7 +100,7 @@ impl Target {
     }
 }
 
-/// What a name of a header means.
+/// The meaning of a name of a header.
 enum Meaning<'a> {
     Column(&'a Column),
     Generated(&'a str),

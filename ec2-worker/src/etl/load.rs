@@ -79,7 +79,7 @@ pub struct Load {
     pub sources: Vec<Source>,
     /// The dialect of the files.
     pub dialect: Dialect,
-    /// Where the records come from.
+    /// The source of the records.
     pub rows_of: RowsOf,
     /// The columns that the data format declares.
     pub declared: Vec<String>,

@@ -35,9 +35,9 @@ pub struct RefusedRow {
     pub reason: String,
     /// The record as it was tried last.
     pub raw_line: String,
-    /// When the row was refused.
+    /// The time at which the row was refused.
     pub loaded_at: String,
-    /// When a retry loaded the row.
+    /// The time at which a retry loaded the row.
     pub retried_at: Option<String>,
 }
 
@@ -56,7 +56,7 @@ pub struct RefusedFile {
     pub reasons: Vec<(String, i64)>,
 }
 
-/// Which refused rows to read.
+/// The refused rows to read.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Only the rows of this pipeline.

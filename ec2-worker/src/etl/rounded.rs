@@ -1,4 +1,4 @@
-//! Finds values with more decimals than their column keeps. PostgreSQL rounds such a value without an error, so a note tells of it.
+//! Finds values with more decimals than their column keeps. PostgreSQL rounds such a value without an error, so a note reports it.
 
 use definition::counted::counted;
 use memchr::{memchr, memchr2, memchr3};
@@ -31,9 +31,9 @@ struct OfColumn {
 enum Keeps {
     /// The whole value, or the type says itself that it is not exact.
     All,
-    /// So many decimals of a number. If it is negative, so many digits before the point become zeros.
+    /// This many decimals of a number. If it is negative, this many digits before the point become zeros.
     Scale(i32),
-    /// So many decimals of the seconds.
+    /// This many decimals of the seconds.
     Seconds(usize),
 }
 

@@ -1,6 +1,6 @@
 //! An `insertQuery`: a statement for each record, and the types of its placeholders.
 //!
-//! The database tells the types of the placeholders when it prepares the statement. So a value has the same meaning as in a
+//! The database reports the types of the placeholders when it prepares the statement. So a value has the same meaning as in a
 //! load with `COPY`.
 
 use std::mem::discriminant;
@@ -25,11 +25,11 @@ pub struct Statement {
     pub template: SqlTemplate,
     /// The placeholders, named by their places in the file.
     pub columns: Vec<Column>,
-    /// Whether the database has read the statement, and told the types of its placeholders.
+    /// Whether the database has read the statement, and reported the types of its placeholders.
     pub is_known: bool,
-    /// Whether the database tells for each row how many rows were stored: for one statement that changes a table, and not for
+    /// Whether the database reports for each row how many rows were stored: for one statement that changes a table, and not for
     /// a CALL.
-    pub tells_rows: bool,
+    pub reports_rows: bool,
     /// Whether the placeholders have the names of a header.
     pub is_named: bool,
     /// The columns that the placeholders fill, in the order of the placeholders; empty if they are not known.
@@ -70,7 +70,7 @@ impl Statement {
             targets.names(&columns.collect::<Vec<_>>())
         });
         let plain = Self {
-            tells_rows: changes_a_table(insert),
+            reports_rows: changes_a_table(insert),
             targets: targets.unwrap_or_default(),
             ..Self::of_texts(template)
         };
@@ -103,7 +103,7 @@ impl Statement {
             columns: columns.collect(),
             template,
             is_known: false,
-            tells_rows: false,
+            reports_rows: false,
             is_named: false,
             targets: Vec::new(),
         }
@@ -204,7 +204,7 @@ async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Placeholde
     }
     let doing = "reading the types of `insertQuery`";
     tx.run(doing, "SAVEPOINT types").await?;
-    // The name is free: this is the only place that uses it, and it gives it back.
+    // The name is free: no other code uses it, and this code releases it afterwards.
     let prepared = tx.run(doing, &format!("PREPARE {NAME} AS {}", template.numbered())).await;
     match prepared {
         Err(failure) if failure.is_away() => return Err(failure),

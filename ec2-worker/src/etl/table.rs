@@ -22,7 +22,7 @@ pub struct Table {
     pub name: String,
     /// The id. A table that is dropped and created again gets another id.
     pub oid: i64,
-    /// What the relation is.
+    /// The kind of the relation.
     pub kind: Relation,
     /// Whether policies of row-level security restrict this user.
     pub row_security: bool,
@@ -40,7 +40,7 @@ pub struct Table {
     pub has_deferrable_key: bool,
 }
 
-/// What a relation is.
+/// The kind of a relation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// A table, which may have partitions.

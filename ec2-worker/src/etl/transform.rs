@@ -54,7 +54,7 @@ pub struct Plan {
     pub scratch: PathBuf,
     /// Whether the text is the file itself, byte by byte. Only a plan for reading a range again needs to know it.
     pub is_plain: bool,
-    /// Where the records come from.
+    /// The source of the records.
     pub rows_of: RowsOf,
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Call {
     pub(super) request: Value,
 }
 
-/// Why a call has no result.
+/// The reason why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
     /// The service refuses the call.

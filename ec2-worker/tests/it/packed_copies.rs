@@ -1,4 +1,4 @@
-//! Copies of packed objects between files: every packing is checked to its end, and names that mislead are told.
+//! Copies of packed objects between files: every packing is checked to its end, and misleading names are reported.
 
 use super::World;
 use super::gzip::piped;

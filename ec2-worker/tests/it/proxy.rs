@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Where the proxy cuts a connection.
+/// The place where the proxy cuts a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cut {
     /// After this number of bytes of rows, in the middle of a COPY.

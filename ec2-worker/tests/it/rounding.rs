@@ -1,4 +1,4 @@
-//! A value with more decimals than its column keeps is rounded, as PostgreSQL does it, and a note tells how many and where.
+//! A value with more decimals than its column keeps is rounded, as PostgreSQL does it, and a note says how many and where.
 
 use super::World;
 

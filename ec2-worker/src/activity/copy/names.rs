@@ -1,4 +1,4 @@
-//! Tells the user about objects whose names promise another packing than they have, because programs go by the name.
+//! Notes for the user the objects whose names promise another packing than they have, because programs go by the name.
 
 use crate::etl::input::Packing;
 use crate::node::S3Node;

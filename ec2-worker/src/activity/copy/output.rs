@@ -57,7 +57,7 @@ pub(super) fn hindrance(format: &PipelineObject) -> Option<Hindrance> {
     if let Some(hindrance) = form_hindrance(format) {
         return Some(hindrance);
     }
-    // A rule that cannot be read is told by another hindrance.
+    // A rule that cannot be read is reported by another hindrance.
     let rules = ValueRules::read(format, None).ok()?;
     let has_word = |words: &[String], word: &[u8]| words.iter().any(|known| is_same_word(known, word));
     let numbers = rules.numbers.as_ref();

@@ -10,7 +10,7 @@ use definition::counted::counted;
 use crate::failure::Failure;
 use crate::progress::Progress;
 
-/// Returns the script with LF at the end of each line. Tells `progress` if lines ended in CR LF.
+/// Returns the script with LF at the end of each line. Adds a note to `progress` if lines ended in CR LF.
 ///
 /// # Errors
 ///

@@ -31,7 +31,7 @@ pub(super) fn integer(text: &[u8]) -> Option<i64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Why a text is not a floating-point number of a type.
+/// The reason why a text is not a floating-point number of a type.
 pub(super) enum NoFloat {
     /// It is not a number.
     Unreadable,

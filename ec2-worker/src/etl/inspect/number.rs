@@ -145,7 +145,7 @@ fn readings(text: &str, core: &str, of: &Decoration) -> Option<(Vec<String>, [Op
     (!readings.is_empty()).then_some((readings, forms))
 }
 
-/// What stands around the digits of a number.
+/// The characters around the digits of a number.
 #[derive(Default)]
 struct Decoration {
     currency: Option<&'static str>,

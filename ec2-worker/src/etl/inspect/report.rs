@@ -46,7 +46,7 @@ pub struct Report {
     pub header: bool,
     /// Whether the file proves that the first record is the header, or that it is not the header.
     pub header_is_sure: bool,
-    /// Why the first record is the header, or why it is not the header.
+    /// The reason why the first record is the header, or why it is not the header.
     pub header_reason: String,
     /// The number of rows.
     pub rows: u64,
@@ -80,7 +80,7 @@ pub struct Column {
     pub ambiguous: Vec<String>,
     /// The null words in the column, such as N/A, and how often each of them is there.
     pub null_words: BTreeMap<&'static str, u64>,
-    /// Why the safe type is text.
+    /// The reason why the safe type is text.
     pub obstacle: Option<String>,
     /// Remarks about the type.
     pub remarks: Vec<String>,

@@ -55,7 +55,7 @@ pub(super) struct Batch {
     changed: u64,
 }
 
-/// What the database has made of rows that it accepted.
+/// The result of rows that the database accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Accepted {
     /// The number of rows of this load that other rows of it have replaced.
@@ -227,7 +227,7 @@ impl<'a> Writer<'a> {
     async fn release(&self, stored: u64, later: &[Range<i64>]) -> Result<Accepted, Failure> {
         let Some(merge) = &self.merge else {
             self.tx.run("releasing a savepoint", "RELEASE SAVEPOINT batch").await?;
-            let is_known = !matches!(&self.layout, Layout::Statements(statement) if !statement.tells_rows);
+            let is_known = !matches!(&self.layout, Layout::Statements(statement) if !statement.reports_rows);
             return Ok(Accepted { replaced: 0, stored: is_known.then_some(stored) });
         };
         let mut replaced = 0;

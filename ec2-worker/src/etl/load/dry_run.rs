@@ -31,7 +31,7 @@ pub struct DryLoad {
     pub reasons: Vec<String>,
     /// The number of refused rows.
     pub refused: u64,
-    /// What the load would change. `None` if it would fail.
+    /// The changes that the load would make. `None` if it would fail.
     pub changes: Option<Changes>,
     /// The `errorId` and the `errorMessage`, if the load would fail.
     pub failure: Option<(String, String)>,

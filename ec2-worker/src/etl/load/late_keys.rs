@@ -1,4 +1,4 @@
-//! Which keys of JSON objects count although they come late in the file.
+//! The keys of JSON objects that count although they come late in the file.
 
 use definition::kind::field::{LoadMode, OnColumns};
 

@@ -30,7 +30,7 @@ struct Reference {
     /// The table that contains the foreign key.
     child: String,
     child_quoted: String,
-    /// What the database does with the rows of the child: `a`, `r`, `c`, `n` or `d` of `pg_constraint`.
+    /// The action of the database on the rows of the child: `a`, `r`, `c`, `n` or `d` of `pg_constraint`.
     action: String,
     is_own: bool,
     /// Whether this user can read all rows of the child.

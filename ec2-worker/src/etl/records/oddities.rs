@@ -5,7 +5,7 @@ use definition::counted::counted;
 /// The number of line breaks in one record from which on a note names it.
 const MANY_BREAKS: u64 = 50;
 
-/// What a note should tell about the records of a file.
+/// The oddities in the records of a file, which a note reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Oddities {
     /// The byte order marks at the start of records, apart from those at the start of the file.
@@ -64,7 +64,7 @@ impl Oddities {
         seen.add(line);
     }
 
-    /// Notes a record in which so many lines end.
+    /// Notes a record in which this number of lines end.
     #[inline]
     pub(super) fn lines(&mut self, lines: u64, line: u64) {
         if lines > MANY_BREAKS {

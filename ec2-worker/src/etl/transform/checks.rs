@@ -17,7 +17,7 @@ use crate::etl::position::Position;
 use crate::etl::statement::Statement;
 use crate::failure::Failure;
 
-/// What to do with a file whose first record is a row in spite of `myHeader`.
+/// The treatment of a file whose first record is a row in spite of `myHeader`.
 const NO_HEADER: &str = "the first record looks like a row, because its texts are values of the columns; if the file has no header, \
                          set `myHeader` false, and otherwise leave the header out by `mySkipLines`";
 

@@ -8,7 +8,7 @@ use crate::etl::header::{is_loosely, loose};
 use crate::etl::records::Record;
 use crate::etl::splitter::Span;
 
-/// Where the records come from, which decides how their columns are found.
+/// The source of the records, which decides how their columns are found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RowsOf {
     /// A file.

@@ -10,14 +10,14 @@ use super::super::splitter::{Span, Splitter};
 use super::super::value_rules::ColumnRules;
 use crate::sql::SqlTemplate;
 
-/// Why a record without a value for a column is refused.
+/// The reason why a record without a value for a column is refused.
 const NOT_NULL: &str = "is empty, but the column is NOT NULL; fill the value, or allow NULL in the table";
 
-/// Why a number of a workbook is not an interval. PostgreSQL would count seconds, but a workbook counts days.
+/// The reason why a number of a workbook is not an interval. PostgreSQL would count seconds, but a workbook counts days.
 const NO_DURATION: &str = "is a number in a cell without the format of a duration; give its cells the format [h]:mm:ss in the workbook, \
                            and save the file again, or load the number into a column of numbers";
 
-/// Why a record is refused: the name of the column at fault, and the reason.
+/// The reason why a record is refused: the name of the column at fault, and the reason.
 pub(super) type Refusal = (Option<String>, String);
 
 /// Reads the texts of the fields of a record.
