@@ -26,7 +26,7 @@ pub(crate) struct Loaded {
     /// The file's name without `.json`.
     pub name: String,
     pub etag: String,
-    /// When this file was uploaded.
+    /// The time at which this file was uploaded.
     pub modified: Timestamp,
     pub kind: FileKind,
 }

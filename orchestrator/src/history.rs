@@ -44,15 +44,15 @@ pub struct PastRun {
     pub pipeline_id: Option<String>,
     /// `claimed`, `created`, `activated`, `finished`, `failed`, `deferred` or `superseded`.
     pub state: String,
-    /// When the run was activated.
+    /// The time at which the run was activated.
     pub activated: Option<Timestamp>,
-    /// When the last instance of the run ended.
+    /// The time at which the last instance of the run ended.
     pub ended: Option<Timestamp>,
     /// The rows that the run loaded; `None` if the run has not ended.
     pub rows_loaded: Option<u64>,
     /// The rows that the run refused.
     pub rows_rejected: Option<u64>,
-    /// Why the run failed.
+    /// The reason why the run failed.
     pub error: Option<String>,
 }
 

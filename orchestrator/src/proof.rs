@@ -25,11 +25,11 @@ pub struct Proof {
     pub key: String,
     /// The ETag.
     pub etag: String,
-    /// When the object landed.
+    /// The time at which the object landed.
     pub landed: Timestamp,
     /// The runs that took this version of the object.
     pub runs: Vec<TakenBy>,
-    /// Why no run has taken it, for each set that it belongs to; empty if a run took it.
+    /// The reason why no run has taken it, for each set that it belongs to; empty if a run took it.
     pub reasons: Vec<String>,
 }
 

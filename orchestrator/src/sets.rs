@@ -20,7 +20,7 @@ pub(crate) struct Set<'a> {
     pub bucket: String,
     /// The values captured from the keys. Their encoded form is the second part of the name.
     pub captures: Captures,
-    /// When the file of the definition was uploaded.
+    /// The time at which the file of the definition was uploaded.
     pub uploaded: Timestamp,
     definition: &'a UsableDefinition,
     values: &'a [ParameterValue],

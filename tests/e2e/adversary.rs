@@ -59,7 +59,7 @@ struct Story {
     results: Mutex<Results>,
 }
 
-/// What became of the events and of the sets so far.
+/// The outcomes of the events and of the sets so far.
 #[derive(Debug, Default)]
 struct Results {
     decisions: BTreeMap<String, usize>,

@@ -94,7 +94,7 @@ async fn a_person_reruns_backfills_pauses_and_cancels_and_sees_what_ran_and_what
     let of_first: Vec<_> = runs.iter().filter(|run| run["name"] == "notes/day=2026-01-01").collect();
     assert_eq!(of_first.len(), 2, "the run with the deleted pipeline stays in the history: {runs:?}");
     assert_eq!((&of_first[0]["state"], &of_first[0]["outcome"]), (&"DELETED".into(), &"FINISHED".into()));
-    // The service tells the end in whole seconds, and the run took less.
+    // The service reports the end in whole seconds, and the run took less.
     assert!(of_first[0]["took"].as_str().is_some_and(|took| took.ends_with(" s")), "{runs:?}");
     let shown = story.says(&["show", of_first[0]["pipeline_id"].as_str().expect("an id")], 0);
     for part in ["FINISHED  notes/day=2026-01-01  activated", "The pipeline was deleted"] {

@@ -38,7 +38,7 @@ const SECRET: &str = "secret/of+the/load";
 /// The time limit of a call. A poll may wait for 90 seconds.
 const CALL_WAIT: Duration = Duration::from_secs(120);
 
-/// What all parts of the load share.
+/// The state that all parts of the load share.
 struct Load {
     endpoint: String,
     figures: Figures,

@@ -3,7 +3,7 @@
 use aws_sdk_ec2::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_ec2::operation::run_instances::RunInstancesError;
 
-/// Why EC2 did not start a machine.
+/// The reason why EC2 did not start a machine.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     /// EC2 has no machine for this request now. The request may succeed later.

@@ -13,11 +13,11 @@ pub(crate) struct Machine {
     pub(crate) id: ResourceId,
     pub(crate) place: Place,
     pub(crate) state: State,
-    /// Why the machine ended, in the words of EC2. Empty while it lives.
+    /// The reason why the machine ended, in the words of EC2. Empty while it lives.
     pub(crate) reason: String,
 }
 
-/// Where a machine is: its region and its id there, `i-…`.
+/// The place of a machine: its region and its id there, `i-…`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place {
     pub(crate) region: String,

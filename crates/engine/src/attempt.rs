@@ -58,20 +58,20 @@ pub struct Attempt {
     pub is_precondition_check: bool,
     /// The time limits of the attempt and the retries that may follow.
     pub limits: Limits,
-    /// When the attempt was made: `@actualStartTime`. AWS shows this time even before a runner takes the attempt.
+    /// The time at which the attempt was made: `@actualStartTime`. AWS shows this time even before a runner takes the attempt.
     pub created: Timestamp,
-    /// When the attempt was settled.
+    /// The time at which the attempt was settled.
     pub ended: Option<Timestamp>,
     /// The runner that took the attempt last.
     pub hostname: Option<RunnerId>,
     /// The fields that the runner or the host reported, in order.
     pub reported: Vec<Field>,
-    /// When the runner last reported progress.
+    /// The time at which the runner last reported progress.
     pub reported_at: Option<Timestamp>,
     /// How often the precondition was checked and did not hold: `currentRetryCount`.
     #[serde(default, rename = "looks")]
     pub checks: u32,
-    /// When the precondition was last checked and did not hold: `lastRetryTime`.
+    /// The time at which the precondition was last checked and did not hold: `lastRetryTime`.
     #[serde(default, rename = "looked_at")]
     pub checked_at: Option<Timestamp>,
 }
@@ -90,14 +90,14 @@ pub enum Status {
         runner: RunnerId,
         /// The time until which the runner has to report; after that the attempt counts as stalled.
         silent_until: Timestamp,
-        /// When `attemptTimeout` is over. It counts from the acknowledgement, because waiting for a runner is not work.
+        /// The time at which `attemptTimeout` is over. It counts from the acknowledgement, because waiting for a runner is not work.
         over_at: Option<Timestamp>,
         /// Whether the runner's next report is answered with `canceled`.
         cancel_requested: bool,
     },
     /// The precondition does not hold yet.
     NotYet {
-        /// When the precondition is checked again.
+        /// The time at which the precondition is checked again.
         until: Timestamp,
     },
     /// An attempt at a resource is a machine, which has statuses of its own.
@@ -115,7 +115,7 @@ pub enum Status {
 pub struct Lease {
     /// The runner.
     pub runner: RunnerId,
-    /// When the attempt becomes free again.
+    /// The time at which the attempt becomes free again.
     pub until: Timestamp,
 }
 

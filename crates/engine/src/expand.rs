@@ -33,7 +33,7 @@ pub struct Activation {
     pub pipeline_name: String,
     /// The version of the definition.
     pub version: u32,
-    /// When the pipeline was activated, or when the time of a scheduled run came.
+    /// The time at which the pipeline was activated, or the time of a scheduled run.
     pub at: Timestamp,
     /// The reason why the run begins.
     pub occasion: Occasion,

@@ -19,7 +19,7 @@ pub struct Header {
     pub version: u32,
     /// The scheduled start of the run; the run id is made of it.
     pub scheduled: Timestamp,
-    /// When the run began.
+    /// The time at which the run began.
     pub started: Timestamp,
     /// How and when the run ended; `None` while it goes on.
     pub ended: Option<RunEnd>,
@@ -43,7 +43,7 @@ pub struct RunEnd {
     pub generation: u32,
     /// The run is stuck: some instances still wait, and nothing will ever free them (`failureAndRerunMode` none).
     pub stuck: bool,
-    /// When the next of the instances that still wait becomes late; `None` if none of them will.
+    /// The time at which the next of the instances that still wait becomes late; `None` if none of them will.
     #[serde(default)]
     pub late_at: Option<Timestamp>,
 }

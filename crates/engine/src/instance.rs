@@ -72,9 +72,9 @@ pub struct Instance {
     pub cascade: bool,
     /// The rerun generation: how often the instance was rerun.
     pub generation: u32,
-    /// When the run of the instance began: `@actualStartTime`.
+    /// The time at which the run of the instance began: `@actualStartTime`.
     pub started: Timestamp,
-    /// When the instance became final: `@actualEndTime`.
+    /// The time at which the instance became final: `@actualEndTime`.
     pub ended: Option<Timestamp>,
     /// The reason of a requested cancellation, until the attempt has ended. A runner learns of the cancellation with its next
     /// report; a machine first shuts down.
@@ -106,7 +106,7 @@ pub enum Status {
     Trying,
     /// The newest attempt failed, and another follows after a pause.
     RetryPause {
-        /// When the next attempt is made.
+        /// The time at which the next attempt is made.
         until: Timestamp,
     },
     /// The instance is over. It changes again only if a user reruns it, or, for a resource, if another instance needs it.

@@ -32,12 +32,12 @@ use crate::time;
 pub enum MachineStatus {
     /// The host is making the machine.
     Creating {
-        /// When `initTimeout` is over.
+        /// The time at which `initTimeout` is over.
         until: Option<Timestamp>,
     },
     /// The machine exists, and its workers take tasks.
     Running {
-        /// When `terminateAfter` is over and the machine is ended, even if it is at work.
+        /// The time at which `terminateAfter` is over and the machine is ended, even if it is at work.
         until: Option<Timestamp>,
     },
     /// The host is ending the machine.

@@ -49,7 +49,7 @@ pub struct Upcoming {
     pub start: Timestamp,
     /// The end of the run: it holds every interval that begins before this time. The next run begins at this time or later.
     pub end: Timestamp,
-    /// When the first instance may start. The run is made at this time.
+    /// The time at which the first instance may start. The run is made at this time.
     pub due: Timestamp,
 }
 
@@ -58,7 +58,7 @@ pub struct Upcoming {
 pub(crate) struct Occurrence {
     pub(crate) component: ObjectId,
     pub(crate) interval: Interval,
-    /// When the instance may start.
+    /// The time at which the instance may start.
     pub(crate) release: Timestamp,
 }
 

@@ -18,7 +18,7 @@ pub struct Hosts {
     names: Vec<String>,
 }
 
-/// Why the host of a request is refused.
+/// The reason why the host of a request is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
     /// The request has no header `Host`, or more than one.

@@ -27,7 +27,7 @@ pub const ACCOUNT_ID: &str = "000000000000";
 
 /// The configuration of the service.
 pub struct Config {
-    /// Where pipelines, runs and notices are stored.
+    /// The store of pipelines, runs and notices.
     pub store: Location,
     /// The keys that clients may sign with. Each belongs to an account; the store of a further account lies beside `store`.
     pub keys: Arc<Keys>,

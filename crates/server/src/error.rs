@@ -9,7 +9,7 @@ use sigv4::SignatureError;
 /// The namespace of `__type` in the sample that AWS published.
 const NAMESPACE: &str = "com.amazon.setl.webservice#";
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServiceError {
     /// The request is malformed, exceeds a limit, or is not allowed in the present state.

@@ -32,7 +32,7 @@ const RUNNER_OF_YOUR_OWN: &str =
 pub(crate) struct HostProblem {
     object: ObjectId,
     field: FieldKey,
-    /// Why neither of them can do the work.
+    /// The reason why neither of them can do the work.
     reason: String,
     /// The remedy, which several problems may have in common.
     remedy: Option<String>,

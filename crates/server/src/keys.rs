@@ -26,10 +26,10 @@ pub struct AccessKey {
     /// A remark for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// When the key was made.
+    /// The time at which the key was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// When the key was revoked. A revoked key may do nothing; it stays in the file, so that its account does.
+    /// The time at which the key was revoked. A revoked key may do nothing; it stays in the file, so that its account does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
 }
@@ -97,7 +97,7 @@ impl Keys {
     }
 }
 
-/// Why a file of keys cannot be used.
+/// The reason why a file of keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The file cannot be read or written.

@@ -23,7 +23,7 @@ pub(crate) struct Offer {
 #[derive(Default)]
 pub(crate) struct WorkerGroups {
     groups: Mutex<HashMap<WorkerGroup, Arc<Group>>>,
-    /// When each group was polled last.
+    /// The time at which each group was polled last.
     last_polls: Mutex<HashMap<WorkerGroup, Timestamp>>,
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct RequestDate {
     pub(crate) header: &'static str,
 }
 
-/// Why a request has no date.
+/// The reason why a request has no date.
 #[derive(Debug)]
 pub(crate) enum DateError {
     Missing,

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-/// Why a request is not accepted.
+/// The reason why a request is not accepted.
 ///
 /// `Display` is the text that a client sees. The text has neither keys nor signatures.
 #[derive(Debug, thiserror::Error)]

@@ -21,7 +21,7 @@ pub struct Flusher {
     /// A channel without room: while a group waits, the writer collects all later jobs into one next group.
     groups: Option<SyncSender<Group>>,
     thread: Option<JoinHandle<()>>,
-    /// Why a flush failed. After a failed flush no change can be made durable any more.
+    /// The reason why a flush failed. After a failed flush no change can be made durable any more.
     broken: Arc<OnceLock<Failure>>,
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn commit_group(
     Group { jobs, committed, has_written: connection.total_changes() != before }
 }
 
-/// Why nothing of a group was committed.
+/// The reason why nothing of a group was committed.
 enum Undone {
     /// A job failed half way, and its changes cannot be told from those of the other jobs.
     Spoiled,

@@ -20,7 +20,7 @@ pub trait Job: Send {
     fn answer(self: Box<Self>, committed: Result<(), &Failure>);
 }
 
-/// Why a job failed, or why a group of jobs was not committed.
+/// The reason why a job failed, or why a group of jobs was not committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The reason, with its causes.

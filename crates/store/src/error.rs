@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use engine::{PipelineId, RunId};
 use sqlite_writer::{Failure, is_full};
 
-/// Why a store refused or failed.
+/// The reason why a store refused a call or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another server has changed or deleted the run since it was loaded.

@@ -39,7 +39,7 @@ pub struct Waiting {
     pub group: WorkerGroup,
     /// The number of attempts.
     pub attempts: u64,
-    /// When the oldest of these attempts was made.
+    /// The time at which the oldest of these attempts was made.
     pub oldest: Timestamp,
 }
 

@@ -84,7 +84,7 @@ impl Pipeline {
     }
 }
 
-/// From when to when a pipeline is scheduled, and how often.
+/// The start, the end and the period of a pipeline's schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduleSpan {
     /// `@scheduledStartTime`: the start of the first interval.
@@ -98,7 +98,7 @@ pub struct ScheduleSpan {
 /// A pipeline that was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletedPipeline {
-    /// When it was deleted, in whole seconds.
+    /// The time of the deletion, in whole seconds.
     pub at: Timestamp,
     /// The pipeline as it was then; `None` for one that an earlier version of the store deleted.
     pub pipeline: Option<Pipeline>,

@@ -12,7 +12,7 @@ use super::{Definitions, VALUES};
 #[derive(Debug, Default)]
 pub(super) struct Reviews(HashMap<String, Reviewed>);
 
-/// Why a definition is refused, if it is, for these ETags of its file and of the values.
+/// The reason why a definition is refused, if it is, for these ETags of its file and of the values.
 #[derive(Clone, Debug)]
 struct Reviewed {
     etags: (String, String),

@@ -1,4 +1,4 @@
-//! Where the next sweep of a definition goes on.
+//! The place where the next sweep of a definition goes on.
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};

@@ -128,7 +128,7 @@ data "aws_iam_policy_document" "machines" {
   for_each = local.machines
 
   # checkov:skip=CKV_AWS_111:A machine has no ARN before it is started. The tag, the network and the role limit what is started.
-  # checkov:skip=CKV_AWS_356:AWS lets ec2:DescribeInstances be allowed for * alone.
+  # checkov:skip=CKV_AWS_356:AWS allows ec2:DescribeInstances only for *.
   statement {
     sid       = "StartMachinesWithTheTag"
     actions   = ["ec2:RunInstances"]

@@ -68,8 +68,8 @@ resource "aws_iam_role_policy_attachment" "session_manager" {
 }
 
 data "aws_iam_policy_document" "this" {
-  # checkov:skip=CKV_AWS_111:The calls of a task runner know no resources. AWS lets them be allowed for * alone.
-  # checkov:skip=CKV_AWS_356:The calls of a task runner know no resources. AWS lets them be allowed for * alone.
+  # checkov:skip=CKV_AWS_111:The calls of a task runner know no resources. AWS allows them only for *.
+  # checkov:skip=CKV_AWS_356:The calls of a task runner know no resources. AWS allows them only for *.
   statement {
     sid       = "FetchTheProgram"
     actions   = ["s3:GetObject"]

@@ -184,7 +184,7 @@ async fn restart(runs: usize, instances: usize) -> Result<f64> {
 /// A server in a process of its own.
 pub(crate) struct Server {
     pub(crate) process: Child,
-    /// Where the server listens.
+    /// The address of the server.
     pub(crate) address: String,
     client: Client,
 }

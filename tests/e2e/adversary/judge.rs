@@ -1,4 +1,4 @@
-//! What must hold after a storm, one sweep, and the ends of the runs.
+//! The rules that must hold after a storm, one sweep, and the ends of the runs.
 //!
 //! - The last run of each whole set has read the files that the bucket holds now, in these versions.
 //! - No content ran again without a reason: a run that failed, or other content in between.
@@ -75,7 +75,7 @@ impl Story {
                 }
                 (Expected::Incomplete, Verdict::Incomplete) => {}
                 (Expected::TooMany, Verdict::Failed) => {
-                    assert!(is_told(), "no notice tells about the files: {}", what());
+                    assert!(is_told(), "no notice is about the files: {}", what());
                 }
                 _ => panic!("a wrong state: {}\n{}", what(), self.services.log()),
             }
@@ -186,7 +186,7 @@ impl Story {
         let repeated = told.values().filter(|told| told.times > 1).count();
         println!("{} notices, {repeated} of them published again", told.len());
         let of = |part: &str| told.values().filter(|told| told.subject.contains(part)).count();
-        assert_eq!(of("broken.json cannot be used"), 1, "one notice tells about the broken definition");
+        assert_eq!(of("broken.json cannot be used"), 1, "one notice is about the broken definition");
         let known = [
             "broken.json cannot be used",
             "could not start (checking the definition)",

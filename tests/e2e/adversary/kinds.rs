@@ -34,7 +34,7 @@ pub(super) enum Expected {
     TooMany,
 }
 
-/// Which of the matching files a run reads.
+/// The matching files that a run reads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Reads {
     Newest,

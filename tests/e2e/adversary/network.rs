@@ -89,7 +89,7 @@ pub(super) struct Network {
     /// The operations before or after which handlers died.
     deaths: Mutex<BTreeMap<String, usize>>,
     told: Mutex<BTreeMap<String, Told>>,
-    /// What stands in for the parts that the server of moto lacks.
+    /// The stand-ins for the parts that the server of moto lacks.
     pub(super) moto: Option<moto::Additions>,
 }
 

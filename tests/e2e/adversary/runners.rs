@@ -47,7 +47,7 @@ pub(super) struct Seen {
     pub(super) violations: Vec<String>,
 }
 
-/// What the task runners share.
+/// The state that the task runners share.
 struct Shared {
     services: Arc<Services>,
     network: Arc<Network>,

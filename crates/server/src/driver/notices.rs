@@ -36,11 +36,11 @@ struct Publishing {
     tasks: JoinSet<Result<(), Unsent>>,
     under_way: HashMap<task::Id, NoticeId>,
     pauses: HashMap<NoticeId, Pause>,
-    /// When to read the store again after a read failed.
+    /// The time at which the store is read again after a read failed.
     read_again: Option<Instant>,
 }
 
-/// Why a notice was not published.
+/// The reason why a notice was not published.
 enum Unsent {
     /// Another server is about to publish the notice. This server tries again later, in case the other server dies.
     Claimed,

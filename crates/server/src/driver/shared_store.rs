@@ -33,8 +33,8 @@ const WAKE_AGAIN: Duration = Duration::from_secs(30);
 /// The limit of free attempts that are read at once. Most groups have fewer pollers than this at one server.
 const MOST_FREE: usize = 64;
 
-/// The worker groups that have more free attempts than pollers at this server, and that the other servers have not been
-/// told of yet.
+/// The worker groups that have more free attempts than pollers at this server, and that were not announced to the other
+/// servers yet.
 #[derive(Default)]
 pub(super) struct SpareWork {
     groups: Mutex<HashSet<WorkerGroup>>,

@@ -5,7 +5,7 @@ use store::StoreError;
 
 use crate::error::ServiceError;
 
-/// Why an event had no effect.
+/// The reason why an event had no effect.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StepError {
     /// The run does not accept the event in its present state.

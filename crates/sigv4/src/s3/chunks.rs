@@ -35,7 +35,7 @@ pub(super) struct Decoder<S> {
     chunk: Chunk,
 }
 
-/// Where the decoder stands.
+/// The state of the decoder.
 enum Chunk {
     /// The header of a chunk comes next.
     Between,

@@ -1,4 +1,4 @@
-//! Why a content did not arrive as its client signed it.
+//! The reason why a content did not arrive as its client signed it.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use super::refusal::{self, Refusal};
 /// An error of the stream below.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Why a content did not arrive as its client signed it.
+/// The reason why a content did not arrive as its client signed it.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
     /// The body itself failed: the connection broke, or it was too slow.

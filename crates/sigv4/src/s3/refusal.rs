@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-/// Why S3 refuses a request.
+/// The reason why S3 refuses a request.
 ///
 /// The message is for the client. It has neither keys nor signatures.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

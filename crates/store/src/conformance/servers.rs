@@ -1,4 +1,4 @@
-//! The rules of a store on which several servers on one store rely.
+//! The rules that a store keeps for several servers on the same data.
 
 use engine::{RunId, WorkerGroup};
 use jiff::SignedDuration;

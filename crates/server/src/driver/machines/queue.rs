@@ -31,7 +31,7 @@ struct Entry {
     /// Whether the machine goes before all others, because it is RUNNING for its run. If the host lost the machine at a
     /// restart, the host replaces it before it creates any other.
     is_first: bool,
-    /// When a failed reconciliation is tried again.
+    /// The time at which a failed reconciliation is tried again.
     retry_at: Option<Instant>,
     /// The party of the machine. It never changes, and is expensive to derive in a large run.
     party: Option<Party>,
