@@ -55,7 +55,7 @@ pub(crate) enum Answer {
     Starting(Option<Place>),
     /// The machine runs.
     Running(Place),
-    /// There is no machine, and there will be none, for this reason.
+    /// There is no machine, and none will be made. The value is the reason.
     Gone(String),
     /// The machine must end, and has not ended yet.
     NotGone,

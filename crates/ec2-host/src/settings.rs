@@ -181,7 +181,7 @@ impl Problems {
         }
     }
 
-    /// Reads the certificates of a file, of which each machine gets a copy.
+    /// Reads the certificates of a file. Each machine gets a copy of them.
     fn authority(&mut self, file: Option<String>) -> String {
         let Some(file) = file else { return String::new() };
         match std::fs::read_to_string(&file) {

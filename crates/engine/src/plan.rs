@@ -1,4 +1,4 @@
-//! The plan of a run: a definition with inherited fields merged in, whose objects are found by id.
+//! The plan of a run: a definition with its inherited fields merged in. Its objects are found by id.
 
 use std::collections::HashMap;
 

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_is_answered_when_it_is_flushed_and_a_read_after_what_came_before_it() {
+    fn a_write_is_answered_after_its_flush_and_a_read_after_earlier_writes() {
         let (go, gone) = channel();
         let (write, written) = group(true);
         let (read, was_read) = group(false);

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_full_disk_all_that_share_the_transaction_are_refused_and_later_ones_wait_for_the_next() {
+    fn on_a_full_disk_all_jobs_of_the_transaction_are_refused_and_later_jobs_wait() {
         for undo in [Undo::Repeat, Undo::Savepoints] {
             let connection = numbers();
             connection.execute_batch("CREATE TABLE bytes (value BLOB)").unwrap();

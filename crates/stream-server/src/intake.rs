@@ -32,7 +32,7 @@ pub(crate) struct Intake {
     pub(crate) firehose: Verifier,
     pub(crate) budget: Budget,
     pub(crate) api_key: ApiKey,
-    /// The number of records without a partition key, which the shards take in turn.
+    /// The number of records without a partition key. The shards take these records in turn.
     pub(crate) keyless: Arc<AtomicU64>,
 }
 

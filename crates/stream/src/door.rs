@@ -1,6 +1,6 @@
 //! Checks the body of a POST before it is accepted.
 //!
-//! The body is a sequence of JSON objects, of which each becomes a record. A JSON string that holds such a sequence is
+//! The body is a sequence of JSON objects; each of them becomes a record. A JSON string that holds such a sequence is
 //! opened once: programs often write JSON as a string by mistake. A byte order mark between the objects is left out.
 
 use std::borrow::Cow;

@@ -17,7 +17,7 @@ pub(crate) const FACTS: [&str; 4] = ["@arrivalTimestamp", "@sequenceNumber", "@p
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fields {
     fields: Vec<Field>,
-    /// The names of the fields, which replace fields that `*` finds.
+    /// The names of the fields. A field of this name replaces a field that `*` finds.
     names: HashSet<String>,
 }
 

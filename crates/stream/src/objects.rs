@@ -49,7 +49,7 @@ pub enum Origin<'a> {
 }
 
 impl Origin<'_> {
-    /// Returns the end of the names of objects, which differs between origins.
+    /// Returns the end of the names of objects. It differs between origins.
     fn suffix(&self) -> String {
         match self {
             Self::Cut { mark, number } => format!("{number}-{mark}"),

@@ -1,6 +1,6 @@
 //! The prefixes of objects, in the language of Firehose.
 //!
-//! `!{timestamp:yyyy/MM/dd/HH}` stands for a time in the form of Java's `DateTimeFormatter`, of which the fixed forms
+//! `!{timestamp:yyyy/MM/dd/HH}` stands for a time, in a pattern of Java's `DateTimeFormatter`. Only the letters
 //! `yyyy`, `MM`, `dd`, `HH`, `mm` and `ss` are known; text in single quotes stands for itself. In the prefix of refused
 //! records, `!{firehose:error-output-type}` stands for `processing-failed`.
 //!

@@ -239,7 +239,7 @@ fn references(schema: &Value, files: &mut Vec<String>) {
     }
 }
 
-/// The end of the names of schema files, by which they differ from stream files in the same folder.
+/// The end of the names of schema files. Stream files in the same folder have another end.
 pub(crate) const FILE_END: &str = ".schema.json";
 
 /// Returns whether a text names a schema file in the folder of the stream file.

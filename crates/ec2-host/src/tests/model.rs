@@ -324,7 +324,7 @@ fn wanted(reported: Option<&str>) -> server::host::Resource {
 }
 
 #[tokio::test]
-async fn a_machine_that_ended_together_with_the_server_that_watched_it_is_listed_once() {
+async fn a_machine_that_ended_with_its_server_is_listed_once() {
     let mut play = Play::new(0);
     play.reconcile(0, false).await;
     play.take(Step::EndByItself).await;

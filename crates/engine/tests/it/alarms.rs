@@ -69,7 +69,7 @@ fn an_alarm_with_my_once_per_run_sends_one_notice_about_the_run() {
 }
 
 #[test]
-fn an_alarm_with_my_once_per_run_reports_the_first_error_and_leaves_unknown_names_blank() {
+fn my_once_per_run_reports_the_first_error_and_leaves_unknown_names_blank() {
     let objects = [shell("A", ""), shell("B", r#", "dependsOn": {"ref": "A"}"#), ONCE.to_owned()].join(", ");
     let mut run = drive_with(BOTH, &objects);
     run.fail("A", "BadInput", "no header");

@@ -177,7 +177,7 @@ fn a_precondition_fires_inherited_alarms_but_leaves_those_of_default_to_its_owne
 }
 
 #[test]
-fn a_precondition_canceled_because_its_owner_is_finished_is_no_bad_end_of_the_run() {
+fn a_precondition_canceled_with_its_finished_owner_does_not_fail_the_run() {
     let alarm = |id: &str| {
         format!(
             r#"{{"id": "{id}", "type": "SnsAlarm", "myOncePerRun": "true", "topicArn": "arn:t", "subject": "{id}",

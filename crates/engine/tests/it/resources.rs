@@ -143,7 +143,7 @@ fn a_machine_that_is_not_made_within_init_timeout_fails() {
 }
 
 #[test]
-fn work_on_a_lost_machine_is_tried_again_on_a_new_one_and_untouched_work_spends_no_try() {
+fn lost_work_is_tried_again_on_a_new_machine_and_other_work_spends_no_try() {
     let objects = [shell("Busy", ""), shell("Free", ""), shell("Done", "")];
     let mut run = with_box(r#", "retryDelay": "5 minutes""#, &objects);
     run.created("Box");

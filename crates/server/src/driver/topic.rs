@@ -5,10 +5,10 @@ use aws_sdk_sns::operation::publish::{PublishError, PublishOutput};
 use aws_sdk_sns::types::MessageAttributeValue;
 use engine::Notice;
 
-/// The message attribute with the notice's id, by which a receiver recognizes a notice that was published twice.
+/// The message attribute with the notice's id. By this id, a receiver recognizes a notice that was published twice.
 const ID_ATTRIBUTE: &str = "downspout-notice-id";
 
-/// The message attribute with the id of the pipeline that the notice is about, by which subscriptions can filter.
+/// The message attribute with the id of the notice's pipeline. Subscriptions can filter by this attribute.
 const PIPELINE_ATTRIBUTE: &str = "pipelineId";
 
 /// Publishes notices.

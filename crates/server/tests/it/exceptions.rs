@@ -46,7 +46,7 @@ async fn refusals_are_worded_as_aws_words_them() {
     stage.stop().await;
 }
 
-/// The request has no signature, which no SDK would send.
+/// The request has no signature. No SDK would send such a request.
 #[tokio::test]
 async fn an_unsigned_request_is_refused_before_anything_else() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -66,7 +66,7 @@ fn recording(stage: &Stage) -> (Client, Recorder) {
     (Client::from_conf(config), recorder)
 }
 
-/// Returns the exchanges, in which `hidden` texts, which differ each time, are replaced.
+/// Returns the exchanges. The texts `hidden` are replaced in them, because these texts differ each time.
 fn exchanges(recorder: &Recorder, hidden: &[(&str, &str)]) -> String {
     let all = recorder.0.lock().unwrap().concat();
     hidden.iter().fold(all, |text, (secret, name)| text.replace(secret, name))

@@ -99,7 +99,7 @@ async fn a_refused_notice_is_published_again_under_the_same_id() {
     stage.stop().await;
 }
 
-/// Returns an alarm for the end of a run, whose subject is its own id.
+/// Returns an alarm for the end of a run. The subject of the alarm is the alarm's own id.
 fn at_the_end(id: &str) -> PipelineObject {
     let fields = [
         ("type", "SnsAlarm"),

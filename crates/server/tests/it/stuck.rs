@@ -50,7 +50,7 @@ async fn set(stage: &Stage, pipeline: &str, id: &str, status: &str) {
 }
 
 #[tokio::test]
-async fn a_pipeline_with_a_stuck_run_is_not_finished_by_a_later_one_and_the_stuck_one_is_rerun() {
+async fn a_pipeline_with_a_stuck_run_is_finished_only_after_a_rerun() {
     let (stage, pipeline) = stuck().await;
     assert_eq!(stage.pipeline_field(&pipeline, "@pipelineState").await.as_deref(), Some("SCHEDULED"));
     // After a restart, the service reads the pipeline from the store.

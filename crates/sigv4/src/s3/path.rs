@@ -7,7 +7,7 @@ use crate::canonical::{PATH, VALUE};
 /// Returns the forms of a path that a client may have signed.
 ///
 /// The first form is that of AWS: each byte is encoded once, and `%2F` stays apart from the slash. Some clients sign the path
-/// as they send it, with characters such as `:` or `+` as they are. Others sign `%2F` as a slash, which names the same key.
+/// as they send it, with characters such as `:` or `+` as they are. Others sign `%2F` as a slash; both paths name the same key.
 /// The key of the object is the same in all forms, so that none of them opens another object.
 pub(super) fn canonical_forms(path: &str) -> Vec<String> {
     let path = if path.is_empty() { "/" } else { path };

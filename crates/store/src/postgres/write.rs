@@ -17,7 +17,7 @@ use crate::{Batch, Pipeline, StoreError};
 /// one statement stay small.
 const MOST_ROWS: usize = 2000;
 
-/// Returns the digest of name and unique id, by which a creation finds an existing pipeline with the same ones. The
+/// Returns the digest of name and unique id. By this digest, a creation finds an existing pipeline with the same name and id. The
 /// digest is indexed instead of the texts, because PostgreSQL refuses long texts in an index.
 pub(super) fn creation_key(pipeline: &Pipeline) -> Vec<u8> {
     let mut digest = Sha256::new();

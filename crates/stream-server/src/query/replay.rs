@@ -167,7 +167,7 @@ impl Replay<'_> {
         made.await.map_err(|_| QueryError::Stopping)?
     }
 
-    /// Puts what came out of one object. Returns whether the data object is new, if there is one.
+    /// Puts the objects that one source object gives. Returns whether its data object is new, or `None` if it has no data object.
     async fn put(
         &mut self,
         version: &Version,

@@ -39,7 +39,7 @@ async fn fail(world: &World, fault: Fault) {
 }
 
 #[tokio::test]
-async fn one_notice_comes_after_five_minutes_of_failures_and_one_when_the_delivery_works_again() {
+async fn a_notice_reports_five_minutes_of_failures_and_another_the_recovery() {
     let world = World::with(&[("events", "{}"), ("others", "{}")]).await;
     let mut told = ReportedTroubles::default();
     let begun = world.clock.now();

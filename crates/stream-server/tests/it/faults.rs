@@ -113,7 +113,7 @@ async fn two_servers_do_not_share_a_folder() {
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_be_read_stops_no_other_stream_and_is_not_hidden_by_a_new_one() {
+async fn an_unreadable_log_stops_no_other_stream_and_is_not_hidden_by_a_new_log() {
     let mut world = World::with(&[("broken", "{}"), ("whole", "{}")]).await;
     world.post("broken", r#"{"n":1}"#).await;
     let mut files = std::fs::read_dir(world.folder()).unwrap().map(|entry| entry.unwrap().path());

@@ -98,7 +98,7 @@ async fn raw_records_of_a_time_span_are_replayed_by_the_definition_of_today() {
 }
 
 #[tokio::test]
-async fn an_object_with_a_record_of_the_time_span_is_replayed_although_it_began_before() {
+async fn an_object_that_began_before_the_time_span_is_replayed_for_later_records() {
     let mut world = World::with(&[("events", "{}")]).await;
     // One object has the records of 10:00:00 and 10:04:00, the next one that of 10:10:00.
     for (seconds, last) in [(0, false), (240, true), (360, true)] {
@@ -120,7 +120,7 @@ async fn an_object_with_a_record_of_the_time_span_is_replayed_although_it_began_
 }
 
 #[tokio::test]
-async fn another_time_zone_or_place_in_the_file_neither_hides_records_nor_brings_them_back_twice() {
+async fn a_changed_time_zone_or_place_neither_hides_nor_repeats_records() {
     let strict = r#"{"schema": {"required": ["n"]}}"#;
     let mut world = World::with(&[("events", strict)]).await;
     world.put_records("events", &[r#"{"m":1}"#]).await;

@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         self.invalid(node, field, format!("'{field}' must be {expected}, found {}", node.json.describe()));
     }
 
-    /// Returns the byte of the file for a byte of the content of a string.
+    /// Returns the byte offset in the file that belongs to the byte offset `content` in a string.
     pub(super) fn offset(&self, node: &Node<'_>, content: usize) -> usize {
         advance(self.text, StringCursor { content: 0, source: node.start + 1 }, content).source
     }

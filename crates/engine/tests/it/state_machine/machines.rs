@@ -101,7 +101,7 @@ fn events() -> Vec<(&'static str, resource::MachineEvent, i64)> {
     ]
 }
 
-/// Returns a run of Work on a machine, after Before, which needs none.
+/// Returns a run of Work on a machine, after Before, which needs no machine.
 fn new() -> TestRun {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r", "maximumRetries": "1",
         "initTimeout": "20 minutes", "terminateAfter": "40 minutes", "retryDelay": "5 minutes"}"#;

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_is_taken_by_one_task_at_a_time_and_again_if_it_became_due_meanwhile() {
+    fn a_machine_has_one_task_at_a_time_and_another_if_it_is_due_again() {
         let (queue, now) = (Queue::default(), Instant::now());
         queue.note(id("a"));
         assert_eq!(queue.take(9, now), [id("a")]);
