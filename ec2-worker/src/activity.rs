@@ -188,7 +188,7 @@ struct Type {
 }
 
 impl Activities {
-    /// Adds a type of work, which replaces a type with the same name.
+    /// Adds a type of work. It replaces a type with the same name.
     #[must_use]
     pub fn with<A: Activity>(mut self) -> Self {
         self.types.retain(|known| known.name != A::TYPE);
@@ -255,7 +255,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns what hinders the object `Work` of a definition with these objects, which guards the object `Guarded`.
+    /// Returns the hindrances of the object `Work` in a definition with these objects. `Work` guards the object `Guarded`.
     pub(super) fn hindered(objects: &str) -> Vec<String> {
         let definition = file::parse(&format!(r#"{{"objects": [{objects}]}}"#)).expect("a definition");
         let work = definition.object("Work").expect("the work");

@@ -71,7 +71,7 @@ impl Clients {
     }
 }
 
-/// Reads the access key of the engine from the environment, of which `variable` returns one variable.
+/// Reads the access key of the engine from the environment. `variable` returns the value of one variable.
 fn engine_key(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Option<Credentials>> {
     match ENGINE_KEY.map(|name| variable(name).filter(|value| !value.is_empty())) {
         [None, None] => Ok(None),

@@ -241,7 +241,7 @@ pub fn target(database: &PipelineObject) -> Result<DatabaseTarget, Failure> {
         .map_err(|what| problem(database, "connectionString", &what))
 }
 
-/// Returns the object with the address of the database of a node; `None` if `find` does not find the object.
+/// Returns the object with the database address of a node; `None` if `find` does not find the object.
 ///
 /// # Errors
 ///

@@ -68,7 +68,7 @@ struct Results {
     late: Vec<Value>,
     /// The content that people put under each key, by its ETags.
     put: BTreeSet<(String, String)>,
-    /// Sets of which a file went away.
+    /// Sets that have lost a file.
     with_losses: BTreeSet<usize>,
 }
 

@@ -68,7 +68,7 @@ impl Story {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_reruns_backfills_pauses_and_cancels_and_sees_what_ran_and_what_waits() {
+async fn commands_rerun_backfill_pause_cancel_and_list_runs() {
     let story = Story::begin().await;
     let (first, second, third, endless) = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-09");
     story.drop(first).await;
@@ -201,7 +201,7 @@ async fn mails_and_logs_that_are_older_than_they_are_kept_are_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_sees_why_work_waits_which_files_are_missing_and_when_the_mail_was_sent() {
+async fn commands_show_why_work_waits_and_when_the_mail_was_sent() {
     let (definitions, folder) = (Definitions::uncapped(), tempfile::TempDir::new().expect("a folder"));
     let list = folder.path().join("list").display().to_string();
     let pairs = r#"["notes/{day}/note.txt", "notes/{day}/other.txt"]"#;

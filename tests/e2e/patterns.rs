@@ -177,7 +177,7 @@ const LOADS: &str = r##"{"objects": [
   {"id": "*myDatabasePassword"}, {"id": "myNotifyTopicArn"}]}"##;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_parts_are_one_load_an_absent_file_loads_nothing_and_a_second_file_of_one_stops_the_set() {
+async fn the_patterns_of_a_set_decide_how_many_files_a_load_takes() {
     let story = Story::start(&[("loads", LOADS)]).await;
     let loaded = async |table: &str| {
         let query = format!("SELECT coalesce(string_agg(id::text, ',' ORDER BY id), '') FROM public.{table}");

@@ -17,7 +17,7 @@ const NOTES: &str = r##"{"objects": [
 const DAYS: usize = 12;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_waiting_set_starts_when_a_run_ends_without_a_mail_and_a_strange_key_stops_nothing() {
+async fn waiting_sets_start_after_each_run_and_a_strange_key_stops_nothing() {
     let definitions = Definitions::uncapped();
     let folder = tempfile::TempDir::new().expect("a temporary folder");
     let list = folder.path().join("list");

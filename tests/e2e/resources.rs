@@ -50,7 +50,7 @@ fn activated(up: &Up, definition: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resource_is_a_worker_process_that_lives_as_long_as_the_resource_and_never_outlives_the_stack() {
+async fn the_worker_process_of_a_resource_outlives_neither_the_resource_nor_the_stack() {
     let definitions = Definitions::uncapped();
     let mut up = Up::start(PROGRAM, &["--definitions", definitions.path(), "--resources", "1"]).await;
     let pipeline = activated(&up, DEFINITION);

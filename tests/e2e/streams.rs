@@ -143,7 +143,7 @@ fn rows_of(subject: &str) -> Option<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_boto3_the_aws_cli_and_the_javascript_sdk_put_becomes_rows_and_one_mail_for_each_file() {
+async fn puts_of_boto3_the_aws_cli_and_the_javascript_sdk_become_rows_and_mails() {
     let definitions = quick();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let (boto3, cli, javascript) = tokio::join!(
@@ -167,7 +167,7 @@ async fn what_boto3_the_aws_cli_and_the_javascript_sdk_put_becomes_rows_and_one_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn users_are_checked_at_the_door_and_their_names_are_taken_out_wherever_they_stand() {
+async fn the_door_checks_users_and_names_are_removed_at_every_depth() {
     let definitions = quick();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/streams/user_data_job.py");
@@ -253,7 +253,7 @@ fn is(found: i64, expected: i64) -> Result<(), String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_waits_for_its_buffer_until_it_is_flushed_and_a_broken_file_changes_nothing() {
+async fn a_flush_delivers_buffered_records_and_a_broken_file_changes_nothing() {
     let definitions = Definitions::shipped();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let sent = up.downspout(&["stream", "generate", "user-events", "--count", "30", "--rate", "0"]);

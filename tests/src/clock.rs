@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_of_speed_sixty_goes_a_minute_in_a_second_also_after_it_was_written_and_read() {
+    fn a_clock_of_speed_sixty_keeps_its_speed_when_written_and_read() {
         let clock = FastClock::starting_now(60);
         let told: FastClock = clock.to_string().parse().expect("a clock");
         assert_eq!(told, clock);

@@ -169,7 +169,7 @@ mod tests {
         r#"{"id": "Load", "type": "CopyActivity", "input": {"ref": "File"}, "output": {"ref": "Table"}}"#;
 
     #[test]
-    fn a_definition_that_publishes_together_gets_a_publisher_that_waits_for_every_activity() {
+    fn together_adds_a_publisher_that_waits_for_every_activity() {
         let default = r#", "workerGroup": "w", "myPublish": "Together""#;
         let others = format!(
             r#"{LOAD}, {{"id": "Tell", "type": "ShellCommandActivity", "command": "true"}},

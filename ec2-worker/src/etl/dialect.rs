@@ -51,7 +51,7 @@ pub struct Dialect {
     pub made_from: Form,
 }
 
-/// How the reader of JSON treats a key that stands in none of the first objects, whose keys are the header.
+/// The treatment of a late key of JSON. The keys of the first objects are the header; a late key stands in none of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LateKeys {
     /// The names of columns that are NULL in a row whose object lacks them. They belong to the header, whether or not one of the

@@ -233,7 +233,7 @@ impl Text<'_> {
             return at.map(|at| self.type_at(at + 1).0).into_iter().collect();
         }
         let name = self.word(caller).unwrap_or_default().to_lowercase();
-        // These functions make values of the types of a table of the fields of a JSON object.
+        // These functions convert the fields of a JSON object to the types of a table.
         if ["populate_record", "to_record"].iter().any(|part| name.contains(part)) {
             return vec!["date".to_owned(), "numeric".to_owned()];
         }

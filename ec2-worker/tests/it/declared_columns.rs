@@ -131,7 +131,7 @@ async fn an_export_writes_the_declared_columns_in_their_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_format_with_columns_reads_the_file_that_it_wrote_and_its_preview_has_their_order() {
+async fn a_format_with_columns_reads_its_own_output_and_previews_in_that_order() {
     let world = World::new(
         "CREATE TABLE rows (name text, city text); INSERT INTO rows VALUES ('Anna', 'Rome'), ('Bob', 'Bonn');
          CREATE TABLE t (LIKE rows)",

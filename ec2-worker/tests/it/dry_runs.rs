@@ -94,7 +94,7 @@ async fn a_dry_run_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_later_load_finds_the_rows_of_an_earlier_one_and_a_failed_one_is_undone_alone() {
+async fn a_load_finds_the_rows_of_earlier_loads_and_a_failed_load_is_undone_alone() {
     let world = World::new(
         "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent)",
     )

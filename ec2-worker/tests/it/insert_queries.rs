@@ -37,7 +37,7 @@ async fn inserted(
 }
 
 #[tokio::test]
-async fn a_text_of_which_the_statement_makes_a_value_is_refused_with_the_cast_that_keeps_the_rules() {
+async fn a_text_that_the_statement_converts_is_refused_with_the_right_cast() {
     let world = World::new(TABLE).await;
     let words = || ValueRules { truths: vec!["oui".to_owned()], ..ValueRules::default() };
     for (insert, rules, says) in [

@@ -173,7 +173,7 @@ async fn a_header_in_another_order_is_refused_and_one_that_is_not_declared_is_no
 }
 
 #[tokio::test]
-async fn lines_of_json_that_were_joined_lose_their_marks_and_blank_lines_are_no_rows() {
+async fn joined_lines_of_json_lose_their_marks_and_blank_lines_are_not_rows() {
     let world = World::new("CREATE TABLE t (id text, v text); CREATE TABLE one (id text)").await;
     let json = |text: &str| {
         let mut load = plain(&world, text, true);

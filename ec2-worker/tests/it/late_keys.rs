@@ -36,7 +36,7 @@ async fn a_key_that_comes_late_is_loaded_if_its_column_is_null_without_it() {
 }
 
 #[tokio::test]
-async fn a_key_that_comes_late_is_refused_in_an_upsert_which_keeps_values_that_the_file_lacks() {
+async fn a_late_key_is_refused_in_an_upsert_that_keeps_missing_values() {
     let world =
         World::new("CREATE TABLE late (id int PRIMARY KEY, note text, kind text DEFAULT 'usual')").await;
     let upsert = |load: &mut Load| load.mode = LoadMode::Upsert;

@@ -120,7 +120,7 @@ async fn sql_with_byte_order_marks_and_cr_lf_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_property_of_the_driver_gives_the_schema_and_one_without_a_value_is_refused() {
+async fn a_driver_property_gives_the_schema_and_a_property_needs_a_value() {
     let world = World::new("CREATE SCHEMA shop").await;
     let stack = Stack::start().await;
     let with = |property: &str| {

@@ -129,7 +129,7 @@ async fn views_and_tables_with_policies_are_filled_like_tables() {
 }
 
 #[tokio::test]
-async fn rows_without_a_partition_or_too_big_for_an_index_or_refused_by_a_trigger_are_refused_rows() {
+async fn rows_that_a_partition_an_index_or_a_trigger_refuses_are_refused_rows() {
     let schema = "CREATE TABLE t (id int, note text) PARTITION BY RANGE (id);
         CREATE TABLE t_small PARTITION OF t FOR VALUES FROM (0) TO (10);
         CREATE INDEX ON t (note);
@@ -331,7 +331,7 @@ async fn a_load_that_breaks_an_expectation_is_undone_or_warns() {
 }
 
 #[tokio::test]
-async fn without_a_header_the_fields_fill_the_columns_in_order_also_if_all_have_defaults() {
+async fn fields_without_a_header_fill_the_columns_in_order_despite_defaults() {
     let world = World::new("CREATE TABLE t (id int DEFAULT 0, note text DEFAULT 'none')").await;
     let mut load = world.load("t", &world.file("1,a\n2,\n"));
     load.dialect.header = false;

@@ -179,7 +179,7 @@ async fn a_pattern_for_one_column_is_for_this_column_and_must_fit_it() {
 }
 
 #[tokio::test]
-async fn an_insert_query_whose_types_the_database_does_not_tell_takes_texts_and_no_rules() {
+async fn an_insert_query_of_unknown_types_takes_texts_without_rules() {
     let world = World::new(
         "CREATE TABLE t (n int, born date); CREATE PROCEDURE put(n int, born date) LANGUAGE sql AS \
          'INSERT INTO t VALUES (n, born)'",

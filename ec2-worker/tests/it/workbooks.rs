@@ -187,7 +187,7 @@ async fn a_sheet_with_cells_out_of_order_is_damaged() {
 }
 
 #[tokio::test]
-async fn a_message_about_a_row_with_more_cells_counts_cells_and_a_hidden_sheet_is_noted() {
+async fn messages_count_the_cells_of_a_long_row_and_a_hidden_sheet_is_noted() {
     let world = World::new("SELECT 1").await;
     let rows = "<row r=\"1\"><c r=\"A1\" t=\"str\"><v>a</v></c></row><row r=\"2\"><c r=\"A2\"><v>1</v></c><c r=\"C2\"><v>9</v></c></row>";
     let (_, told) = loaded(&world, "a int", &Book { rows, from_1904: false, state: "", merged: "" }).await;
@@ -221,7 +221,7 @@ async fn a_cell_with_an_error_is_noted_and_is_null_where_its_text_means_null() {
 }
 
 #[tokio::test]
-async fn merged_cells_below_the_skipped_rows_are_noted_because_only_the_first_has_the_value() {
+async fn merged_cells_below_the_skipped_rows_are_noted() {
     let world = World::new("SELECT 1").await;
     let rows = "<row r=\"1\"><c r=\"A1\" t=\"str\"><v>Title</v></c></row>\
                 <row r=\"2\"><c r=\"A2\" t=\"str\"><v>a</v></c><c r=\"B2\" t=\"str\"><v>b</v></c></row>\

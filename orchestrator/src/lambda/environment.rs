@@ -92,7 +92,7 @@ impl fmt::Display for Problem {
 }
 
 impl Environment {
-    /// Reads the environment, of which `variable` returns one variable. Returns all problems at once.
+    /// Reads the environment. `variable` returns the value of one variable. Returns all problems at once.
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Problem>> {
         // In the settings of Lambda, a variable without a value is as good as none.
         let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());

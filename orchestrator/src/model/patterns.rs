@@ -154,7 +154,7 @@ fn a_run_of_files_that_were_not_ready_does_not_count_for_the_cap() {
 }
 
 #[test]
-fn a_definition_whose_output_is_its_own_drop_is_refused_with_one_notice_until_it_is_corrected() {
+fn a_definition_that_feeds_itself_is_refused_with_one_notice_until_its_correction() {
     // The node names the drop bucket in full, or by a value of the home.
     let wide = r#""myDropFile": "{folder}/{day}/b.csv""#;
     let by_value =

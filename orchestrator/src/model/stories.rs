@@ -306,7 +306,7 @@ fn a_broken_definition_stops_only_itself_and_gives_one_notice() {
 }
 
 #[test]
-fn a_refused_definition_gives_one_notice_and_starts_when_corrected_and_dropped_again() {
+fn a_refused_definition_gives_one_notice_and_starts_after_its_correction() {
     let mut scene = Scene::new();
     scene.world.refuse_definitions(true);
     scene.drop_set(0, 0);
@@ -477,7 +477,7 @@ fn a_definition_that_changes_between_two_events_runs_by_its_new_patterns() {
 }
 
 #[test]
-fn a_sweep_costs_the_same_however_many_keys_are_old_and_a_round_finds_every_set() {
+fn old_keys_do_not_raise_the_cost_of_a_sweep_and_a_round_finds_every_set() {
     let with_keys = |keys: usize| {
         let mut scene = Scene::new();
         for number in 0..keys {

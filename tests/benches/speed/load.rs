@@ -57,7 +57,7 @@ pub(crate) fn memory(target: &Path) -> Result<Vec<Figure>> {
     Ok(vec![Figure::new("large_load_peak_memory", usage.megabytes, "MB")])
 }
 
-/// Measures loads of which rows are refused: by the worker, and by the database.
+/// Measures loads in which rows are refused: by the worker, and by the database.
 pub(crate) fn refused(target: &Path) -> Result<Vec<Figure>> {
     let native = Native::start(target)?;
     let megabytes = megabytes()?.div_ceil(2);
@@ -97,7 +97,7 @@ pub(crate) fn refused(target: &Path) -> Result<Vec<Figure>> {
     ])
 }
 
-/// Measures a load of which the database refuses [`REFUSED`] rows, because their key is in the table already.
+/// Measures a load in which the database refuses [`REFUSED`] rows, because their key is in the table already.
 fn refused_by_the_database(native: &Native, clean: &Path, rows: u64, megabytes: u64) -> Result<Figure> {
     let create = format!("CREATE TABLE {UNIQUE} (LIKE {TABLE}, PRIMARY KEY (order_id))");
     native.psql(&["-c", &create])?;

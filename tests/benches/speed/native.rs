@@ -16,7 +16,7 @@ use crate::{Figure, median};
 const BYTES_OF_AN_ORDER: u64 = 43;
 /// The size of the loaded file in megabytes, unless `DOWNSPOUT_BENCH_MB` gives another.
 const MEGABYTES: u64 = 1024;
-/// Counts and sums by which a table is compared with the one that a rival has filled.
+/// Counts and sums. They show whether a table is equal to the table that a rival has filled.
 pub(crate) const SUMS: &str = "count(*), sum(order_id), sum(quantity), sum(total_price::numeric(14, 2)), \
                                sum(order_date::date - date '2025-01-01'), sum(length(customer_id)), sum(length(product_id))";
 

@@ -31,7 +31,7 @@ const ROUNDS: usize = 3;
 const GROUP: &str = "round-trips";
 /// The number of activities without dependencies in a pipeline, each of which a poll receives.
 const TASKS: usize = 99;
-/// The pipelines of which the polls of a round receive the tasks.
+/// The pipelines whose tasks the polls of a round receive.
 const TASK_PIPELINES: usize = 16;
 const FEW_STORED: usize = 1_000;
 const MANY_STORED: usize = 1_000_000;

@@ -180,7 +180,7 @@ impl Life {
         Self::of(calls, Some(counted), is_last_call_made)
     }
 
-    /// Returns a life that ends at the call after `calls` others, of which only those of the operation `counted` count, if it is given.
+    /// Returns a life that ends at the call after `calls` others. If `counted` is given, only calls of this operation count.
     fn of(calls: u64, counted: Option<&'static str>, is_last_call_made: bool) -> Self {
         let (calls_left, has_ended) = (AtomicU64::new(calls), AtomicBool::new(false));
         Self { calls_left, counted, has_ended, is_last_call_made, end: Notify::new() }

@@ -21,7 +21,7 @@ fn downspout(data_dir: &Path, arguments: &[&str]) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_mail_comes_when_a_stream_has_not_delivered_for_minutes_and_one_when_it_delivers_again() {
+async fn a_mail_reports_a_stuck_stream_and_another_mail_its_recovery() {
     let folder = TempDir::with_prefix("downspout-alarms-").expect("a temporary folder");
     let (definitions, data_dir) = (folder.path().join("definitions"), folder.path().join("data"));
     std::fs::create_dir_all(definitions.join("streams")).expect("writable");

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn text_from_a_key_that_would_run_as_code_is_shown_with_the_argument_that_binds_it() {
+    fn a_key_that_would_run_as_code_is_shown_with_the_binding_argument() {
         let text = r##"{"objects": [
   {"id": "Default", "scheduleType": "ondemand", "workerGroup": "w", "myDropFile": "incoming/{name:.+}_*.csv"},
   {"id": "Say", "type": "ShellCommandActivity", "command": "echo #{myName}"}

@@ -35,7 +35,7 @@ async fn end_of(stream: TcpStream) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_endpoint_answers_while_more_idle_connections_come_than_one_endpoint_has_slots() {
+async fn idle_connections_beyond_the_slots_of_an_endpoint_silence_no_endpoint() {
     let endpoints = start(Limits { connections: 16, ..Limits::default() }).await;
     for crowded in SERVICES {
         let mut idle = Vec::new();

@@ -131,7 +131,7 @@ fn by_iso(rules: &ColumnRules, text: &[u8]) -> Option<Moment> {
     date::iso_moment(text).filter(|_| has_separators)
 }
 
-/// Returns whether the text has a date and a time of day, or an offset, which a column without them would lose.
+/// Returns whether the text has a date and a time of day, or an offset. A column without these parts would lose them.
 pub(super) fn would_lose(rules: &ColumnRules, text: &[u8]) -> bool {
     any(rules, text).is_some_and(|moment| moment.micros % DAY != 0 || moment.offset.is_some_and(|o| o != 0))
 }

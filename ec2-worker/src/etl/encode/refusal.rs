@@ -188,7 +188,7 @@ fn has_zone(text: &[u8]) -> bool {
         .any(|three| three[1] == b'/' && three[0].is_ascii_alphabetic() && three[2].is_ascii_alphabetic())
 }
 
-/// Returns what to do with a text that is not a whole number, which may be a number with a fraction.
+/// Returns the advice about a text that is not a whole number. The text may be a number with a fraction.
 fn whole_number_hint(column: &Column, rules: &ColumnRules, text: &[u8]) -> String {
     // The number form may have been applied already.
     let plain = rules.numbers.as_ref().and_then(|form| form.plain(text));

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quote_in_a_record_that_cannot_be_made_does_not_swallow_the_records_behind_it() {
+    fn a_quote_in_an_unreadable_record_does_not_swallow_the_next_records() {
         let mut out = Vec::new();
         push_reason("EOF, in \"x\"", "{\"a\": \"x\",\"b", &mut out);
         let len = out.len();

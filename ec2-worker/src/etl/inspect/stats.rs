@@ -54,7 +54,7 @@ pub struct NullWord {
 pub struct Stats {
     /// The number of fields with a text.
     pub values: u64,
-    /// The number of fields without a text and without quotes, which mean NULL.
+    /// The number of fields without a text and without quotes. Such a field means NULL.
     pub nulls: u64,
     /// The number of quoted fields without a text.
     pub empty: u64,

@@ -13,7 +13,7 @@ use crate::sql::{identifier, literal};
 pub(super) struct Doubles {
     /// Counts the rows of the batch with the key of a later row of the batch.
     within: String,
-    /// Counts the rows of earlier batches with the key of a row of the batch.
+    /// Counts the rows of earlier batches that have the same key as a row of this batch.
     before: String,
     /// Removes the rows of the batch in whose place another row stands, if `{condition}` is true of that row.
     superseded: String,

@@ -297,12 +297,13 @@ async fn copy_rows(tx: &Transaction, table: &Table, next: &mut NextTable) -> Res
     Ok(())
 }
 
-/// Returns the SQL for a checksum of the rows of the alias `row`, which does not depend on their order.
+/// Returns the SQL for a checksum of the rows of the alias `row`. The checksum does not depend on the order of the rows.
 pub(in super::super) fn sum_of_rows(table: &Table) -> String {
     format!("coalesce(sum({}::numeric), 0)::text", hash_of_row(table, "row"))
 }
 
-/// Returns the SQL for a hash of the row of an alias. It depends on settings, so compare hashes of fixed settings only.
+/// Returns the SQL for a hash of the row `alias`. The hash depends on settings, so compare only hashes that were made with the
+/// same settings.
 pub(in super::super) fn hash_of_row(table: &Table, alias: &str) -> String {
     let columns: Vec<_> =
         table.columns.iter().map(|column| format!("{alias}.{}", identifier(&column.name))).collect();

@@ -14,7 +14,7 @@ pub struct Oddities {
     marks_in_values: Seen,
     /// The records that are equal to the header.
     headers: Seen,
-    /// The records with the names of the columns of the table, in a file without a header.
+    /// The records that repeat the column names of the table, in a file without a header.
     names: Seen,
     /// The records with a value in quotes that belong to the value.
     quotes: Seen,

@@ -20,7 +20,7 @@ pub enum RowsOf {
     Query,
 }
 
-/// The names of the columns, in the order of the fields of a record.
+/// The column names, in the order of a record's fields.
 pub(super) struct Names {
     /// The names without what makes no difference between a header and a table.
     loose: Vec<String>,

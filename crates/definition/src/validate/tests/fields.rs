@@ -220,7 +220,7 @@ fn an_own_field_takes_one_value_unless_it_may_repeat() {
 }
 
 #[test]
-fn fields_of_values_are_legal_on_activities_and_formats_and_name_what_is_wrong() {
+fn value_fields_are_legal_on_activities_and_formats() {
     let legal = r#"{"id": "C", "type": "CopyActivity", "myDateFormat": ["dd/MM/yyyy", "d.M.yy"], "myColumn": "a dd/MM/yyyy"},
         {"id": "F", "type": "TSV", "myDecimal": ",", "myGrouping": " ", "myTrue": ["oui", "si"], "myPercent": "true"}"#;
     assert_eq!(errors(legal).iter().filter(|error| error.contains(".my")).count(), 0);

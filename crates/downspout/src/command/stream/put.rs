@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packed_file_is_unpacked_with_all_its_members_and_one_that_is_cut_off_is_an_error() {
+    fn a_packed_file_is_read_to_its_end_and_a_truncated_file_is_an_error() {
         assert_eq!(read(b"{}\n".to_vec()).expect("readable"), "{}\n");
         let two = [packed("{\"a\":1}\n"), packed("{\"a\":2}\n")].concat();
         assert_eq!(read(two.clone()).expect("readable"), "{\"a\":1}\n{\"a\":2}\n");

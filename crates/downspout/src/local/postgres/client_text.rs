@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn locks_and_snapshots_of_a_session_are_refused_and_those_of_a_transaction_are_not() {
+    fn only_locks_and_snapshots_of_a_session_are_refused() {
         assert!(refused("SELECT pg_advisory_lock($1)"));
         assert!(refused("select pg_catalog.pg_try_advisory_lock_shared(1, 2)"));
         assert!(refused("SELECT pg_catalog.pg_export_snapshot()"));

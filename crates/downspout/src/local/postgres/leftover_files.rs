@@ -70,7 +70,7 @@ fn is_temporary_table(name: &str) -> bool {
     !backend.is_empty() && backend.bytes().all(|byte| byte.is_ascii_digit()) && number_of(rest).is_some()
 }
 
-/// Returns the number in the name of a file of a table or an index, as `16384`, `16384_vm` or `16384.1`.
+/// Returns the number in the file name of a table or an index, as `16384`, `16384_vm` or `16384.1`.
 fn number_of(name: &str) -> Option<u32> {
     let (name, segment) = name.split_once('.').unwrap_or((name, "0"));
     segment.parse::<u32>().ok()?;

@@ -219,7 +219,7 @@ impl<'a> Relay<'a> {
         Ok(())
     }
 
-    /// Notes the effect of the message at `start` of the inbox, in whose place `replacement` is sent, if there is one.
+    /// Notes the effect of the message at `start` of the inbox. If there is a `replacement`, it is sent instead of the message.
     fn note_message(&mut self, start: usize, length: usize, text: &ClientText, replacement: Option<&[u8]>) {
         let message = replacement.unwrap_or(&self.client.inbox[start..start + length]);
         let kind = message[0];

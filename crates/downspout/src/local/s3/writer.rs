@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn on_a_full_disk_no_content_stays_that_was_refused_and_small_ones_fit_afterwards() {
+    async fn a_full_disk_keeps_no_refused_content_and_takes_small_contents_later() {
         let folder = tempfile::tempdir().unwrap();
         let (writer, _events) = writer(folder.path(), 8);
         let puts = (0..50).map(|number| put(&writer, if number % 5 == 0 { 100_000 } else { 10 }, false));

@@ -17,7 +17,7 @@ pub(crate) enum RequestKind {
     Chunks,
     /// A put to S3 in signed chunks with signed trailers.
     ChunksWithTrailer,
-    /// A put to S3 in chunks with a trailer, none of which are signed.
+    /// A put to S3 in chunks with a trailer. Neither the chunks nor the trailer is signed.
     UnsignedChunks,
     /// The form of a browser.
     Form,

@@ -1,4 +1,4 @@
-//! Checksums that the SDK sends in a trailer, after a content of which it does not know the bytes in advance.
+//! Checksums that the SDK sends in a trailer, because it does not know all bytes of the content in advance.
 
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType};

@@ -52,7 +52,7 @@ async fn a_new_bucket_answers_as_a_new_bucket_of_aws() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn documents_come_back_until_they_are_deleted_and_not_in_a_new_bucket_of_the_name() {
+async fn documents_end_with_their_deletion_or_with_their_bucket() {
     let endpoint = Endpoint::start().await;
     let client = endpoint.client();
     let policy = r#"{"Version": "2012-10-17", "Statement": []}"#;

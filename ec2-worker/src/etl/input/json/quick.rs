@@ -122,7 +122,7 @@ impl Quick {
         None
     }
 
-    /// Returns the place of the key at `at`, which is that of the field `index`, and the end of the key.
+    /// Returns the place of the key at `at`, and the end of the key. The key is that of the field `index`.
     fn key(&mut self, index: usize, keys: &Keys, bytes: &[u8], at: usize) -> Option<(usize, usize)> {
         if let Some(place) = self.order.get(index)
             && let Some(key) = self.keys.get(*place)
