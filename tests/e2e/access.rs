@@ -55,7 +55,7 @@ PYTHON"#,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_clients_are_told_what_is_not_honoured() {
+async fn clients_get_an_error_for_what_is_not_honoured() {
     let up = start().await;
     let said = bash(
         &up,

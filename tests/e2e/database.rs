@@ -183,7 +183,7 @@ const ON_RDS: &str = r#"{"objects": [
 ]}"#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_of_rds_is_found_by_the_address_that_up_was_told() {
+async fn an_instance_of_rds_is_found_by_the_address_given_to_up() {
     let postgres = NativePostgres::start();
     let definitions = Definitions::uncapped();
     let instance = format!("shop-db=127.0.0.1:{}", postgres.port());

@@ -222,7 +222,7 @@ async fn a_dry_run_needs_no_stack() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dry_run_finds_an_instance_of_rds_by_the_address_that_it_is_told() {
+async fn a_dry_run_finds_an_instance_of_rds_by_the_given_address() {
     let postgres = NativePostgres::start();
     let folder = tempfile::tempdir().expect("a folder");
     let jdbc = r##""JdbcDatabase", "connectionString": "#{myDatabaseUrl}", "jdbcDriverClass": "org.postgresql.Driver","##;

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_object_may_not_write_to_an_old_one() {
+    fn a_new_object_may_not_write_to_an_old_object() {
         assert_eq!(edited(&format!(r#"{ACTIVE}, {{"id": "B", "output": {{"ref": "N"}}}}"#)), ["B.output"]);
     }
 }

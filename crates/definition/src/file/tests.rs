@@ -14,7 +14,7 @@ fn error(text: &str) -> String {
 }
 
 #[test]
-fn fields_are_sorted_by_key_and_id_and_name_are_not_among_them() {
+fn fields_are_sorted_by_key_without_id_and_name() {
     let text =
         r#"{"objects": [{"type": "CSV", "id": "A", "name": "n", "*b": "1", "@c": "2", "B": "3", "a": "4"}]}"#;
     let keys: Vec<_> = fields(text).into_iter().map(|field| field.key.to_string()).collect();

@@ -168,7 +168,7 @@ pub(super) fn reveal(object: &mut PipelineObject, definition: &Definition) -> an
         let Some(secret) = found.filter(|found| found != MASK).or_else(from_environment) else {
             let set = parameter.map(|name| format!("--set '{name}=...', or ")).unwrap_or_default();
             anyhow::bail!(
-                "object '{id}', field '{}': the service does not tell secrets, and no value was found for this one: give \
+                "object '{id}', field '{}': the service does not show secrets, and no value was found for this one: give \
                  it with {set}the environment variable {PASSWORD}",
                 field.key
             );

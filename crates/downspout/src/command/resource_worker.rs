@@ -44,7 +44,7 @@ pub struct ResourceWorkerArgs {
 
 pub(super) async fn run(args: ResourceWorkerArgs) -> anyhow::Result<Exit> {
     let shutdown = CancellationToken::new();
-    tokio::spawn(end_when_told(shutdown.clone()));
+    tokio::spawn(end_on_request(shutdown.clone()));
     let config = ec2_worker::Config {
         hostname: args.name.clone(),
         runner_id: args.name,
@@ -64,7 +64,7 @@ pub(super) async fn run(args: ResourceWorkerArgs) -> anyhow::Result<Exit> {
 /// After the line, the worker has a limited time to finish its tasks. If the input ends without the line, the process
 /// that started the worker has ended, and the service may have handed the worker's tasks to another worker. So the
 /// worker ends at once, and ends the commands that it runs.
-async fn end_when_told(shutdown: CancellationToken) {
+async fn end_on_request(shutdown: CancellationToken) {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         if line == END {

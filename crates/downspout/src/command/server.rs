@@ -33,7 +33,7 @@ signs with a key of the server:
   aws datapipeline list-pipelines
 
 Where a setting comes from: a flag, else the environment variable, else the file of --config, else the default. The file \
-is TOML with the names of the flags, such as `metrics-listen = \"127.0.0.1:9464\"`. All problems of all settings are told at \
+is TOML with the names of the flags, such as `metrics-listen = \"127.0.0.1:9464\"`. All problems of all settings are reported at \
 once.
 
 Task runners that poll a worker group do the work (ec2-worker --worker-group NAME). The server publishes the notices of \

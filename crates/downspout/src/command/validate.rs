@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_time_zone_is_shown_with_the_one_that_was_meant() {
+    fn an_unknown_time_zone_is_shown_with_the_nearest_name() {
         let text = "{\"objects\": [\n  {\"id\": \"Default\", \"scheduleType\": \"ondemand\", \"myDropFile\": \"x.csv\",\n   \
                     \"myWaitFor\": \"by 8\", \"myTimeZone\": \"Berlin\"}\n]}";
         let said = said(text);

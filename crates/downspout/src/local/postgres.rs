@@ -367,7 +367,7 @@ impl Front {
         self.cancels().remove(&key);
         match end {
             ClientEnd::Left => tracing::debug!(client.address = %address, "{end}"),
-            ClientEnd::Ended(_) | ClientEnd::Told(_) | ClientEnd::InMessage => {
+            ClientEnd::ErrorToSend(_) | ClientEnd::ErrorSent(_) | ClientEnd::InMessage => {
                 tracing::info!(client.address = %address, "ended a connection: {end}")
             }
         }

@@ -44,17 +44,17 @@ fn a_field_that_has_no_effect_between_two_nodes_is_a_warning() {
 
 #[test]
 fn an_output_whose_name_promises_another_packing_is_a_warning() {
-    let told = |input: &str, output: &str| of_copy("", input, output).join("\n");
+    let messages = |input: &str, output: &str| of_copy("", input, output).join("\n");
     let gzip = r#", "compression": "GZIP""#;
     let csv = r#", "dataFormat": {"ref": "Csv"}"#;
     assert_eq!(
-        told(TABLE, &file("out.csv.gz", "")),
+        messages(TABLE, &file("out.csv.gz", "")),
         "Out.filePath MISLEADING_NAME:  the object is not packed, although its name ends with .gz: set 'compression' to GZIP, or \
          give it another name"
     );
-    let other = told(TABLE, &file("out-#{@scheduledStartTime}.CSV.ZST", ""));
+    let other = messages(TABLE, &file("out-#{@scheduledStartTime}.CSV.ZST", ""));
     assert!(other.contains("ends with .zst: give it another name, or set 'compression' to GZIP"), "{other}");
-    let packed = told(TABLE, &file("out.zip", gzip));
+    let packed = messages(TABLE, &file("out.zip", gzip));
     assert!(
         packed.contains("is packed with gzip, although its name ends with .zip: let it end with .gz"),
         "{packed}"
@@ -67,13 +67,13 @@ fn an_output_whose_name_promises_another_packing_is_a_warning() {
         (file("in.xz", csv), file("out.xz", csv)),
         (file("in.gz", &format!("{gzip}{csv}")), file("out.gz", &format!("{gzip}{csv}"))),
     ] {
-        assert_eq!(told(&input, &output), "", "{input} to {output}");
+        assert_eq!(messages(&input, &output), "", "{input} to {output}");
     }
     for (input, output) in [
         (file("in.csv.gz", &format!("{gzip}{csv}")), file("out.csv.gz", csv)),
         (file("in.csv.gz", csv), file("out.tsv.gz", r#", "dataFormat": {"ref": "Tsv"}"#)),
         (file("in.csv", ""), file("out.csv.bz2", "")),
     ] {
-        assert!(told(&input, &output).contains("MISLEADING_NAME"), "{input} to {output}");
+        assert!(messages(&input, &output).contains("MISLEADING_NAME"), "{input} to {output}");
     }
 }

@@ -26,6 +26,6 @@ pub(super) async fn notify_systemd(is_started: oneshot::Receiver<()>, shutdown: 
 async fn notify(state: NotifyState<'static>) {
     let sent = tokio::task::spawn_blocking(move || sd_notify::notify(&[state])).await;
     if let Ok(Err(error)) = sent {
-        tracing::warn!(%error, "systemd could not be told");
+        tracing::warn!(%error, "systemd could not be notified");
     }
 }

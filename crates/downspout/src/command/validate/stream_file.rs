@@ -117,8 +117,8 @@ mod tests {
         assert_eq!(beside(folder.path()), Err("it is a folder and not a file".to_owned()));
         let latin = folder.path().join("latin.schema.json");
         std::fs::write(&latin, b"{\"title\": \"caf\xe9\"}").expect("writable");
-        let told = beside(&latin).unwrap_err();
-        assert_eq!(told, "line 1, column 15: this byte is not UTF-8: save the file as UTF-8");
+        let error = beside(&latin).unwrap_err();
+        assert_eq!(error, "line 1, column 15: this byte is not UTF-8: save the file as UTF-8");
     }
 
     #[test]
@@ -137,9 +137,9 @@ mod tests {
                 .map(|finding| finding.message)
                 .collect::<Vec<_>>()
         };
-        let told = hinted("events.json", "{\"bufferSizeMB\": 5}");
+        let error = hinted("events.json", "{\"bufferSizeMB\": 5}");
         assert_eq!(
-            told,
+            error,
             [
                 "this looks like a stream file, which must lie in a folder `streams`: move it to streams/events.json"
             ]

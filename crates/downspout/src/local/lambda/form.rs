@@ -67,8 +67,8 @@ impl EventForm {
             return HashMap::new();
         };
         let reason = |event: &QueuedEvent| {
-            let told = answer["errors"][message_id(event.id)].as_str();
-            (event.id, told.unwrap_or("the answer names it as failed").to_owned())
+            let reason = answer["errors"][message_id(event.id)].as_str();
+            (event.id, reason.unwrap_or("the answer names it as failed").to_owned())
         };
         let failure = |failure: &Value| {
             let named = failure["itemIdentifier"].as_str()?;
@@ -134,18 +134,18 @@ fn event_bridge(event: &Value, place: &Place) -> Value {
         "ObjectCreated:Put" => "PutObject",
         _ => "DeleteObject",
     };
-    let mut told = json!({"key": decoded(object["key"].as_str().unwrap_or_default())});
+    let mut described = json!({"key": decoded(object["key"].as_str().unwrap_or_default())});
     for (here, there) in
         [("size", "size"), ("eTag", "etag"), ("versionId", "version-id"), ("sequencer", "sequencer")]
     {
         if let Some(value) = object.get(here) {
-            told[there] = value.clone();
+            described[there] = value.clone();
         }
     }
     let mut detail = json!({
         "version": "0",
         "bucket": {"name": bucket},
-        "object": told,
+        "object": described,
         "request-id": record["responseElements"]["x-amz-request-id"],
         "requester": place.account,
         "source-ip-address": "127.0.0.1",

@@ -50,10 +50,10 @@ pub(super) enum ClientEnd {
     Left,
     /// The client has not received this error yet.
     #[error("{}", .0.message)]
-    Ended(ErrorReport),
+    ErrorToSend(ErrorReport),
     /// The client has received this error.
     #[error("{}", .0.message)]
-    Told(ErrorReport),
+    ErrorSent(ErrorReport),
     /// The client has received a part of a message, and there is no way to send it the rest or an error.
     #[error("its statement was interrupted in the middle of a large row")]
     InMessage,
@@ -97,11 +97,11 @@ impl Client {
         loop {
             let end = tokio::select! {
                 served = self.serve_once(lender, limits, shutdown) => served,
-                () = shutdown.cancelled() => Err(ClientEnd::Ended(shutting_down())),
+                () = shutdown.cancelled() => Err(ClientEnd::ErrorToSend(shutting_down())),
             };
             match end {
                 Ok(()) => {}
-                Err(ClientEnd::Ended(report)) => return self.disconnect(&report).await,
+                Err(ClientEnd::ErrorToSend(report)) => return self.disconnect(&report).await,
                 Err(end) => return end,
             }
         }
@@ -118,14 +118,14 @@ impl Client {
         if matches!(self.link.inbox.first(), Some(b'd' | b'c' | b'f')) {
             // The rows of a COPY that has ended: PostgreSQL ignores them (protocol: COPY operations).
             let message = take_message(&mut self.link.inbox, limits.message_bytes);
-            return message.map(drop).map_err(|error| ClientEnd::Ended(ErrorReport::violation(&error)));
+            return message.map(drop).map_err(|error| ClientEnd::ErrorToSend(ErrorReport::violation(&error)));
         }
         self.canceled.mark_unchanged();
         let loan = match self.borrow(lender, limits, shutdown).await {
             Ok(loan) => loan,
             Err(NotLent::Left) => return Err(ClientEnd::Left),
-            Err(NotLent::Shutdown) => return Err(ClientEnd::Ended(shutting_down())),
-            Err(NotLent::Start(error)) => return Err(ClientEnd::Ended(cannot_start(error))),
+            Err(NotLent::Shutdown) => return Err(ClientEnd::ErrorToSend(shutting_down())),
+            Err(NotLent::Start(error)) => return Err(ClientEnd::ErrorToSend(cannot_start(error))),
             Err(NotLent::Canceled) => {
                 let report = ErrorReport::error("57014", "canceling statement due to user request");
                 return self.refuse(&report, limits).await;
@@ -140,7 +140,7 @@ impl Client {
         let (mut read, mut write) = self.link.stream.split();
         loop {
             match whole_message(&self.link.inbox, limits.message_bytes)
-                .map_err(|error| ClientEnd::Ended(ErrorReport::violation(&error)))?
+                .map_err(|error| ClientEnd::ErrorToSend(ErrorReport::violation(&error)))?
             {
                 Some(_) if self.link.inbox[0] == b'X' => return Err(ClientEnd::Left),
                 Some(_) => return Ok(()),
@@ -198,7 +198,7 @@ impl Client {
         loop {
             self.listen(limits).await?;
             let message = take_message(&mut self.link.inbox, limits.message_bytes);
-            let message = message.map_err(|error| ClientEnd::Ended(ErrorReport::violation(&error)))?;
+            let message = message.map_err(|error| ClientEnd::ErrorToSend(ErrorReport::violation(&error)))?;
             // The request ends with this message if it is a simple query, a function call or a Sync. After an error, the
             // server skips all messages of the extended protocol until Sync.
             if message.is_some_and(|message| matches!(message[0], b'Q' | b'F' | b'S')) {
@@ -221,7 +221,7 @@ impl Client {
         match end {
             LoanEnd::Lost => {
                 loan.replace_server().await;
-                Err(ClientEnd::Ended(server_lost()))
+                Err(ClientEnd::ErrorToSend(server_lost()))
             }
             LoanEnd::Interrupted(interruption) => {
                 loan.replace_server().await;
@@ -256,7 +256,7 @@ impl Client {
             return Err(ClientEnd::InMessage);
         }
         if let Some(remains) = lost_state {
-            return Err(ClientEnd::Ended(state_lost(&report, &remains)));
+            return Err(ClientEnd::ErrorToSend(state_lost(&report, &remains)));
         }
         self.link.state.note_failed_transaction(status == TransactionStatus::Failed);
         for _ in 0..owed {
@@ -308,7 +308,7 @@ impl Client {
         };
         // A client that does not read must not delay the front.
         let _ = timeout(Duration::from_secs(1), farewell).await;
-        ClientEnd::Told(report.clone())
+        ClientEnd::ErrorSent(report.clone())
     }
 }
 
@@ -318,7 +318,7 @@ impl Client {
 async fn attend(link: &mut ClientLink, lender: &Lender, notice_after: Duration) {
     let ClientLink { stream, inbox, outbox, .. } = link;
     let (mut read, mut write) = stream.split();
-    let (notice_at, mut is_told) = (Instant::now() + notice_after, false);
+    let (notice_at, mut is_notified) = (Instant::now() + notice_after, false);
     loop {
         let reads = inbox.len() < READ_BYTES;
         inbox.reserve(READ_BYTES);
@@ -333,8 +333,8 @@ async fn attend(link: &mut ClientLink, lender: &Lender, notice_after: Duration) 
                     return;
                 }
             }
-            () = sleep_until(notice_at), if !is_told => {
-                is_told = true;
+            () = sleep_until(notice_at), if !is_notified => {
+                is_notified = true;
                 ErrorReport::notice(format!("waiting for the database: it is in use by {}", lender.borrower_in_words()))
                     .with_hint(ONE_CLIENT)
                     .put(outbox);

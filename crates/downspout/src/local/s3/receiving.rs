@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn small_contents_need_no_file_and_large_ones_have_one() {
+    async fn only_large_contents_have_a_file() {
         let directory = tempfile::tempdir().unwrap();
         let blobs = Arc::new(Blobs::open(directory.path().to_owned()).unwrap());
         let small = receive(&blobs, chunks(2, 1000), ChecksumHasher::default()).await.unwrap();

@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_process_is_told_who_uses_the_directory() {
+    fn the_error_of_a_second_process_names_the_user_of_the_directory() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let first = DataDir::open(folder.path()).expect("the folder is free");
         let error = DataDir::open(folder.path()).expect_err("the folder is locked").to_string();

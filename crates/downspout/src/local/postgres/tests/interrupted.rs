@@ -254,7 +254,7 @@ async fn nobody_waits_long_behind_a_copy_without_rows_or_an_answer_that_is_not_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_waits_is_told_who_has_the_session() {
+async fn a_waiting_client_gets_a_notice_about_the_borrower() {
     let limits = Limits { notice_after: Duration::from_millis(20), ..Limits::default() };
     let stack = Stack::start(limits).await;
     let borrower = stack.connect("month-end report").await;
