@@ -411,8 +411,8 @@ mod tests {
     fn a_runner_at_work_learns_of_the_cancellation_by_its_next_report() {
         let events = [(0, claimed()), (1, Event::ProgressReported), (2, Event::CancelRequested)];
         assert_eq!(after(&events).status.wire_status(), status::Status::Running);
-        let told = after(&[&events[..], &[(3, Event::ProgressReported)]].concat());
-        assert_eq!(told.status, Status::Canceled);
+        let reported = after(&[&events[..], &[(3, Event::ProgressReported)]].concat());
+        assert_eq!(reported.status, Status::Canceled);
     }
 
     #[test]

@@ -111,8 +111,8 @@ impl Driver {
 
     /// Reports that a run of the pipeline `name` has ended, or that the pipeline was deleted or deactivated.
     pub(crate) fn report_end(&self, name: &str) {
-        if let Some(tell) = &self.run_ended {
-            tell(name);
+        if let Some(run_ended) = &self.run_ended {
+            run_ended(name);
         }
     }
 

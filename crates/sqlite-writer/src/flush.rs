@@ -154,14 +154,14 @@ mod tests {
     fn nothing_is_taken_for_durable_after_a_flush_that_failed() {
         let results = Mutex::new(vec![Ok(()), Err(io::Error::other("a bad disk")), Ok(())]);
         let flusher = Flusher::start("flush", move || results.lock().unwrap().pop().unwrap()).unwrap();
-        let tell = |has_written| {
+        let flush_after = |has_written| {
             let (group, answer) = group(has_written);
             flusher.take(group);
             answer.recv().unwrap()
         };
-        assert_eq!(tell(true), Ok(()));
+        assert_eq!(flush_after(true), Ok(()));
         for has_written in [true, true, false] {
-            let refused = tell(has_written).unwrap_err().message;
+            let refused = flush_after(has_written).unwrap_err().message;
             assert!(refused.contains("a bad disk") && refused.contains("restart"), "{refused}");
         }
     }

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_has_a_file_or_schema_beside_the_first_one() {
+    fn an_account_has_a_file_or_schema_beside_that_of_the_first_account() {
         let of = |text: &str| Location::parse(text).and_then(|location| location.of_account("123456789012"));
         let file = |text: &str| match of(text) {
             Ok(Location::Sqlite(path)) => path.display().to_string(),

@@ -33,8 +33,8 @@ impl ReportedTroubles {
     /// Notes that a notice was published.
     pub fn note(&mut self, notice: &DeliveryNotice) {
         match notice {
-            DeliveryNotice::Failing(Failing { name, told, .. }) => {
-                self.0.insert(name.clone(), told.clone());
+            DeliveryNotice::Failing(Failing { name, reported, .. }) => {
+                self.0.insert(name.clone(), reported.clone());
             }
             DeliveryNotice::Again(Again { name, .. }) => drop(self.0.remove(name)),
         }
@@ -67,7 +67,7 @@ pub struct Failing {
     pub waiting_records: u64,
     /// The bytes of their data.
     pub waiting_bytes: u64,
-    told: ReportedTrouble,
+    reported: ReportedTrouble,
 }
 
 /// A stream that delivers again.
@@ -82,21 +82,23 @@ pub struct Again {
 }
 
 /// Returns the notices that are due.
-pub(crate) fn due(streams: &Streams, told: &ReportedTroubles, now: Timestamp) -> Vec<DeliveryNotice> {
+pub(crate) fn due(streams: &Streams, reported: &ReportedTroubles, now: Timestamp) -> Vec<DeliveryNotice> {
     let mut due = Vec::new();
     let all = streams.all();
     for stream in &all {
         let name = stream.name.as_str();
-        let told = told.0.get(name).filter(|told| told.stream_id == stream.log.header().id);
-        let notice = match told {
+        let reported = reported.0.get(name).filter(|reported| reported.stream_id == stream.log.header().id);
+        let notice = match reported {
             None => failing(stream, now).map(DeliveryNotice::Failing),
-            Some(told) => again(stream, told).map(DeliveryNotice::Again),
+            Some(reported) => again(stream, reported).map(DeliveryNotice::Again),
         };
         due.extend(notice);
     }
     let is_there = |id: &str| all.iter().any(|stream| stream.log.header().id == id);
-    for (name, ReportedTrouble { since, .. }) in
-        told.0.iter().filter(|(name, told)| !is_there(&told.stream_id) && !streams.is_unusable(name))
+    for (name, ReportedTrouble { since, .. }) in reported
+        .0
+        .iter()
+        .filter(|(name, reported)| !is_there(&reported.stream_id) && !streams.is_unusable(name))
     {
         due.push(DeliveryNotice::Again(Again { name: name.clone(), since: *since, waiting_records: None }));
     }
@@ -115,7 +117,7 @@ fn failing(stream: &LiveStream, now: Timestamp) -> Option<Failing> {
         remedy: trouble.remedy,
         waiting_records: waiting.records,
         waiting_bytes: waiting.bytes,
-        told: ReportedTrouble {
+        reported: ReportedTrouble {
             stream_id: stream.log.header().id.clone(),
             since: trouble.since,
             settled_records: totals.settled.records,
@@ -123,15 +125,15 @@ fn failing(stream: &LiveStream, now: Timestamp) -> Option<Failing> {
     })
 }
 
-fn again(stream: &LiveStream, told: &ReportedTrouble) -> Option<Again> {
+fn again(stream: &LiveStream, reported: &ReportedTrouble) -> Option<Again> {
     let totals = stream.log.totals();
     let waiting = totals.waiting().records;
     // Directly after a start there is no trouble yet, also if S3 is still away.
-    let has_delivered = totals.settled.records > told.settled_records || waiting == 0;
+    let has_delivered = totals.settled.records > reported.settled_records || waiting == 0;
     let is_well = has_delivered && stream.trouble().is_none();
     is_well.then(|| Again {
         name: stream.name.to_string(),
-        since: told.since,
+        since: reported.since,
         waiting_records: Some(waiting),
     })
 }

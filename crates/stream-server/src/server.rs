@@ -208,10 +208,10 @@ impl StreamServer {
         self.intake.dock.deliveries.subscribe()
     }
 
-    /// Returns the notices that are due about deliveries that fail or work again. `told` are the troubles that were reported before.
+    /// Returns the notices that are due about deliveries that fail or work again. `reported` are the troubles that were reported before.
     #[must_use]
-    pub fn delivery_notices(&self, told: &ReportedTroubles) -> Vec<DeliveryNotice> {
-        alarm::due(&self.intake.streams, told, (self.intake.now)())
+    pub fn delivery_notices(&self, reported: &ReportedTroubles) -> Vec<DeliveryNotice> {
+        alarm::due(&self.intake.streams, reported, (self.intake.now)())
     }
 
     /// Returns the state of all streams.

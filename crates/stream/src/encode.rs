@@ -318,13 +318,13 @@ mod tests {
 
     #[test]
     fn other_lines_are_refused_without_their_content() {
-        let told = |line: &str| read_raw(line.as_bytes()).unwrap_err().to_string();
-        assert_eq!(told("{\"secret\":"), "not a line of such an object (column 10)");
+        let error = |line: &str| read_raw(line.as_bytes()).unwrap_err().to_string();
+        assert_eq!(error("{\"secret\":"), "not a line of such an object (column 10)");
         let line =
             r#"{"sequenceNumber":"1","partitionKey":"","arrivalTimestamp":1,"data":"","encoding":"base64"}"#;
-        assert_eq!(told(line), "the field `sequenceNumber` has a value that cannot be read");
-        assert!(told(&line.replace("base64", "hex")).contains("`encoding`"));
-        assert!(told(&line.replace("\"data\":\"\"", "\"data\":\"*\"")).contains("`data`"));
+        assert_eq!(error(line), "the field `sequenceNumber` has a value that cannot be read");
+        assert!(error(&line.replace("base64", "hex")).contains("`encoding`"));
+        assert!(error(&line.replace("\"data\":\"\"", "\"data\":\"*\"")).contains("`data`"));
         assert!(read_quarantined(line.as_bytes()).is_err());
     }
 

@@ -303,13 +303,13 @@ mod tests {
 
     #[test]
     fn sources_that_cannot_be_read_are_reported_with_a_remedy() {
-        let told = |source: &str| Source::read(source).unwrap_err();
-        assert!(told("name").ends_with("write `/name` or `**/name`"), "{}", told("name"));
-        assert!(told("$.name").ends_with("write `/name` or `**/name`"));
-        assert!(told("@arrivalTimstamp").contains("did you mean `@arrivalTimestamp`?"));
-        assert!(told("**/a/b").contains("one name"));
-        assert!(told("**/").contains("missing"));
-        assert!(told("/a~b").contains("`~0`"));
+        let error = |source: &str| Source::read(source).unwrap_err();
+        assert!(error("name").ends_with("write `/name` or `**/name`"), "{}", error("name"));
+        assert!(error("$.name").ends_with("write `/name` or `**/name`"));
+        assert!(error("@arrivalTimstamp").contains("did you mean `@arrivalTimestamp`?"));
+        assert!(error("**/a/b").contains("one name"));
+        assert!(error("**/").contains("missing"));
+        assert!(error("/a~b").contains("`~0`"));
         let errors = Fields::read(&[("a", "/a"), ("*", "**/x"), ("b", "b")]).unwrap_err();
         assert_eq!(errors.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [1, 2]);
     }

@@ -315,13 +315,13 @@ mod tests {
 
     #[test]
     fn other_forms_are_refused_by_name() {
-        let told = |form: &str| errors(&format!("a/!{{timestamp:{form}}}"), Purpose::Records).remove(0);
-        assert_eq!(told("YYYY").0, 14);
-        assert!(told("YYYY").1.contains("write `yyyy`"));
-        assert!(told("yyyy/DDD").1.contains("day of the year"));
-        assert!(told("hh").1.contains("`HH`"));
+        let error = |form: &str| errors(&format!("a/!{{timestamp:{form}}}"), Purpose::Records).remove(0);
+        assert_eq!(error("YYYY").0, 14);
+        assert!(error("YYYY").1.contains("write `yyyy`"));
+        assert!(error("yyyy/DDD").1.contains("day of the year"));
+        assert!(error("hh").1.contains("`HH`"));
         for form in ["M", "yy", "uuuu", "SSS", "[yyyy]", "z", "'x", ""] {
-            assert!(!told(form).1.is_empty(), "{form}");
+            assert!(!error(form).1.is_empty(), "{form}");
         }
     }
 

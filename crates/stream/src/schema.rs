@@ -312,7 +312,7 @@ mod tests {
         schema.check(Scanner::default().scan(record, 0).unwrap().0)
     }
 
-    fn told(schema: &Value, record: &str) -> (ErrorCode, String) {
+    fn error(schema: &Value, record: &str) -> (ErrorCode, String) {
         let Refusal { code, message } = check(&compiled(schema), record).unwrap_err();
         (code, message)
     }
@@ -349,9 +349,9 @@ mod tests {
             ),
             (r#"{"id": "", "map": {"secret": 1}}"#, "the field `/map/*` is not of the type object"),
         ] {
-            assert_eq!(told(&schema, record), (ErrorCode::SchemaMismatch, message.to_owned()));
+            assert_eq!(error(&schema, record), (ErrorCode::SchemaMismatch, message.to_owned()));
         }
-        let missing = told(&schema, r#"{"id": "", "map": {"secret": {}}}"#);
+        let missing = error(&schema, r#"{"id": "", "map": {"secret": {}}}"#);
         assert_eq!(
             missing,
             (ErrorCode::MissingField, "the field `zip` of the field `/map/*` is missing".to_owned())
@@ -362,8 +362,8 @@ mod tests {
     fn a_missing_field_comes_before_other_reasons() {
         let (text, missing) = (json!({"properties": {"a": {"type": "string"}}}), json!({"required": ["b"]}));
         for rules in [[&text, &missing], [&missing, &text]] {
-            let told = told(&json!({"allOf": rules}), r#"{"a": 1}"#);
-            assert_eq!(told, (ErrorCode::MissingField, "the field `b` is missing".to_owned()));
+            let error = error(&json!({"allOf": rules}), r#"{"a": 1}"#);
+            assert_eq!(error, (ErrorCode::MissingField, "the field `b` is missing".to_owned()));
         }
     }
 

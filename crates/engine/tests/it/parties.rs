@@ -39,7 +39,7 @@ fn machines_that_wait_for_each_other_while_they_run_are_one_party() {
 }
 
 #[test]
-fn machines_that_follow_each_other_or_are_unrelated_are_parties_of_one() {
+fn machines_that_follow_each_other_or_are_unrelated_each_form_a_party() {
     let chain = [
         on("One", "A", &[]),
         on("Two", "B", &["A"]),

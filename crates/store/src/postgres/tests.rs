@@ -137,7 +137,7 @@ async fn an_expired_run_leaves_no_row_and_no_unused_definition() {
 }
 
 #[tokio::test]
-async fn a_user_who_may_not_create_schemas_uses_an_existing_one() {
+async fn a_user_who_may_not_create_schemas_uses_an_existing_schema() {
     let schema = Schema::fresh();
     let client = schema.client().await;
     let name = schema.0.quoted_schema();

@@ -340,7 +340,7 @@ mod tests {
     use crate::sqlite::migrate;
 
     #[test]
-    fn a_page_of_objects_follows_the_one_before_it_and_nothing_is_sorted_for_it() {
+    fn a_page_of_objects_follows_the_previous_page_without_a_sort() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate::bring_up_to_date(&mut connection, std::path::Path::new("")).unwrap();
         let run = RunId::from("2030-01-31T22:00:00");

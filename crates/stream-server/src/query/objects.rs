@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn the_objects_of_another_stream_in_the_same_place_are_not_those_of_this_one() {
+    fn objects_of_another_stream_in_the_same_place_are_left_out() {
         let text = r#"{"raw": "s3://raw/all/!{timestamp:HH}/"}"#;
         let names = ["a", "x-a", "a-1", "1"];
         let all: Vec<_> = names.iter().map(|name| stream(name, text)).collect();
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_object_before_a_span_may_hold_records_of_it() {
+    fn the_last_object_before_a_span_may_hold_records_of_the_span() {
         let stream = stream("x", "{}");
         let found = ["09:00:00", "10:00:00", "10:00:00", "11:00:00.7", "12:00:00", "13:00:00"].map(|time| {
             let place = raw_object(&stream, &format!("2026-07-01T{time}Z"));

@@ -32,7 +32,7 @@ fn diagnosed(text: &str) -> Diagnosis {
 }
 
 /// Returns the findings as `line:column+length code message`, with `warning` before those that are not errors.
-fn told(text: &str) -> Vec<String> {
+fn problems(text: &str) -> Vec<String> {
     let Diagnosis { stream, findings } = diagnosed(text);
     assert_eq!(stream.is_some(), findings.iter().all(|finding| !finding.is_error));
     let line = |finding: &Finding| {
@@ -99,7 +99,7 @@ fn every_problem_is_reported_with_its_position_and_a_remedy() {
   "maxBacklogGB": 1.5, "maxBacklogGB": 2
 }"#;
     assert_eq!(
-        told(text),
+        problems(text),
         [
             "2:3+8 UNKNOWN_FIELD 'feilds' is not a field of a stream (did you mean 'fields'?)",
             "2:33+3 INVALID_FIELD_VALUE 'bufferSizeMB' must be a whole number from 1 to 128",
@@ -126,23 +126,23 @@ fn every_problem_is_reported_with_its_position_and_a_remedy() {
 
 #[test]
 fn a_file_that_is_not_an_object_is_reported() {
-    assert_eq!(told("[]"), ["1:1+2 MALFORMED_FILE a stream file is an object, found a list"]);
+    assert_eq!(problems("[]"), ["1:1+2 MALFORMED_FILE a stream file is an object, found a list"]);
     assert_eq!(
-        told("{\n \"prefix\" 1}"),
+        problems("{\n \"prefix\" 1}"),
         ["2:11+1 MALFORMED_FILE not JSON: expected `:` after the key, found `1`"]
     );
-    assert_eq!(told("").len(), 1);
+    assert_eq!(problems("").len(), 1);
     assert_eq!(
-        told(r#"{"fields": {"*": x}}"#),
+        problems(r#"{"fields": {"*": x}}"#),
         ["1:18+1 MALFORMED_FILE not JSON: expected a value, found `x`: write text in double quotes"]
     );
-    assert_eq!(told(r#"{"fields": {}}"#).len(), 1);
+    assert_eq!(problems(r#"{"fields": {}}"#).len(), 1);
 }
 
 #[test]
 fn problems_of_a_schema_are_reported_with_their_positions() {
     assert_eq!(
-        told(
+        problems(
             "{\"schema\": {\"properties\": {\"a\": {\"type\": \"text\"}, \"b\": {\"maxLenght\": 3}},\n \"requird\": []}}"
         ),
         [
@@ -152,10 +152,10 @@ fn problems_of_a_schema_are_reported_with_their_positions() {
         ]
     );
     assert_eq!(
-        told(r#"{"schema": {"a": 1, "a": 2}}"#),
+        problems(r#"{"schema": {"a": 1, "a": 2}}"#),
         ["1:21+3 MALFORMED_FILE the key 'a' stands twice in this object"]
     );
-    assert_eq!(told(r#"{"schema": {"maximum": 01}}"#).len(), 1);
+    assert_eq!(problems(r#"{"schema": {"maximum": 01}}"#).len(), 1);
     for (schema, told_there) in [
         ("nothing.schema.json", "INVALID_FIELD_VALUE nothing.schema.json: no such file"),
         ("broken.schema.json", "INVALID_FIELD_VALUE broken.schema.json: not JSON at line 2, column 9"),
@@ -177,17 +177,20 @@ fn problems_of_a_schema_are_reported_with_their_positions() {
         ),
     ] {
         let length = schema.len() + 2;
-        assert_eq!(told(&format!("{{\"schema\": \"{schema}\"}}")), [format!("1:12+{length} {told_there}")]);
+        assert_eq!(
+            problems(&format!("{{\"schema\": \"{schema}\"}}")),
+            [format!("1:12+{length} {told_there}")]
+        );
     }
     assert!(
-        told(r#"{"schema": {"$ref": "nothing.schema.json"}}"#)[0]
+        problems(r#"{"schema": {"$ref": "nothing.schema.json"}}"#)[0]
             .contains("`nothing.schema.json` cannot be read: no such file")
     );
     assert!(
-        told(r#"{"schema": {"properties": {"a": {"$ref": "https://example.com/x"}}}}"#)[0]
+        problems(r#"{"schema": {"properties": {"a": {"$ref": "https://example.com/x"}}}}"#)[0]
             .contains("nothing else is loaded")
     );
-    assert_eq!(told(r#"{"schema": 1}"#).len(), 1);
+    assert_eq!(problems(r#"{"schema": 1}"#).len(), 1);
 }
 
 #[test]
@@ -196,7 +199,7 @@ fn misspelt_words_of_a_schema_are_reported_with_their_positions() {
  "items": [{"format": "date_time"}, {"format": "tomorrow"}, {"format": "uuid"}]}}"#;
     let types = "the types are `array`, `boolean`, `integer`, `null`, `number`, `object` and `string`";
     assert_eq!(
-        told(text),
+        problems(text),
         [
             "warning 1:34+6 INVALID_SCHEMA 'typo' is not a keyword of JSON Schema (did you mean 'type'?)".to_owned(),
             format!("1:70+7 INVALID_SCHEMA 'strin' is not a type (did you mean 'string'?); {types}"),
@@ -207,14 +210,14 @@ fn misspelt_words_of_a_schema_are_reported_with_their_positions() {
     );
     // In a file beside, also in one that is only referred to, the position in that file is reported.
     assert_eq!(
-        told(r#"{"schema": "misspelt.schema.json"}"#),
+        problems(r#"{"schema": "misspelt.schema.json"}"#),
         [
             "warning 1:12+22 INVALID_SCHEMA misspelt.schema.json:2:3: 'requird' is not a keyword of JSON Schema (did you mean 'required'?)",
             "warning 1:12+22 INVALID_SCHEMA twice.schema.json:1:16: the key 'maximum' stands twice in this object: the last one counts",
         ]
     );
     // A byte order mark at the start of a file is not content of it.
-    assert_eq!(told(r#"{"schema": "marked.schema.json"}"#), Vec::<String>::new());
+    assert_eq!(problems(r#"{"schema": "marked.schema.json"}"#), Vec::<String>::new());
 }
 
 #[test]
@@ -247,12 +250,12 @@ fn a_stream_can_be_shared_between_threads() {
 fn a_required_field_that_no_line_has_is_reported() {
     let text = r#"{"schema": {"required": ["zip", "name"]}, "fields": {"zip": "**/zip_code"}}"#;
     assert_eq!(
-        told(text),
+        problems(text),
         [
             "warning 1:12+29 INVALID_SCHEMA the schema requires 'name', which is not in 'fields': every record would be refused"
         ]
     );
-    assert_eq!(told(&text.replace("\"zip\": ", "\"*\": \"\", \"zip\": ")), Vec::<String>::new());
+    assert_eq!(problems(&text.replace("\"zip\": ", "\"*\": \"\", \"zip\": ")), Vec::<String>::new());
 }
 
 #[test]
@@ -262,11 +265,11 @@ fn the_schema_for_editors_knows_every_field_and_takes_what_the_reader_takes() {
     let properties = schema["properties"].as_object().unwrap();
     for (name, property) in properties {
         // Each name is a field of the reader: a wrong value is reported, and not an unknown field.
-        let wrong = told(&format!("{{\"{name}\": null}}"));
+        let wrong = problems(&format!("{{\"{name}\": null}}"));
         assert!(wrong[0].contains("INVALID_FIELD_VALUE"), "{wrong:?}");
         assert!(property["description"].as_str().unwrap().ends_with('.'));
         if let Some(default) = property.get("default") {
-            assert_eq!(told(&format!("{{\"{name}\": {default}}}")), Vec::<String>::new());
+            assert_eq!(problems(&format!("{{\"{name}\": {default}}}")), Vec::<String>::new());
         }
     }
     for text in [
@@ -281,6 +284,6 @@ fn the_schema_for_editors_knows_every_field_and_takes_what_the_reader_takes() {
         r#"{"other": 1}"#,
     ] {
         let value: Value = serde_json::from_str(text).unwrap();
-        assert_eq!(checker.is_valid(&value), told(text).is_empty(), "{text}");
+        assert_eq!(checker.is_valid(&value), problems(text).is_empty(), "{text}");
     }
 }

@@ -284,9 +284,9 @@ mod tests {
                 let ours = jsonschema::options_for::<Scanned>().build(&schema).unwrap();
                 let theirs = jsonschema::validator_for(&schema).unwrap();
                 prop_assert_eq!(ours.is_valid(Instance::of(tree)), theirs.is_valid(&value), "{} {}", &schema, &text);
-                let told: Vec<_> = ours.iter_errors(Instance::of(tree)).map(|error| error.to_string()).collect();
+                let errors: Vec<_> = ours.iter_errors(Instance::of(tree)).map(|error| error.to_string()).collect();
                 let expected: Vec<_> = theirs.iter_errors(&value).map(|error| error.to_string()).collect();
-                prop_assert_eq!(told, expected);
+                prop_assert_eq!(errors, expected);
             }
         }
     }
