@@ -151,8 +151,8 @@ async fn handle_key<E: Edges>(
     let sets = match sets::of_key(setup, definitions, bucket, key) {
         Ok(sets) => sets,
         Err(decision) => {
-            let told = near_miss::report(edges, setup, definitions, bucket, key, *decision).await;
-            return told.map_or_else(Outcome::failed, |decision| Outcome::decided(decision, key));
+            let reported = near_miss::report(edges, setup, definitions, bucket, key, *decision).await;
+            return reported.map_or_else(Outcome::failed, |decision| Outcome::decided(decision, key));
         }
     };
     if let Err(why) = definitions.values() {

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn dropped_keys_are_a_list_where_the_parameter_is_one() {
+    fn dropped_keys_are_a_list_for_an_array_parameter() {
         let keys = |attributes: &[(&str, &str)]| {
             let parameters = vec![parameter("myDropKeys", attributes)];
             let definition = Definition { parameters, ..Definition::default() };

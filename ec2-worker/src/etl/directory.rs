@@ -62,8 +62,8 @@ mod tests {
             let files: Vec<_> = files.iter().map(|file| file.at.key.as_str()).collect();
             assert_eq!(files, ["_in/day=1/part_1.csv", "_in/part-10.csv", "_in/part-2.csv"]);
             assert_eq!(others, [".part-2.csv.crc", "_SUCCESS", "_committed_77", "_temporary/0/part-3.csv"]);
-            let told = remark(&others).expect("there are others");
-            assert!(told.ends_with("`_SUCCESS`, `_committed_77` and 1 more"), "{told}");
+            let note = remark(&others).expect("there are others");
+            assert!(note.ends_with("`_SUCCESS`, `_committed_77` and 1 more"), "{note}");
         }
         let (files, _) = data_files(&at(""), vec![ObjectRef { at: at("a.csv"), etag: None, size: 0 }]);
         assert_eq!((files.len(), remark(&[])), (1, None));

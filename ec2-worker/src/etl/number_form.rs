@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_have_three_digits_and_the_decimal_character_is_the_declared_one() {
+    fn groups_have_three_digits_and_the_decimal_character_is_declared() {
         let german = NumberForm { decimal: ',', grouping: Some('.'), ..NumberForm::default() };
         reads(&german, "1.234.567,50", "1234567.50");
         reads(&german, "-12,5", "-12.5");

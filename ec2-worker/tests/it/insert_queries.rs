@@ -179,7 +179,7 @@ async fn grouping_is_refused_inside_arrays_and_ranges_of_whole_numbers_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_is_appended_once_for_each_statement_and_not_twice_for_one() {
+async fn a_file_is_appended_once_for_each_statement() {
     let world = World::new("CREATE TABLE t (a int, m text, v int)").await;
     let stack = Stack::start().await;
     stack.put("in.txt", "a,jan,feb\n1,10,20\n").await;

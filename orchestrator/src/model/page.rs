@@ -42,7 +42,7 @@ fn definition(objects: &Value) -> String {
 }
 
 /// Returns what happened, in the words of the page.
-fn told(scene: &Scene, decision: &Value) -> String {
+fn sentence(scene: &Scene, decision: &Value) -> String {
     let set = decision["set"].as_str().unwrap_or_default();
     let missing: Vec<_> =
         decision["missing"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -84,10 +84,10 @@ fn every_situation_of_the_page_happens_as_it_says() {
             let [decision] = decisions.as_array().expect("decisions").as_slice() else {
                 panic!("{title}, {file}: one decision: {decisions}");
             };
-            let (told, expected) = (told(&scene, decision), expected.trim());
+            let (sentence, expected) = (sentence(&scene, decision), expected.trim());
             assert!(
-                told.starts_with(expected),
-                "{title}, {file}\n  page: {expected}\n  told: {told}\n{decision}"
+                sentence.starts_with(expected),
+                "{title}, {file}\n  page: {expected}\n  code: {sentence}\n{decision}"
             );
         }
         assert_eq!(scene.world.violations(), Vec::<String>::new(), "{title}");

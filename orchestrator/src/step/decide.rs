@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_in_a_burst_count_as_one() {
+    fn changes_in_a_burst_count_as_one_change() {
         let (one, two, three) =
             (content(&[("a", "1", 1)]), content(&[("a", "2", 20)]), content(&[("a", "3", 40)]));
         let mut ledger = with_pipeline(&one, HeadState::Activated).with_next(&two, at(20));

@@ -76,9 +76,9 @@ mod tests {
         };
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let fit = by_query(&names, &target).map_err(|wrong| wrong.0.join("; "))?;
-        let told = fit.notes.iter().any(|note| note.contains("by their names"));
+        let has_note = fit.notes.iter().any(|note| note.contains("by their names"));
         let columns = fit.columns.into_iter().map(|column| column.name);
-        Ok(columns.chain(told.then(|| "told".to_owned())).collect())
+        Ok(columns.chain(has_note.then(|| "note".to_owned())).collect())
     }
 
     #[test]
@@ -86,8 +86,8 @@ mod tests {
         let strict = |names: &[&str]| fitted(names, OnColumns::Strict);
         let columns = |names: &[&str]| Ok(names.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert_eq!(strict(&["a", "b", "c"]), columns(&["a", "b", "c"]));
-        assert_eq!(strict(&["c", "A", "b"]), columns(&["c", "a", "b", "told"]));
-        assert_eq!(strict(&["b", "a"]), columns(&["b", "a", "told"]), "c has a default");
+        assert_eq!(strict(&["c", "A", "b"]), columns(&["c", "a", "b", "note"]));
+        assert_eq!(strict(&["b", "a"]), columns(&["b", "a", "note"]), "c has a default");
         assert_eq!(strict(&["a", "total", "b"]), columns(&["a", "b"]), "the database generates it");
         assert_eq!(strict(&["x", "y", "z"]), columns(&["a", "b", "c"]));
         assert_eq!(strict(&["a", "?column?", "sum"]), columns(&["a", "b", "c"]));
@@ -99,6 +99,6 @@ mod tests {
         );
         assert!(strict(&["a", "c"]).expect_err("b is missing").contains("column `b` is missing"));
         let lenient = fitted(&["x", "b", "a"], OnColumns::IgnoreExtra);
-        assert_eq!(lenient, columns(&["b", "a", "told"]));
+        assert_eq!(lenient, columns(&["b", "a", "note"]));
     }
 }

@@ -83,6 +83,6 @@ async fn problem(
         Some(&"f") => "false",
         Some(other) => other,
     };
-    let told = message.map_or_else(String::new, |message| format!("{message}: "));
-    Ok(Some(format!("{told}`{field}` gave {found} instead of true ({sql})")))
+    let prefix = message.map_or_else(String::new, |message| format!("{message}: "));
+    Ok(Some(format!("{prefix}`{field}` gave {found} instead of true ({sql})")))
 }

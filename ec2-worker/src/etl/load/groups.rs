@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_row_costs_few_groups_and_a_wrong_name_only_more_of_them() {
+    fn a_named_row_costs_few_groups_and_a_wrong_name_costs_more_groups() {
         let at_fault = |row| row % 100 == 50;
         let expected: Vec<usize> = (0..10_000).filter(|row| at_fault(*row)).collect();
         let (found, sent) = search_with_names(10_000, at_fault, |first| Some(first + 1));
