@@ -21,7 +21,7 @@ pub(crate) trait Api: Send + Sync + 'static {
     /// Starts a machine, or returns the machine that the same request started before.
     async fn start(&self, region: &str, request: RunInstancesInputBuilder) -> Result<Instance, StartError>;
 
-    /// Returns the machines of an account of an engine in a region, also those that ended in the last hour.
+    /// Returns the machines that an engine has in a region for an account, also those that ended in the last hour.
     async fn describe(&self, region: &str, engine: &str, account: &str) -> anyhow::Result<Vec<Instance>>;
 
     /// Ends a machine. A machine that EC2 does not know is not an error.

@@ -118,7 +118,7 @@ fn to_end<'a>(machines: impl Iterator<Item = &'a Machine>) -> Vec<Place> {
     machines.filter(|machine| machine.state.must_be_ended()).map(|machine| machine.place.clone()).collect()
 }
 
-/// Returns whether an expected machine has been missing for too long. The first call begins the time.
+/// Returns whether an expected machine has been missing for too long. The first call starts the count of the time.
 fn is_missing(memory: &mut Memory, now: Timestamp) -> bool {
     let since = *memory.missing_since.get_or_insert(now);
     now.duration_since(since) >= PATIENCE

@@ -191,7 +191,8 @@ impl<A: Api> Host for Ec2Host<A> {
         kind == Kind::Ec2Resource
     }
 
-    /// Returns the problems of the workers with the work, and of the host with the resource. Workers of groups are others'.
+    /// Returns the problems of the workers with the work, and of the host with the resource. The workers of worker groups do not
+    /// belong to the host.
     fn hindrances(&self, work: &PlannedWork<'_>) -> Vec<FieldError> {
         let Workers::OfResource(Kind::Ec2Resource) = work.by else { return Vec::new() };
         let mut found = (self.hindrances)(work);

@@ -27,9 +27,9 @@ pub(crate) const ENGINE_TAG: &str = "downspout:engine";
 pub(crate) const ACCOUNT_TAG: &str = "downspout:account";
 /// The tag with the pipeline.
 pub(crate) const PIPELINE_TAG: &str = "downspout:pipeline";
-/// The tag with the attempt, or with its beginning.
+/// The tag with the id of the attempt, or with the beginning of the id.
 pub(crate) const ATTEMPT_TAG: &str = "downspout:attempt";
-/// The tag with the rest of an attempt that is too long for one tag.
+/// The tag with the rest of an attempt's id that is too long for one tag.
 pub(crate) const REST_TAG: &str = "downspout:attempt-rest";
 /// The beginning of the tags of this host.
 const OWN_TAGS: &str = "downspout:";

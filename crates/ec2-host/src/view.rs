@@ -49,14 +49,14 @@ impl State {
     }
 }
 
-/// Reads the description of a machine. Returns `None` if it was not started by this host: its tags do not name an attempt.
+/// Reads the description of a machine. Returns `None` if this host did not start the machine: then its tags name no attempt.
 pub(crate) fn machine(instance: &Instance, region: &str) -> Option<Machine> {
     let state = match instance.state()?.name()? {
         InstanceStateName::Running => State::Running,
         InstanceStateName::Stopping | InstanceStateName::Stopped => State::Stopped,
         InstanceStateName::ShuttingDown => State::Ending,
         InstanceStateName::Terminated => State::Ended,
-        // A state that does not exist yet is nothing to act on.
+        // EC2 may get further states. The host does not act on a state that it does not know.
         _ => State::Pending,
     };
     let place = Place { region: region.to_owned(), instance: instance.instance_id()?.to_owned() };

@@ -10,7 +10,7 @@ const WANTED_FILES: u64 = 65_536;
 ///
 /// # Errors
 ///
-/// If the system does not tell or change the limit.
+/// If the system refuses to read or to change the limit.
 pub fn raise_file_limit() -> io::Result<u64> {
     rlimit::increase_nofile_limit(WANTED_FILES)
 }
@@ -21,7 +21,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_raised_once_and_for_all() {
-        let raised = raise_file_limit().expect("the system tells its limit");
+        let raised = raise_file_limit().expect("the system has a limit");
         assert!(raised >= 256, "{raised}");
         assert_eq!(raise_file_limit().ok(), Some(raised));
     }

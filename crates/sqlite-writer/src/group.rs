@@ -64,7 +64,7 @@ pub(crate) fn commit_group(
 
 /// The reason why nothing of a group was committed.
 enum Undone {
-    /// A job failed half way, and its changes cannot be told from those of the other jobs.
+    /// A job failed half way, and its changes cannot be distinguished from those of the other jobs.
     Spoiled,
     /// The transaction could not be begun, kept or committed.
     Failed(Failure),
