@@ -222,7 +222,6 @@ impl ColumnType {
                 | Self::Numbers
                 | Self::Byte
                 | Self::Id
-                | Self::Id
                 | Self::Other
                 | Self::OtherText
         )
