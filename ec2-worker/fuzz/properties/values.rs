@@ -95,8 +95,17 @@ pub(crate) fn check(bytes: &[u8], database: Option<&mut Database>) {
         assert!(wanted.is_none() || is_strict, "{name} {text:?} is {wanted:?}, but refused: {binary:?}");
         return;
     };
+    // Only some servers read an offset of six digits, such as +053000.
+    if wanted.is_none() && column.kind.moments().is_some() && has_long_offset(text) {
+        return;
+    }
     assert_eq!(database.reading(name, &plain), wanted, "{name} {text:?}, sent as {plain:?}");
     if !column.kind.needs_text() {
         assert_eq!(database.binary(name, &out[4..]), wanted, "{name} {text:?} in binary form");
     }
+}
+
+/// Returns whether six digits follow a sign.
+fn has_long_offset(text: &str) -> bool {
+    text.split(['+', '-']).skip(1).any(|part| part.bytes().take_while(u8::is_ascii_digit).count() == 6)
 }

@@ -8,7 +8,7 @@ use std::mem::discriminant;
 use tokio_postgres::types::Type;
 
 use super::column::{Column, ColumnType};
-use super::table::{RESOLVED, Table, Types};
+use super::table::{NESTED, RESOLVED, Table, Types};
 use super::value_rules::ValueRules;
 use crate::database::Transaction;
 use crate::failure::Failure;
@@ -216,7 +216,7 @@ async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Placeholde
     }
     let sql = format!(
         "SELECT pg_catalog.format_type(t.oid, NULL), b.typname::text, b.typtype::text, \
-                b.typnamespace = 'pg_catalog'::regnamespace, r.base::int8, r.modifier \
+                b.typnamespace = 'pg_catalog'::regnamespace, r.base::int8, r.modifier, {NESTED} \
          FROM pg_catalog.pg_prepared_statements p, unnest(p.parameter_types::oid[]) WITH ORDINALITY AS a(atttypid, place) \
          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid CROSS JOIN LATERAL (SELECT -1 AS atttypmod) m \
          {} JOIN pg_catalog.pg_type b ON b.oid = r.base \
@@ -224,8 +224,8 @@ async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Placeholde
         RESOLVED.replace("a.atttypmod", "m.atttypmod")
     );
     let rows = tx.query(doing, &sql, &[(&NAME, Type::TEXT)]).await?;
-    let bases: Vec<i64> = rows.iter().map(|row| row.get(4)).collect();
-    let types = Types::read(tx, &bases).await?;
+    let nested = rows.iter().filter(|row| row.get(6)).map(|row| row.get(4)).collect();
+    let types = Types::read(tx, nested).await?;
     tx.run(doing, &format!("DEALLOCATE {NAME}; RELEASE SAVEPOINT types")).await?;
     let of = |row: &tokio_postgres::Row| {
         let (base, class, modifier): (&str, &str, i32) = (row.get(1), row.get(2), row.get(5));

@@ -78,13 +78,16 @@ CROSS JOIN LATERAL (
     SELECT up.oid AS base, up.modifier, up.typnotnull AS strict FROM up ORDER BY up.depth DESC LIMIT 1
 ) r";
 
+/// Whether values of the type `b` may have values inside.
+pub(super) const NESTED: &str = "b.typinput = 'pg_catalog.array_in'::regproc OR b.typtype IN ('c', 'r', 'm')";
+
 const COLUMNS: &str = "
 SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typname::text,
        b.typtype::text,
        b.typnamespace = 'pg_catalog'::regnamespace, r.modifier,
        a.attnotnull OR r.strict, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
        a.attgenerated <> '', a.attidentity::text, coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), ''),
-       r.base::int8
+       r.base::int8, {NESTED}
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 {RESOLVED}

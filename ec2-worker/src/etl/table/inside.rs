@@ -63,17 +63,20 @@ enum Form {
 }
 
 impl Types {
-    /// Reads the types with these ids, and all types inside them.
+    /// Reads the types with these ids, and all types inside them. Without ids, it asks nothing.
     ///
     /// # Errors
     ///
     /// If the database refuses the query, or the connection breaks.
-    pub(in crate::etl) async fn read(tx: &Transaction, roots: &[i64]) -> Result<Self, Failure> {
+    pub(in crate::etl) async fn read(tx: &Transaction, roots: Vec<i64>) -> Result<Self, Failure> {
+        if roots.is_empty() {
+            return Ok(Self(HashMap::new()));
+        }
         let rows = tx.query("reading the types of the columns", TYPES, &[(&roots, Type::INT8_ARRAY)]).await?;
         Ok(Self(rows.iter().map(|row| (row.get(0), Found::of(row))).collect()))
     }
 
-    /// Returns the values inside a value of the type, or `None` if it is a single value.
+    /// Returns the values inside a value of the type, or `None` if it is a single value or was not read.
     pub(in crate::etl) fn inside(&self, oid: i64, modifier: i32) -> Option<Arc<Inside>> {
         match self.tree(oid, modifier, 0) {
             Inside::Value(_) => None,
