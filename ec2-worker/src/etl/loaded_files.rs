@@ -13,6 +13,9 @@ use crate::failure::Failure;
 use crate::ledger::WorkKey;
 use crate::storage::ObjectRef;
 
+/// The text between the ETag and the checksum of the shape.
+const SHAPE: &str = " shape ";
+
 /// Notes that the table holds this version of a file in this shape (see [`shape`]). Returns false if that was noted before.
 ///
 /// # Errors
@@ -62,7 +65,13 @@ pub fn shape(insert: Option<&str>, declared: &[String], sheet: Option<&str>) -> 
     let text = format!("{insert:?} {declared:?} {sheet:?}");
     let mut sum = flate2::Crc::new();
     sum.update(text.as_bytes());
-    format!(" shape {:08x}-{}", sum.sum(), text.len())
+    format!("{SHAPE}{:08x}-{}", sum.sum(), text.len())
+}
+
+/// Returns the ETag, without quotes, of a version that [`note`] has written.
+#[must_use]
+pub fn etag_of(version: &str) -> &str {
+    version.rsplit_once(SHAPE).map_or(version, |(etag, _)| etag)
 }
 
 /// Forgets the files of a table, because a load replaces its rows or because somebody emptied it.

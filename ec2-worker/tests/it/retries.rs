@@ -26,11 +26,16 @@ struct Case {
 impl Case {
     /// Loads `files` into the table `t`, and lets any number of rows be refused.
     async fn new(schema: &str, mode: LoadMode, files: &[(&str, &str)], dialect: Dialect) -> Self {
-        let (world, stack) = (World::new(schema).await, Stack::without_worker().await);
-        let mut case = Self { load: world.load("t", &PathBuf::new()), world, stack };
-        case.load = Load { mode, limit: Limit::Percent(100.0), dialect, ..case.load };
+        let mut case = Self::without_files(schema).await;
+        (case.load.mode, case.load.dialect) = (mode, dialect);
         case.load_files("df-1", files).await;
         case
+    }
+
+    async fn without_files(schema: &str) -> Self {
+        let (world, stack) = (World::new(schema).await, Stack::without_worker().await);
+        let load = Load { limit: Limit::Percent(100.0), ..world.load("t", &PathBuf::new()) };
+        Self { load, world, stack }
     }
 
     fn storage(&self) -> Storage {
@@ -191,6 +196,51 @@ async fn mended_rows_load_without_a_header_and_through_an_insert_query() {
     let mended = case.mended(&["2,b"]).await;
     assert_eq!(case.retry(&mended).await.expect("it fits").loaded, 1);
     assert_eq!(case.world.rows("SELECT id, name FROM t ORDER BY id").await, "1|a 2|B");
+}
+
+/// A load whose notes have more than the ETag of the file: with columns, or with a statement.
+#[tokio::test]
+async fn the_original_file_is_found_for_each_shape_of_a_load() {
+    let columns = || vec!["id".to_owned(), "name".to_owned()];
+    for (mode, declared, insert, is_headed) in [
+        (LoadMode::Append, columns(), None, false),
+        (LoadMode::Append, columns(), None, true),
+        (LoadMode::Replace, columns(), None, false),
+        (LoadMode::Upsert, columns(), None, false),
+        (LoadMode::Append, Vec::new(), Some("INSERT INTO t VALUES (?::int, upper(?))"), true),
+        (LoadMode::Replace, columns(), Some("INSERT INTO t VALUES (?::int, upper(?))"), false),
+    ] {
+        let mut case = Case::without_files("CREATE TABLE t (id int PRIMARY KEY, name text)").await;
+        let insert = insert.map(str::to_owned);
+        let what = format!("{mode:?} {declared:?} {insert:?} {is_headed}");
+        let dialect = Dialect { header: is_headed, ..Dialect::default() };
+        let name = if insert.is_some() { "upper(name)" } else { "name" };
+        case.load = Load { mode, declared, insert, dialect, ..case.load };
+        let header = if is_headed { "id,name\n" } else { "" };
+        case.load_files("df-1", &[("a.csv", &format!("{header}1,a\nx,b\n"))]).await;
+        let retried = case.retry(&case.mended(&["2,b"]).await).await;
+        assert_eq!(retried.unwrap_or_else(|failure| panic!("{what}: {failure}")).loaded, 1, "{what}");
+        let wrong = format!("SELECT count(*), count(*) FILTER (WHERE name <> {name}) FROM t");
+        assert_eq!(case.world.rows(&wrong).await, "2|0", "{what}");
+    }
+    let mut case = Case::without_files("CREATE TABLE t (id int, code text, amount numeric)").await;
+    case.load.dialect = Dialect { form: Form::Workbook, sheet: Some("1".to_owned()), ..headed() };
+    case.load.rules.numbers = Some(NumberForm { decimal: ',', grouping: Some('.'), ..NumberForm::default() });
+    case.load_bytes("df-1", &[("a.xlsx", include_bytes!("../corpus/refused_cells.xlsx"))]).await;
+    let mended = case.mended(&["1,007,\"1.234\""]).await;
+    assert_eq!(case.retry(&mended).await.expect("the sheet is read again").loaded, 1);
+}
+
+#[tokio::test]
+async fn another_version_of_the_original_file_is_refused_for_each_shape_of_a_load() {
+    for declared in [Vec::new(), vec!["id".to_owned(), "name".to_owned()]] {
+        let mut case = Case::without_files("CREATE TABLE t (id int, name text)").await;
+        case.load = Load { declared, ..case.load };
+        case.load_files("df-1", &[("a.csv", "id,name\n1,a\nx,b\n")]).await;
+        case.stack.put("a.csv", "name,id\na,1\n").await;
+        let message = case.retry(&case.mended(&["2,b"]).await).await.expect_err("another file").message;
+        assert!(message.contains("is no longer the version that started this run"), "{message}");
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use definition::kind::field::{Limit, LoadMode};
 use tokio_postgres::types::Type;
 
 use super::super::dialect::Dialect;
+use super::super::loaded_files;
 use super::super::next_tables::{self, NextTables};
 use super::super::rejected::{self, RefusedRow, Wanted};
 use super::super::rejects::Spool;
@@ -391,7 +392,8 @@ impl Retry<'_> {
             (&key.pipeline, Type::TEXT),
         ];
         let found = tx.query("reading downspout.loaded_files", sql, &values).await?;
-        Ok(found.first().map(|row| format!("\"{}\"", row.get::<_, &str>(0))))
+        let etag = |row: &tokio_postgres::Row| format!("\"{}\"", loaded_files::etag_of(row.get(0)));
+        Ok(found.first().map(etag))
     }
 }
 
