@@ -231,12 +231,21 @@ async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Fa
                 context.progress,
             )
             .await?;
-            let source = Source { origin: Origin::File(path), gzip: false };
+            let source = Source { origin: Origin::Rows(path, name_of_rows(from)), gzip: false };
             // The database wrote the file, so the rules for the files of other programs do not apply.
             let load =
                 copy.load(context.key, to, (dialect, ValueRules::default()), Vec::new(), &context.folder);
             fill(context, copy, Load { rows_of, sources: vec![source], ..load }).await
         }
+    }
+}
+
+/// Returns the name of the rows of a node for messages.
+fn name_of_rows(from: &SqlNode) -> String {
+    match (&from.select, &from.schema) {
+        (Some(_), _) => format!("`selectQuery` of `{}`", from.id),
+        (None, Some(schema)) => format!("table {schema}.{}", from.table),
+        (None, None) => format!("table {}", from.table),
     }
 }
 

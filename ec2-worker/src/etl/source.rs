@@ -33,15 +33,18 @@ pub enum Origin {
     Object(Storage, ObjectRef),
     /// A local file.
     File(PathBuf),
+    /// A local file with the rows of a query or a table, and the name of these rows for messages.
+    Rows(PathBuf, String),
 }
 
 impl Source {
-    /// Returns the name for messages: an S3 URI or a path.
+    /// Returns the name for messages: an S3 URI, a path, or the query or table that gave the rows.
     #[must_use]
     pub fn name(&self) -> String {
         match &self.origin {
             Origin::Object(_, object) => object.uri(),
             Origin::File(path) => path.display().to_string(),
+            Origin::Rows(_, name) => name.clone(),
         }
     }
 
@@ -95,7 +98,7 @@ impl Source {
                     drop(sender.send(Ok(Bytes::new())).await);
                 });
             }
-            Origin::File(path) => {
+            Origin::File(path) | Origin::Rows(path, _) => {
                 let file = open_file(path, from).await?;
                 let left = to.map_or(u64::MAX, |to| to.saturating_sub(from));
                 tokio::spawn(send_file(file, left, sender));

@@ -83,3 +83,18 @@ async fn the_columns_of_an_insert_query_are_not_filled_by_names_in_another_order
         assert_eq!(rows, "of a|of b", "{insert}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_about_rows_of_a_database_name_the_query_or_the_table() {
+    let world = World::new("CREATE TABLE t (a int, b int); CREATE TABLE source (a text, b text)").await;
+    let stack = Stack::start().await;
+    let empty = copied(&stack, &world, Some("SELECT a, b FROM source"), &[]).await.expect_err("no rows");
+    assert_eq!(empty, "`selectQuery` of `In` gives no rows; the table is left as it was");
+    let empty = copied(&stack, &world, None, &[]).await.expect_err("no rows");
+    assert_eq!(empty, "table source gives no rows; the table is left as it was");
+    world.client.batch_execute("INSERT INTO source VALUES ('1', '2'), ('x', '3')").await.expect("rows");
+    let refused = copied(&stack, &world, Some("SELECT a, b FROM source"), &[]).await.expect_err("x");
+    assert!(refused.contains("`selectQuery` of `In`, line 3, column a: \"x\""), "{refused}");
+    let refused = copied(&stack, &world, None, &[]).await.expect_err("x");
+    assert!(refused.contains("table source, line 3, column a: \"x\""), "{refused}");
+}

@@ -183,6 +183,7 @@ impl FileReader {
         let left_out = self.left_out();
         // The layout is decided at the first record.
         let message = match (self.records.position().offset, self.plan.dialect.header, &self.layout) {
+            _ if self.plan.rows_of != RowsOf::File => format!("{file} gives no rows"),
             (0, ..) if left_out.is_empty() => format!("{file}: the file is empty"),
             (_, true, Some(_)) => format!("{file}: the file has a header, but no rows{left_out}"),
             (_, true, None) => format!("{file}: the file has neither a header nor rows{left_out}"),
