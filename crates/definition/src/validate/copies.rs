@@ -1,13 +1,14 @@
-//! Checks CopyActivities: warns of fields that have no effect between the two nodes of a copy, and of an output whose name promises
-//! another packing than the object has.
+//! Checks CopyActivities: warns of fields that have no effect between the two nodes of a copy, of an output whose name promises
+//! another packing than the object has, and of two copies into one table of which one deletes the rows of the other.
 
 use super::{problems::Problems, subject::Subject};
+use crate::publication::{reached, waits};
 use crate::{
     expression,
     inherit::Resolved,
     kind::{Kind, field},
 };
-use field::Compression;
+use field::{Compression, LoadMode};
 
 /// The fields that concern loads into a table.
 const OF_LOADS: [&str; 5] = ["myLoadMode", "myOnColumns", "myCascade", "myMaxRejects", "myRejectsPath"];
@@ -29,6 +30,7 @@ const OF_VALUES: [&str; 9] = [
 const ENDS: [&str; 7] = [".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".zip"];
 
 pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
+    replaced_rows(subject, problems);
     for (copy, kind) in subject.typed() {
         let node = |key| subject.object(copy.reference(key)?);
         let (Kind::CopyActivity, Some(from), Some(to)) = (kind, node("input"), node("output")) else {
@@ -50,6 +52,52 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
             unused(copy, &OF_VALUES, why, problems);
         }
     }
+}
+
+/// Warns of two copies into one table if one of them deletes the old rows of the table, and nothing says which runs first.
+fn replaced_rows(subject: &Subject<'_>, problems: &mut Problems) {
+    let objects = subject.objects();
+    let copies = objects.iter().enumerate().filter(|(_, object)| object.kind() == Some(Kind::CopyActivity));
+    let copies = copies.filter_map(|(at, copy)| {
+        let table = subject.object(copy.reference("output")?)?;
+        let is_table = table.kind().is_some_and(|kind| kind != Kind::S3DataNode);
+        let mode = match copy.string("myLoadMode") {
+            None => LoadMode::Append,
+            Some(word) => field::MY_LOAD_MODE.parse(word).ok()?,
+        };
+        is_table.then_some((at, copy, table, mode))
+    });
+    let copies: Vec<_> = copies.collect();
+    if copies.len() < 2 {
+        return;
+    }
+    let waits = waits(subject.inheritance());
+    for (place, (at, copy, table, mode)) in copies.iter().enumerate() {
+        let is_other =
+            |(other_at, _, other_table, other_mode): &&(usize, &Resolved<'_>, &Resolved<'_>, LoadMode)| {
+                (*mode == LoadMode::Replace || *other_mode == LoadMode::Replace)
+                    && is_same_table(table, other_table)
+                    && !reached(&waits, *at).contains(other_at)
+                    && !reached(&waits, *other_at).contains(at)
+            };
+        let Some((_, other, ..)) = copies[..place].iter().find(is_other) else { continue };
+        let message = format!(
+            "'{0}' and '{1}' load the same table, with 'myLoadMode' 'replace', and neither waits for the other: the one that runs \
+             last deletes the rows of the other; load all files with one activity, or let one append and depend on the other, \
+             which replaces",
+            other.id(),
+            copy.id()
+        );
+        problems.warning(copy.id(), Some("myLoadMode"), "REPLACED_ROWS", message);
+    }
+}
+
+fn is_same_table(one: &Resolved<'_>, other: &Resolved<'_>) -> bool {
+    let is_same = |key: &str| one.string(key) == other.string(key);
+    one.id() == other.id()
+        || one.string("table").is_some()
+            && one.reference("database") == other.reference("database")
+            && ["table", "schemaName", "connectionString"].into_iter().all(is_same)
 }
 
 /// Warns of fields that the object itself states. Fields of Default and of parents may be for other objects, too.

@@ -77,3 +77,32 @@ fn an_output_whose_name_promises_another_packing_is_a_warning() {
         assert!(messages(&input, &output).contains("MISLEADING_NAME"), "{input} to {output}");
     }
 }
+
+#[test]
+fn a_copy_that_may_delete_the_rows_of_another_one_is_a_warning() {
+    let warned = |one: &str, other: &str, node: &str| {
+        let lines = warnings(&format!(
+            r#"{{"id": "A", "type": "CopyActivity", "input": {{"ref": "In"}}, "output": {{"ref": "Out"}}{one}}},
+               {{"id": "B", "type": "CopyActivity", "input": {{"ref": "In"}}, "output": {{"ref": "Other"}}{other}}},
+               {{"id": "In", {}}}, {{"id": "Out", {TABLE}, "schemaName": "s"}}, {{"id": "Other", {node}}}, {DB}"#,
+            file("in.csv", "")
+        ));
+        lines.into_iter().filter(|line| line.contains("REPLACED_ROWS")).collect::<Vec<_>>()
+    };
+    let replace = r#", "myLoadMode": "replace""#;
+    let same = format!(r#"{TABLE}, "schemaName": "s""#);
+    assert_eq!(
+        warned(replace, replace, &same),
+        [
+            "B.myLoadMode REPLACED_ROWS:  'A' and 'B' load the same table, with 'myLoadMode' 'replace', and neither waits for the \
+             other: the one that runs last deletes the rows of the other; load all files with one activity, or let one append and \
+             depend on the other, which replaces"
+        ]
+    );
+    assert_eq!(warned("", replace, &same).len(), 1, "the rows that are appended may be deleted");
+    let waits = format!(r#"{replace}, "dependsOn": {{"ref": "A"}}"#);
+    assert_eq!(warned(replace, &waits, &same), Vec::<String>::new());
+    assert_eq!(warned("", "", &same), Vec::<String>::new());
+    assert_eq!(warned(replace, replace, &format!(r#"{TABLE}, "schemaName": "other""#)), Vec::<String>::new());
+    assert_eq!(warned(replace, replace, &file("out.csv", "")), Vec::<String>::new());
+}
