@@ -4,11 +4,13 @@ pub mod conversions;
 mod insert_targets;
 mod lexer;
 mod redirect;
+mod row_counts;
 mod script;
 mod template;
 
 pub use insert_targets::insert_targets;
 pub use redirect::{Redirected, RedirectedSql, redirect};
+pub use row_counts::reports_changed_rows;
 pub use script::{Statement, statements};
 pub use template::{SqlTemplate, SqlTemplateError};
 

@@ -13,7 +13,7 @@ use super::value_rules::ValueRules;
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::conversions::{is_of_date, is_of_number, uses};
-use crate::sql::{SqlTemplate, insert_targets, statements};
+use crate::sql::{SqlTemplate, insert_targets, reports_changed_rows, statements};
 
 /// The name of the prepared statement, which lives only while its types are read.
 const NAME: &str = "downspout_insert";
@@ -70,7 +70,7 @@ impl Statement {
             targets.names(&columns.collect::<Vec<_>>())
         });
         let plain = Self {
-            reports_rows: changes_a_table(insert),
+            reports_rows: reports_changed_rows(insert),
             targets: targets.unwrap_or_default(),
             ..Self::of_texts(template)
         };
@@ -182,12 +182,6 @@ fn take_limits(columns: &mut [Column], targets: &[String], table: &Table, insert
             column.inside.clone_from(&filled.inside);
         }
     }
-}
-
-/// Returns whether a statement is one for which the database tells the number of changed rows.
-fn changes_a_table(statement: &str) -> bool {
-    let first = statement.split(|letter: char| !letter.is_ascii_alphabetic()).next().unwrap_or_default();
-    ["insert", "update", "delete", "merge"].iter().any(|word| first.eq_ignore_ascii_case(word))
 }
 
 fn placeholder(name: String, type_name: String, kind: ColumnType) -> Column {

@@ -285,6 +285,15 @@ async fn rows_that_the_database_leaves_out_are_not_counted_as_loaded() {
     once.insert = Some("INSERT INTO t VALUES (?) ON CONFLICT DO NOTHING".to_owned());
     let note = "1 row was left out by `insertQuery` or a trigger of the table, or went elsewhere";
     assert_eq!(counts(&once).await, ["3", "2", "1", note].map(str::to_owned).into());
+    for behind_with in [
+        "WITH x AS (SELECT ?::int i) INSERT INTO t SELECT i FROM x ON CONFLICT DO NOTHING",
+        "-- once\nWITH x (i) AS (VALUES (?::int)) INSERT INTO t SELECT i FROM x WHERE i NOT IN (SELECT id FROM t)",
+    ] {
+        world.client.batch_execute("TRUNCATE t").await.expect("emptied");
+        once = world.load("t", &world.file("id\n1\n2\n1\n"));
+        once.insert = Some(behind_with.to_owned());
+        assert_eq!(counts(&once).await, ["3", "2", "1", note].map(str::to_owned).into(), "{behind_with}");
+    }
     let mut called = world.load("t", &world.file("id\n7\n8\n"));
     called.insert = Some("CALL add_row(?)".to_owned());
     // The database does not tell how many rows a CALL has stored.
