@@ -16,6 +16,7 @@ use tokio_postgres::{Client, Row};
 
 use crate::failure::Failure;
 
+pub(crate) mod encoding;
 mod url;
 
 pub(crate) use self::url::check_url;

@@ -6,6 +6,7 @@
 
 use tokio_postgres::types::Type;
 
+use crate::database::encoding::Characters;
 use crate::database::{DatabaseTarget, Pool, Transaction};
 use crate::failure::Failure;
 use crate::progress::Fields;
@@ -151,13 +152,34 @@ pub async fn claim(tx: &Transaction, key: &WorkKey) -> Result<Option<Fields>, Fa
     Ok(Some(serde_json::from_str(report).unwrap_or_default()))
 }
 
+/// Returns the same JSON without other characters than those of ASCII.
+fn in_ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter.is_ascii() {
+            text.push(letter);
+        } else {
+            let units = letter
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .map(|unit| format!("\\u{unit:04x}"))
+                .collect::<String>();
+            text.push_str(&units);
+        }
+    }
+    text
+}
+
 /// Writes the report of the work into its row.
 ///
 /// # Errors
 ///
 /// If the database refuses the statement, or the connection breaks.
 pub async fn record(tx: &Transaction, key: &WorkKey, report: &Fields) -> Result<(), Failure> {
-    let report = serde_json::to_string(report).unwrap_or_else(|_| "[]".to_owned());
+    let mut report = serde_json::to_string(report).unwrap_or_else(|_| "[]".to_owned());
+    if Characters::lacking(tx, [report.as_str()]).await?.is_some() {
+        report = in_ascii(&report);
+    }
     let update = "UPDATE downspout.ledger SET report = $4, done_at = now() \
                   WHERE pipeline_id = $1 AND instance_id = $2 AND generation = $3";
     tx.query(

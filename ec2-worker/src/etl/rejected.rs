@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 
 use super::table::Table;
 use crate::database::Transaction;
+use crate::database::encoding::Characters;
 use crate::failure::Failure;
 
 /// The beginning of the message when a table for refused rows cannot be read.
@@ -220,8 +221,16 @@ pub async fn refuse_again(
     );
     let (files, lines, offsets) = places(rows);
     let columns: Vec<Option<&str>> = rows.iter().map(|row| row.column_name.as_deref()).collect();
-    let reasons: Vec<&str> = rows.iter().map(|row| row.reason.as_str()).collect();
-    let texts: Vec<&str> = rows.iter().map(|row| row.raw_line.as_str()).collect();
+    let mut reasons: Vec<String> = rows.iter().map(|row| row.reason.clone()).collect();
+    let mut texts: Vec<String> = rows.iter().map(|row| row.raw_line.clone()).collect();
+    if let Some(characters) =
+        Characters::lacking(tx, reasons.iter().chain(&texts).map(String::as_str)).await?
+    {
+        for (reason, text) in reasons.iter_mut().zip(&mut texts) {
+            *reason = characters.reason(reason, text);
+            *text = characters.escape(text);
+        }
+    }
     let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 7] = [
         (&pipeline, Type::TEXT),
         (&files, Type::TEXT_ARRAY),

@@ -3,6 +3,7 @@
 //! The records go to a spool file in the scratch folder, so that any number of them fits. The load uploads the spool
 //! file as the quarantine file, and copies it into the `_rejects` table.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -87,6 +88,42 @@ impl Spool {
         let mut file = writer.get_ref().get_ref().try_clone().map_err(|error| problem(&error))?;
         file.seek(SeekFrom::Start(0)).map_err(|error| problem(&error))?;
         Ok(file)
+    }
+
+    /// Returns the spool file as [`Self::reader`] does, but with each record as `change` makes it. The file stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// If the scratch folder fails.
+    pub fn changed(&mut self, change: impl Fn(&[String]) -> Vec<String>) -> Result<File, Failure> {
+        let problem = |error: csv::Error| Failure::scratch("reading rejects", &error.into());
+        let file = tempfile::tempfile_in(&self.folder)
+            .map_err(|error| Failure::scratch("creating a file", &error))?;
+        let mut writer = csv::Writer::from_writer(BufWriter::new(file));
+        writer.write_record(COLUMNS).map_err(problem)?;
+        for record in csv::Reader::from_reader(self.reader()?).into_deserialize::<Vec<String>>() {
+            writer.write_record(change(&record.map_err(problem)?)).map_err(problem)?;
+        }
+        let problem = |error: &std::io::Error| Failure::scratch("writing rejects", error);
+        let file = writer.into_inner().map_err(|error| problem(error.error()))?;
+        let mut file = file.into_inner().map_err(|error| problem(error.error()))?;
+        file.seek(SeekFrom::Start(0)).map_err(|error| problem(&error))?;
+        Ok(file)
+    }
+
+    /// Returns the characters of the records that are not ASCII.
+    ///
+    /// # Errors
+    ///
+    /// If the scratch folder fails.
+    pub fn characters(&mut self) -> Result<BTreeSet<char>, Failure> {
+        let mut found = BTreeSet::new();
+        for record in csv::Reader::from_reader(self.reader()?).into_records() {
+            let record = record.map_err(|error| Failure::scratch("reading rejects", &error.into()))?;
+            let letters = record.iter().filter(|field| !field.is_ascii()).flat_map(str::chars);
+            found.extend(letters.filter(|letter| !letter.is_ascii()));
+        }
+        Ok(found)
     }
 
     /// Reads bytes from a file that [`Self::reader`] returned into `buffer`. Returns their number, 0 at the end of the

@@ -5,6 +5,7 @@ mod declared_columns;
 mod dialects;
 mod doubles;
 mod dry_runs;
+mod encodings;
 mod exports;
 mod faulty_s3;
 mod foreign;

@@ -15,6 +15,7 @@ use super::quarantine::quarantine;
 use super::reason::reason;
 use super::waiting::{Waiting, WaitingRow};
 use super::{LoadTry, READER_GONE, SMALLEST_BATCH, lock};
+use crate::database::encoding::Characters;
 use crate::database::Transaction;
 use crate::failure::Failure;
 
@@ -174,10 +175,25 @@ impl LoadTry<'_> {
         if !is_there {
             tx.run("creating the table for refused rows", &create).await?;
         }
-        batch::copy_csv(tx, &name, &rejects::COLUMNS, self.spool.reader()?).await?;
+        let file = match Characters::among(tx, self.spool.characters()?).await? {
+            None => self.spool.reader()?,
+            // A database whose encoding is not UTF8 lacks characters.
+            Some(characters) => self.spool.changed(|record| storable(record, &characters))?,
+        };
+        batch::copy_csv(tx, &name, &rejects::COLUMNS, file).await?;
         if let Some(at) = quarantine(self.load, self.spool).await? {
             self.progress.set("rejectsFile", at);
         }
         Ok(())
     }
+}
+
+/// Returns a record of the spool (see [`rejects::COLUMNS`]) as the database can store it.
+fn storable(record: &[String], characters: &Characters) -> Vec<String> {
+    let raw = record.get(5).map_or("", String::as_str);
+    let field = |(place, text): (usize, &String)| match place {
+        4 => characters.reason(text, raw),
+        _ => characters.escape(text),
+    };
+    record.iter().enumerate().map(field).collect()
 }

@@ -20,6 +20,7 @@ use super::super::rejects::Spool;
 use super::super::source::{Origin, Source};
 use super::super::table::Table;
 use super::{Load, LoadTry, lock};
+use crate::database::encoding::ESCAPED;
 use crate::database::{Pool, Transaction};
 use crate::failure::Failure;
 use crate::ledger::{self, WorkKey};
@@ -161,6 +162,11 @@ impl Retry<'_> {
                      the rows that are still refused again"
                 )),
                 Some(None) => {}
+            }
+            if refused.is_some_and(|it| it.reason.contains(ESCAPED)) && row.raw_line.contains("\\u{") {
+                problems.push(format!(
+                    "{at}: raw_line has \\u{{...}} in place of a character that the database cannot store; write another text there"
+                ));
             }
             // Only the beginning of a long record was kept.
             if refused.is_some_and(|it| it.reason.starts_with(TOO_LONG) && it.raw_line == row.raw_line) {
