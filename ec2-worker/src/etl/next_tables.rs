@@ -10,6 +10,7 @@
 //! `downspout.next_tables` lists the next tables of all runs. [`super::load::publish`] puts them in place.
 
 mod make;
+mod partitions;
 
 use std::collections::HashMap;
 
@@ -22,6 +23,7 @@ use crate::sql::{Redirected, RedirectedSql, identifier, redirect};
 
 pub use make::{Base, make};
 pub(super) use make::{drop_next, hash_of_row, is_mergeable, sum_of_rows};
+pub(super) use partitions::CHECK as PARTITION_CHECK;
 
 /// The next tables of a run that are not yet in place.
 #[derive(Clone, Debug, Default)]

@@ -375,3 +375,55 @@ async fn an_expectation_is_not_asked_of_another_database() {
     assert!(failed[0].1.contains("the table is in another database than the script"), "{failed:?}");
     assert_eq!(world.rows("SELECT * FROM sums").await, "");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_no_partition_takes_is_a_refused_row_of_its_load() {
+    const BY_RANGE: &str = "CREATE TABLE t (id int, v text) PARTITION BY RANGE (id);
+        CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (9) PARTITION BY LIST (v);
+        CREATE TABLE t1a PARTITION OF t1 FOR VALUES IN ('a', 'old'); INSERT INTO t VALUES (1, 'old')";
+    const BY_LIST: &str = "CREATE TABLE t (id int, v text) PARTITION BY LIST (id); CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1, 2)";
+    const PART: &str = "CREATE TABLE p (id int, v text) PARTITION BY LIST (v); CREATE TABLE t PARTITION OF p FOR VALUES IN ('a')";
+    for (schema, fields, rows) in [
+        (BY_RANGE, "", "1|old 2|a"),
+        (BY_RANGE, r#", "myLoadMode": "replace""#, "2|a"),
+        (BY_LIST, "", "1|b 2|a"),
+        (PART, "", "2|a 20|a"),
+    ] {
+        let (world, stack) = (World::new(schema).await, Stack::start().await);
+        stack.put("in.csv", "id,v\n2,a\n1,b\n20,a\n").await;
+        let (_, failed) = stack.run_file(&one_load(&world, fields, "", "")).await;
+        let is_refused = failed[0].1.contains("line 3") || failed[0].1.contains("line 4");
+        assert!(failed[0].0 == "Load" && is_refused, "{failed:?}");
+        assert!(failed[0].1.contains("add a partition for it"), "{failed:?}");
+        let fields = format!(r#"{fields}, "myMaxRejects": "2""#);
+        let (_, failed) = stack.run_file(&one_load(&world, &fields, "", "")).await;
+        assert_eq!(failed, [], "{schema}");
+        assert_eq!(world.rows(ROWS).await, rows, "{schema}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_a_partition_for_some_rows_takes_those_that_a_new_partition_is_for() {
+    let world = World::new(
+        "CREATE TABLE t (id int, v text) PARTITION BY LIST (id); CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+         CREATE TABLE h (id int, v text) PARTITION BY HASH (id); CREATE TABLE h0 PARTITION OF h FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+    )
+    .await;
+    let stack = Stack::start().await;
+    stack.put("in.csv", "id,v\n1,a\n").await;
+    stack.put("more.csv", "id,v\n2,b\n").await;
+    // Between two loads of the run, another activity adds a partition.
+    let more = format!(
+        r#", {{"id": "Add", "type": "SqlActivity", "database": {{"ref": "Db"}}, "myPublish": "each", "dependsOn": {{"ref": "Load"}},
+              "script": "CREATE TABLE t2 PARTITION OF t FOR VALUES IN (2)"}},
+            {{"id": "More", "type": "CopyActivity", "input": {{"ref": "MoreFile"}}, "output": {{"ref": "Table"}},
+              "dependsOn": {{"ref": "Add"}}}},
+            {{"id": "MoreFile", "type": "S3DataNode", "filePath": "s3://{BUCKET}/more.csv", "dataFormat": {{"ref": "Csv"}}}},
+            {{"id": "Hash", "type": "CopyActivity", "input": {{"ref": "File"}}, "output": {{"ref": "HashTable"}}}},
+            {{"id": "HashTable", "type": "SqlDataNode", "database": {{"ref": "Db"}}, "table": "h"}}"#
+    );
+    let (_, failed) = stack.run_file(&one_load(&world, "", "", &more)).await;
+    assert_eq!(failed, []);
+    assert_eq!(world.rows(ROWS).await, "1|a 2|b");
+    assert_eq!(world.rows("SELECT * FROM h").await, "1|a");
+}

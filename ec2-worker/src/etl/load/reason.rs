@@ -1,5 +1,6 @@
 //! Says why the database refused a row, and what the user can change.
 
+use super::super::next_tables::PARTITION_CHECK;
 use super::batch::DOING;
 use crate::failure::Failure;
 
@@ -16,6 +17,8 @@ pub(super) fn reason(failure: &Failure) -> String {
     };
     format!("{said}; {remedy}")
 }
+    } else if code == "23514" && said.contains(PARTITION_CHECK) {
+        "correct the value, or add a partition for it"
 
 /// Returns what to do about an error with this SQLSTATE (PostgreSQL manual, appendix A).
 fn remedy(code: &str) -> &'static str {

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use tokio_postgres::types::Type;
 
 use super::super::table::{Relation, Table};
-use super::{NextTable, NextTables, is_there, lost, parts};
+use super::{NextTable, NextTables, is_there, lost, partitions, parts};
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::{identifier, literal};
@@ -117,6 +117,7 @@ pub async fn make(
         copy_rows(tx, table, &mut next).await?;
     }
     refer(tx, table, &next, others, true).await?;
+    partitions::check(tx, table, &next).await?;
     register(tx, run, &next).await
 }
 
@@ -130,7 +131,9 @@ async fn reuse(tx: &Transaction, run: &str, table: &Table, cascade: bool) -> Res
     let Some(own) = others.tables.iter().position(|next| next.oid == table.oid) else { return Ok(()) };
     let own = others.tables.remove(own);
     // Meanwhile, a table to which this one refers may have got a next table.
-    refer(tx, table, &own, others, false).await
+    refer(tx, table, &own, others, false).await?;
+    // Meanwhile, the table may have got a partition.
+    partitions::check(tx, table, &own).await
 }
 
 /// Returns the name of the table with the primary keys of the rows that were copied from the table with the id `oid`.
