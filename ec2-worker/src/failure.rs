@@ -33,6 +33,9 @@ enum Kind {
     Refused,
 }
 
+    /// The database probably refused a row, because the error came while it took rows. If it takes each row alone, the error
+    /// is another one.
+    PerhapsRefused,
 impl Failure {
     /// Returns a final failure with the given `errorId` and `errorMessage`.
     pub fn new(id: impl Into<String>, message: impl Into<String>) -> Self {
@@ -144,8 +147,25 @@ impl Failure {
     /// time.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        self.kind == Kind::Refused
+        matches!(self.kind, Kind::Refused | Kind::PerhapsRefused)
     }
+
+    /// Returns whether a refusal is perhaps none: if no row turns out to be at fault, the failure must not be forgotten.
+    #[must_use]
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.kind == Kind::PerhapsRefused
+    }
+    /// Returns the failure of rows that were sent to the database. An error is then perhaps about a row, although its code
+    /// does not say so, as the one with which `hstore` refuses a text.
+    #[must_use]
+    pub(crate) fn of_rows(mut self) -> Self {
+        let code = self.id.rsplit(':').next().unwrap_or_default();
+        if self.kind == Kind::Final && may_be_of_row(code) {
+            self.kind = Kind::PerhapsRefused;
+        }
+        self
+    }
+
 }
 
 /// Returns whether a type may refuse a text with this code, which otherwise speaks against the statement. Examples are
@@ -160,6 +180,18 @@ fn column_of_copy(context: &str) -> Option<&str> {
     let (_, column) = line.split_once(", column ")?;
     Some(column.split_once(": ").map_or(column, |(column, _)| column))
 }
+/// Returns whether an error with this code may be about a row that was sent: an internal error, as types of extensions raise it
+/// with `elog`, a query with too many rows, a `CASE` without a branch, or an error of a function in another language. Never
+/// about a row are errors of connections, resources, rights, settings, and of the server itself.
+fn may_be_of_row(code: &str) -> bool {
+    // XX001 and XX002 are damaged tables and indexes.
+    code == "XX000"
+        || matches!(
+            code.get(..2),
+            Some("09" | "0F" | "0L" | "0P" | "0Z" | "10" | "20" | "21" | "24" | "27" | "2F" | "38" | "39")
+        )
+}
+
 
 /// Returns the number of the row that the context of an error in `COPY` names: `COPY orders, line 4`. The word for "line" is in
 /// the language of the server.

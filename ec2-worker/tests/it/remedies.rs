@@ -1,6 +1,8 @@
 //! Every message of a refused row says what to change. The lists name each kind of refusal.
 
+use definition::kind::field::{Limit, LoadMode};
 use ec2_worker::etl::dialect::{Dialect, Form};
+use ec2_worker::etl::load::Load;
 use ec2_worker::etl::number_form::NumberForm;
 
 use super::World;
@@ -215,5 +217,66 @@ async fn every_refusal_of_a_record_says_what_to_change() {
             Err(failure) => failure.message,
         };
         assert!(told.contains(says), "{}: {told}", String::from_utf8_lossy(text));
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_a_type_refuses_with_an_internal_error_refuses_its_row() {
+    let world = World::new("CREATE EXTENSION hstore; CREATE TABLE t (id int PRIMARY KEY, v hstore)").await;
+    let insert = Some("INSERT INTO t VALUES (?, ?)".to_owned());
+    for (mode, insert) in [
+        (LoadMode::Append, None),
+        (LoadMode::Upsert, None),
+        (LoadMode::Replace, None),
+        (LoadMode::Append, insert),
+    ] {
+        world.client.batch_execute("TRUNCATE t; DROP TABLE IF EXISTS t_rejects").await.expect("emptied");
+        let what = format!("{mode:?} {insert:?}");
+        let file = world.file("id,v\n1,a=>1\n2,a=\n3,\"{\"\"a\"\": 1}\"\n4,b=>2\n");
+        let load = Load { mode, insert, ..world.load("t", &file) };
+        let failure = world.run(&load).await.expect_err("two rows are refused");
+        assert!(failure.message.contains("line 3"), "{what}: {failure}");
+        assert!(
+            failure.message.contains("write the value as PostgreSQL reads its type"),
+            "{what}: {failure}"
+        );
+        let load = Load { limit: Limit::Count(2), ..load };
+        let report = world.run(&load).await.unwrap_or_else(|failure| panic!("{what}: {failure}"));
+        assert!(report.contains("rowsLoaded=2, rowsRejected=2"), "{what}: {report}");
+        assert_eq!(world.rows("SELECT id FROM t ORDER BY id").await, "1 4", "{what}");
+    }
+}
+
+#[tokio::test]
+async fn an_internal_error_that_no_row_causes_alone_fails_the_load() {
+    let world = World::new(
+        "CREATE TABLE t (id int);
+         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS
+         $$BEGIN IF (SELECT count(*) FROM new_rows) > 2 THEN RAISE internal_error USING MESSAGE = 'too many at once'; END IF;
+           RETURN NULL; END$$;
+         CREATE TRIGGER f AFTER INSERT ON t REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION f()",
+    )
+    .await;
+    let mut load = world.load("t", &world.file("id\n1\n2\n3\n4\n"));
+    load.limit = Limit::Percent(100.0);
+    let failure = world.run(&load).await.expect_err("no row is at fault");
+    assert_eq!(failure.id, "Database:XX000");
+    assert!(failure.message.contains("too many at once"), "{failure}");
+    assert_eq!(world.rows("SELECT * FROM t").await, "");
+}
+
+#[tokio::test]
+async fn an_error_about_rights_or_the_transaction_refuses_no_row() {
+    for code in ["42501", "53100", "55000", "25006", "57014", "42P01"] {
+        let world = World::new(&format!(
+            "CREATE TABLE t (id int); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS
+             $$BEGIN RAISE EXCEPTION 'not the row' USING ERRCODE = '{code}'; END$$;
+             CREATE TRIGGER f BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()"
+        ))
+        .await;
+        let mut load = world.load("t", &world.file("id\n1\n2\n"));
+        load.limit = Limit::Percent(100.0);
+        let failure = world.run(&load).await.expect_err(code);
+        assert!(failure.id.ends_with(code), "{code}: {failure:?}");
     }
 }

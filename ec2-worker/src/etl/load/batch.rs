@@ -214,7 +214,7 @@ impl<'a> Writer<'a> {
             return Err(Failure::internal("rows of COPY were sent as statements"));
         };
         let messages = done.map_err(|error| {
-            let failure = Failure::database(DOING, &error);
+            let failure = Failure::database(DOING, &error).of_rows();
             if statement.is_known { failure.of_values() } else { failure }
         })?;
         let changed = |message| match message {
@@ -261,7 +261,7 @@ impl<'a> Writer<'a> {
         if matches!(self.layout, Layout::Binary(_)) {
             feed(&mut sink, Bytes::from_static(TRAILER)).await?;
         }
-        sink.as_mut().finish().await.map_err(|error| Failure::database(DOING, &error))
+        sink.as_mut().finish().await.map_err(|error| Failure::database(DOING, &error).of_rows())
     }
 }
 

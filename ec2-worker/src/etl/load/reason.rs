@@ -15,7 +15,7 @@ pub(super) fn reason(failure: &Failure) -> String {
     } else {
         remedy(code)
     };
-    format!("{said}; {remedy}")
+    format!("{said}{more}; {remedy}")
 }
     } else if code == "23514" && said.contains(PARTITION_CHECK) {
         "correct the value, or add a partition for it"
