@@ -12,6 +12,8 @@ pub mod dry_run;
 mod expect;
 mod groups;
 mod late_keys;
+mod merge;
+mod on_update;
 pub mod publish;
 mod quarantine;
 mod reason;
@@ -46,6 +48,7 @@ use crate::storage::{S3Uri, Storage};
 use batch::{Accepted, Batch, Writer};
 pub use expect::Expectations;
 use quarantine::give_up;
+use on_update::Guard;
 use replace::Kept;
 use waiting::Waiting;
 
@@ -162,6 +165,8 @@ struct LoadTry<'a> {
     /// The old rows that `replace` has kept.
     kept: Option<Kept>,
     /// The foreign keys of the table that refer to the table itself.
+    /// Protects rows of other tables from foreign keys with an action on update.
+    guard: Guard,
     own_keys: Vec<String>,
     /// The rows that refer to rows of the table that were not loaded yet.
     waiting: Vec<Waiting>,
@@ -191,6 +196,7 @@ impl<'a> LoadTry<'a> {
             header: None,
             kept: None,
             own_keys: Vec::new(),
+            guard: Guard::default(),
             waiting: Vec::new(),
             has_earlier: false,
             empty: None,
@@ -302,7 +308,8 @@ impl LoadTry<'_> {
                     // stays: the text of a workbook depends on it, and a range that begins later skips no lines.
                     plan.dialect.skip_footer = 0;
                     plan.is_plain = begin.is_plain;
-                    let writer = Writer::new(tx, table, begin.layout, way, self.loaded.rows > 0).await?;
+                    let has_rows = self.loaded.rows > 0;
+                    let writer = Writer::new(tx, table, begin.layout, way, (has_rows, &self.guard)).await?;
                     open = Some((writer.protecting(self.protected.clone()), None));
                 }
                 Message::Chunk(chunk) => {

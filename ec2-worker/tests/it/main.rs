@@ -20,6 +20,7 @@ mod killed_loads;
 mod late_keys;
 mod loading;
 mod objects;
+mod on_update;
 mod outages;
 mod own_types;
 mod packed_copies;

@@ -9,17 +9,17 @@ use bytes::Bytes;
 use futures::SinkExt as _;
 use tokio_postgres::{CopyInSink, SimpleQueryMessage, Statement};
 
-use super::super::column::Column;
 use super::super::position::Position;
 use super::super::rejects::Spool;
 use super::super::table::Table;
 use super::super::transform::{Chunk, Layout};
 use super::doubles::{Doubles, subtransactions};
 use super::list;
+use super::merge::{Merge, merge};
+use super::on_update::Guard;
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::ledger::WorkKey;
-use crate::sql::identifier;
 
 /// The start of binary `COPY` data (PostgreSQL manual, COPY, "Binary Format").
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -37,7 +37,7 @@ pub(super) struct Writer<'a> {
     way: Way,
     /// The `COPY`, unless the layout is statements. It is prepared once, because a search for refused rows runs it often.
     copy: Option<Statement>,
-    merge: Option<String>,
+    merge: Option<Merge>,
     /// Counts the rows of an upsert with the same key.
     doubles: Option<Doubles>,
     /// The load whose rows, and later ones, an upsert must not replace.
@@ -80,13 +80,13 @@ pub(super) enum Way {
 }
 
 impl<'a> Writer<'a> {
-    /// Prepares the sending of rows. `has_rows` says that the load has sent rows before.
+    /// Prepares the sending of rows. `has_rows` says that the load has sent rows before; `guard` protects rows of other tables.
     pub(super) async fn new(
         tx: &'a Transaction,
         table: &Table,
         layout: Layout,
         way: Way,
-        has_rows: bool,
+        (has_rows, guard): (bool, &Guard),
     ) -> Result<Self, Failure> {
         let (columns, format) = match &layout {
             Layout::Binary(fit) => (list(&fit.columns), "binary"),
@@ -99,7 +99,7 @@ impl<'a> Writer<'a> {
             Layout::Binary(fit) | Layout::Text(fit) => merge(table, &fit.columns, &way, STAGE),
             Layout::Statements(_) => None,
         };
-        let merge = merge.map(|merge| format!("{merge}; DELETE FROM {STAGE}"));
+        let merge = merge.map(|merge| merge.guarded(guard));
         let into = if merge.is_some() { STAGE.to_owned() } else { table.quoted() };
         let copy = format!("COPY {into} ({columns}) FROM STDIN (FORMAT {format})");
         if merge.is_some() {
@@ -240,7 +240,9 @@ impl<'a> Writer<'a> {
             }
             replaced += doubles.count(self.tx).await?;
         }
-        self.tx.run(DOING, &format!("{merge}; RELEASE SAVEPOINT batch")).await?;
+        let merged =
+            merge.run(self.tx, DOING, &format!("DELETE FROM {STAGE}; RELEASE SAVEPOINT batch")).await;
+        merged.map_err(Failure::of_rows)?;
         if let Some(doubles) = &self.doubles {
             doubles.rows_were_written();
         }
@@ -266,50 +268,7 @@ impl<'a> Writer<'a> {
 }
 
 async fn feed(sink: &mut Pin<Box<CopyInSink<Bytes>>>, bytes: Bytes) -> Result<(), Failure> {
-    sink.feed(bytes).await.map_err(|error| Failure::database(DOING, &error))
-}
-
-/// Returns the statements that move the rows of `from`, which is named for SQL, into `table`, unless the way is COPY.
-///
-/// In an upsert, the last of several rows with the same key stays, as if the rows had been merged one by one. Columns
-/// that the file lacks keep their values then; in a row that `replace` keeps, they get their defaults.
-pub(super) fn merge(table: &Table, columns: &[Column], way: &Way, from: &str) -> Option<String> {
-    let (listed, name) = (list(columns), table.quoted());
-    // Without OVERRIDING, PostgreSQL refuses values for a column GENERATED ALWAYS AS IDENTITY, which COPY accepts.
-    let insert = format!("INSERT INTO {name} ({listed}) OVERRIDING SYSTEM VALUE SELECT");
-    let names = |key: &[String]| key.iter().map(|name| identifier(name)).collect::<Vec<_>>().join(", ");
-    let others = |key: &[String]| {
-        let others = columns.iter().filter(|column| !key.contains(&column.name));
-        others
-            .map(|column| identifier(&column.name))
-            .map(|c| format!("{c} = excluded.{c}"))
-            .collect::<Vec<_>>()
-    };
-    let on_conflict = |key: &[String], sets: Vec<String>| match sets.len() {
-        0 => format!("ON CONFLICT ({}) DO NOTHING", names(key)),
-        _ => format!("ON CONFLICT ({}) DO UPDATE SET {}", names(key), sets.join(", ")),
-    };
-    let moved = match way {
-        Way::Copy => return None,
-        Way::Insert => format!("{insert} {listed} FROM {from} ORDER BY ctid"),
-        Way::Upsert(key) => format!(
-            "{insert} DISTINCT ON ({0}) {listed} FROM {from} ORDER BY {0}, ctid DESC {1}",
-            names(key),
-            on_conflict(key, others(key))
-        ),
-        Way::Keep(key, loaded) => {
-            let filled = |column: &Column| columns.iter().any(|known| known.name == column.name);
-            let absent = table.columns.iter().filter(|column| !filled(column));
-            let mut sets = others(key);
-            sets.extend(absent.map(|column| format!("{} = DEFAULT", identifier(&column.name))));
-            format!(
-                "INSERT INTO {loaded} SELECT {} FROM {from}; {insert} {listed} FROM {from} ORDER BY ctid {}",
-                names(key),
-                on_conflict(key, sets)
-            )
-        }
-    };
-    Some(moved)
+    sink.feed(bytes).await.map_err(|error| Failure::database(DOING, &error).of_rows())
 }
 
 /// Copies a CSV file with a header into the columns `columns` of the table `table`.

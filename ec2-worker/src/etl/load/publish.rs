@@ -10,8 +10,10 @@ use tokio_postgres::types::Type;
 use super::super::column::Column;
 use super::super::next_tables::{NextTable, NextTables, drop_next, hash_of_row, is_mergeable, sum_of_rows};
 use super::super::table::Table;
-use super::batch::{Way, merge};
+use super::batch::Way;
 use super::list;
+use super::merge::merge;
+use super::on_update::Guard;
 use super::replace::{self, Kept};
 use crate::database::Transaction;
 use crate::failure::Failure;
@@ -45,7 +47,7 @@ pub async fn publish(tx: &Transaction, run: &str, progress: &Progress) -> Result
         publication.delete_old(tx).await?;
     }
     for publication in &publications {
-        publication.insert_new(tx).await?;
+        publication.insert_new(tx, &publications).await?;
     }
     for publication in publications.iter().rev() {
         publication.delete_kept(tx).await?;
@@ -273,7 +275,8 @@ impl Publication {
         Err(Failure::bad_input("Changed", message))
     }
 
-    async fn insert_new(&self, tx: &Transaction) -> Result<(), Failure> {
+    /// Inserts the new rows, or replaces old ones. `all` are the tables that are put in place together.
+    async fn insert_new(&self, tx: &Transaction, all: &[Self]) -> Result<(), Failure> {
         let Self { next, table, columns, change } = self;
         let from = next.next_quoted();
         let insert = |from: &str| {
@@ -286,8 +289,21 @@ impl Publication {
             Change::Replace(None) | Change::Added => Way::Copy,
         };
         let from = if next.is_copy && !matches!(change, Change::Replace(_)) { self.changed() } else { from };
-        let sql = merge(table, columns, &way, &from).unwrap_or_else(|| insert(&from));
-        tx.run(&format!("putting the rows of {next} in place"), &sql).await
+        let doing = format!("putting the rows of {next} in place");
+        let Some(merge) = merge(table, columns, &way, &from) else {
+            return tx.run(&doing, &insert(&from)).await;
+        };
+        let mut guard = Guard::of(tx, table, next.cascade, &NextTables::default()).await?;
+        // Changed rows of other tables of the run are replaced after this.
+        for other in all.iter().filter(|other| matches!(other.change, Change::Changed)) {
+            let gone = format!(
+                "EXISTS (SELECT FROM {} WHERE {})",
+                other.changed(),
+                other.same_key("changed", "other")
+            );
+            guard.without(other.next.oid, &gone);
+        }
+        merge.guarded(&guard).run(tx, &doing, "").await
     }
 
     async fn delete_kept(&self, tx: &Transaction) -> Result<(), Failure> {

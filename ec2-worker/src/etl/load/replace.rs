@@ -25,18 +25,23 @@ pub(super) struct Kept {
 
 /// A foreign key that refers to the table.
 #[derive(Clone, Debug)]
-struct Reference {
-    constraint: String,
+pub(super) struct Reference {
+    pub(super) constraint: String,
     /// The table that contains the foreign key.
-    child: String,
-    child_quoted: String,
-    /// The action of the database on the rows of the child: `a`, `r`, `c`, `n` or `d` of `pg_constraint`.
+    pub(super) child: String,
+    pub(super) child_quoted: String,
+    /// The id of this table.
+    pub(super) child_oid: i64,
+    /// The action of the database on the rows of the child when a row of the table is deleted: `a`, `r`, `c`, `n` or `d` of
+    /// `pg_constraint`.
     action: String,
-    is_own: bool,
+    /// The action on them when the key of a row of the table is updated.
+    pub(super) on_update: String,
+    pub(super) is_own: bool,
     /// Whether this user can read all rows of the child.
-    is_readable: bool,
-    columns: Vec<String>,
-    key: Vec<String>,
+    pub(super) is_readable: bool,
+    pub(super) columns: Vec<String>,
+    pub(super) key: Vec<String>,
     /// The name of the unique constraint of the key.
     unique: String,
 }
@@ -59,7 +64,7 @@ SELECT k.conname::text, n.nspname::text, c.relname::text, k.confdeltype::text, k
     JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY place),
   ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(num, place)
     JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num ORDER BY place),
-  i.relname::text
+  i.relname::text, k.confupdtype::text, k.conrelid::int8
 FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_class i ON i.oid = k.conindid
 WHERE k.contype = 'f' AND k.confrelid IN (SELECT oid FROM family)
@@ -162,7 +167,12 @@ pub(super) async fn delete_others(
     Kept { key: table.primary_key.clone(), loaded: wanted, references }.finish(tx, table, cascade).await
 }
 
-async fn references(tx: &Transaction, table: &Table) -> Result<Vec<Reference>, Failure> {
+/// Returns the foreign keys that refer to the table or to one of its parts.
+///
+/// # Errors
+///
+/// If the connection breaks.
+pub(super) async fn references(tx: &Transaction, table: &Table) -> Result<Vec<Reference>, Failure> {
     let doing = "finding the tables that refer to the table";
     let rows = tx.query(doing, &format!("{FAMILY}{REFERENCES}"), &[(&table.oid, Type::INT8)]).await?;
     let reference = |row: &tokio_postgres::Row| {
@@ -182,6 +192,8 @@ async fn references(tx: &Transaction, table: &Table) -> Result<Vec<Reference>, F
     Ok(rows.iter().map(reference).collect())
 }
 
+            on_update: row.get(9),
+            child_oid: row.get(10),
 /// Deletes the rows to which no row refers, and returns the others.
 async fn keep(
     tx: &Transaction,
@@ -340,7 +352,7 @@ fn list(columns: &[String]) -> String {
     columns.iter().map(|column| identifier(column)).collect::<Vec<_>>().join(", ")
 }
 
-fn equal(one: &str, columns: &[String], other: &str, others: &[String]) -> String {
+pub(super) fn equal(one: &str, columns: &[String], other: &str, others: &[String]) -> String {
     let pairs = columns.iter().zip(others);
     let pairs = pairs.map(|(a, b)| format!("{one}.{} = {other}.{}", identifier(a), identifier(b)));
     pairs.collect::<Vec<_>>().join(" AND ")

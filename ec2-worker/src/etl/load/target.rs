@@ -11,6 +11,7 @@ use super::super::statement::Statement;
 use super::super::table::{Relation, Table};
 use super::super::transform::Layout;
 use super::batch::Way;
+use super::on_update::Guard;
 use super::{Load, LoadTry, lock, replace, waiting};
 use crate::database::{Pool, Transaction};
 use crate::failure::Failure;
@@ -98,6 +99,7 @@ impl LoadTry<'_> {
         match self.load.mode {
             LoadMode::Append => Ok(()),
             LoadMode::Replace => {
+        self.guard = Guard::of(tx, table, self.load.cascade, &self.next_tables).await?;
                 self.kept = replace::empty(tx, table, self.load.cascade, self.load.insert.is_some()).await?;
                 loaded_files::forget(tx, table).await
             }

@@ -64,8 +64,8 @@ impl LoadTry<'_> {
             let mut is_progress = false;
             self.begin_pass(tx).await?;
             for mut waiting in std::mem::take(&mut self.waiting) {
-                let writer =
-                    Writer::new(tx, table, waiting.layout.clone(), waiting.way.clone(), true).await?;
+                let (layout, way) = (waiting.layout.clone(), waiting.way.clone());
+                let writer = Writer::new(tx, table, layout, way, (true, &self.guard)).await?;
                 let before = waiting.rows.len();
                 waiting.rows = self.send_again(&waiting.source, &writer, waiting.rows).await?;
                 is_progress |= waiting.rows.len() < before;

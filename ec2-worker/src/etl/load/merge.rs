@@ -1,0 +1,95 @@
+//! The statements that move rows into a table, so that a row replaces the row with the same key.
+
+use super::super::column::Column;
+use super::super::table::Table;
+use super::batch::Way;
+use super::list;
+use super::on_update::Guard;
+use crate::database::Transaction;
+use crate::failure::Failure;
+use crate::sql::identifier;
+
+/// Moves rows into a table.
+#[derive(Clone, Debug)]
+pub(super) struct Merge {
+    /// The statement that notes the keys of the rows first, if there is one.
+    before: Option<String>,
+    /// The INSERT.
+    insert: String,
+    /// The columns by which a row replaces another; empty if no row does.
+    key: Vec<String>,
+    guard: Guard,
+}
+
+impl Merge {
+    /// Makes the merge fail if the database would change rows that refer to the table, as `guard` says.
+    pub(super) fn guarded(self, guard: &Guard) -> Self {
+        Self { guard: guard.clone(), ..self }
+    }
+
+    /// Moves the rows, and then runs the statements `after`.
+    ///
+    /// # Errors
+    ///
+    /// If the database refuses a statement, or the rows would change rows of other tables.
+    pub(super) async fn run(&self, tx: &Transaction, doing: &str, after: &str) -> Result<(), Failure> {
+        let before = self.before.as_ref().map(|before| format!("{before}; ")).unwrap_or_default();
+        if self.key.is_empty() || self.guard.is_open() {
+            return tx.run(doing, &format!("{before}{}; {after}", self.insert)).await;
+        }
+        if !before.is_empty() {
+            tx.run(doing, &before).await?;
+        }
+        self.guard.run(tx, doing, &self.insert, &self.key).await?;
+        if after.is_empty() { Ok(()) } else { tx.run(doing, after).await }
+    }
+}
+
+/// Returns the statements that move the rows of `from`, which is named for SQL, into `table`, unless the way is COPY.
+///
+/// In an upsert, the last of several rows with the same key stays, as if the rows had been merged one by one. Columns
+/// that the file lacks keep their values then; in a row that `replace` keeps, they get their defaults.
+pub(super) fn merge(table: &Table, columns: &[Column], way: &Way, from: &str) -> Option<Merge> {
+    let (listed, name) = (list(columns), table.quoted());
+    // Without OVERRIDING, PostgreSQL refuses values for a column GENERATED ALWAYS AS IDENTITY, which COPY accepts.
+    let insert = format!("INSERT INTO {name} ({listed}) OVERRIDING SYSTEM VALUE SELECT");
+    let names = |key: &[String]| key.iter().map(|name| identifier(name)).collect::<Vec<_>>().join(", ");
+    let others = |key: &[String]| {
+        let others = columns.iter().filter(|column| !key.contains(&column.name));
+        others
+            .map(|column| identifier(&column.name))
+            .map(|c| format!("{c} = excluded.{c}"))
+            .collect::<Vec<_>>()
+    };
+    let on_conflict = |key: &[String], sets: Vec<String>| match sets.len() {
+        0 => format!("ON CONFLICT ({}) DO NOTHING", names(key)),
+        _ => format!("ON CONFLICT ({}) DO UPDATE SET {}", names(key), sets.join(", ")),
+    };
+    let merge = |before: Option<String>, insert: String, key: &[String]| Merge {
+        before,
+        insert,
+        key: key.to_vec(),
+        guard: Guard::default(),
+    };
+    Some(match way {
+        Way::Copy => return None,
+        Way::Insert => merge(None, format!("{insert} {listed} FROM {from} ORDER BY ctid"), &[]),
+        Way::Upsert(key) => {
+            let insert = format!(
+                "{insert} DISTINCT ON ({0}) {listed} FROM {from} ORDER BY {0}, ctid DESC {1}",
+                names(key),
+                on_conflict(key, others(key))
+            );
+            merge(None, insert, key)
+        }
+        Way::Keep(key, loaded) => {
+            let filled = |column: &Column| columns.iter().any(|known| known.name == column.name);
+            let absent = table.columns.iter().filter(|column| !filled(column));
+            let mut sets = others(key);
+            sets.extend(absent.map(|column| format!("{} = DEFAULT", identifier(&column.name))));
+            let before = format!("INSERT INTO {loaded} SELECT {} FROM {from}", names(key));
+            let insert = format!("{insert} {listed} FROM {from} ORDER BY ctid {}", on_conflict(key, sets));
+            merge(Some(before), insert, key)
+        }
+    })
+}
