@@ -20,6 +20,7 @@ mod reason;
 mod refused;
 mod replace;
 pub mod retry;
+mod rules;
 mod target;
 mod waiting;
 
@@ -47,8 +48,8 @@ use crate::sql::{identifier, literal};
 use crate::storage::{S3Uri, Storage};
 use batch::{Accepted, Batch, Writer};
 pub use expect::Expectations;
-use quarantine::give_up;
 use on_update::Guard;
+use quarantine::give_up;
 use replace::Kept;
 use waiting::Waiting;
 
@@ -164,9 +165,9 @@ struct LoadTry<'a> {
     header: Option<(String, Vec<String>)>,
     /// The old rows that `replace` has kept.
     kept: Option<Kept>,
-    /// The foreign keys of the table that refer to the table itself.
     /// Protects rows of other tables from foreign keys with an action on update.
     guard: Guard,
+    /// The foreign keys of the table that refer to the table itself.
     own_keys: Vec<String>,
     /// The rows that refer to rows of the table that were not loaded yet.
     waiting: Vec<Waiting>,
@@ -195,8 +196,8 @@ impl<'a> LoadTry<'a> {
             loaded,
             header: None,
             kept: None,
-            own_keys: Vec::new(),
             guard: Guard::default(),
+            own_keys: Vec::new(),
             waiting: Vec::new(),
             has_earlier: false,
             empty: None,

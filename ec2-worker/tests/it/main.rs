@@ -34,6 +34,7 @@ mod remedies;
 mod replacing;
 mod retries;
 mod rounding;
+mod rules;
 mod scripts;
 mod secrets;
 mod settings;

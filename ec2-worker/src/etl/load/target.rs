@@ -12,7 +12,7 @@ use super::super::table::{Relation, Table};
 use super::super::transform::Layout;
 use super::batch::Way;
 use super::on_update::Guard;
-use super::{Load, LoadTry, lock, replace, waiting};
+use super::{Load, LoadTry, lock, replace, rules, waiting};
 use crate::database::{Pool, Transaction};
 use crate::failure::Failure;
 use crate::ledger;
@@ -93,14 +93,20 @@ impl LoadTry<'_> {
             );
             return Err(Failure::bad_input("MaterializedView", message));
         }
+        if self.load.insert.is_none() {
+            rules::check(tx, table, self.load.mode == LoadMode::Upsert).await?;
+        }
         // A deferred constraint would refuse the whole load at the commit, instead of one row.
         tx.run("checking constraints at once", "SET CONSTRAINTS ALL IMMEDIATE").await?;
         self.own_keys = waiting::own_keys(tx, table).await?;
+        self.guard = Guard::of(tx, table, self.load.cascade, &self.next_tables).await?;
         match self.load.mode {
             LoadMode::Append => Ok(()),
             LoadMode::Replace => {
-        self.guard = Guard::of(tx, table, self.load.cascade, &self.next_tables).await?;
                 self.kept = replace::empty(tx, table, self.load.cascade, self.load.insert.is_some()).await?;
+                if self.kept.is_some() {
+                    rules::check(tx, table, true).await?;
+                }
                 loaded_files::forget(tx, table).await
             }
             LoadMode::Upsert if table.primary_key.is_empty() => {
