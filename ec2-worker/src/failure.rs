@@ -17,6 +17,8 @@ pub struct Failure {
     pub column: Option<String>,
     /// The foreign key that a refused row violates.
     pub foreign_key: Option<String>,
+    /// Whether another row has a value of a refused row that must be unique. Rows of temporary tables do not count.
+    pub is_taken: bool,
     /// The number of the refused row among the rows of its `COPY`, from 1, if the database named it. This is a hint: another
     /// row may be the one at fault.
     pub row: Option<usize>,
@@ -31,11 +33,11 @@ enum Kind {
     Away,
     /// The database refused the rows, not the statement.
     Refused,
-}
-
     /// The database probably refused a row, because the error came while it took rows. If it takes each row alone, the error
     /// is another one.
     PerhapsRefused,
+}
+
 impl Failure {
     /// Returns a final failure with the given `errorId` and `errorMessage`.
     pub fn new(id: impl Into<String>, message: impl Into<String>) -> Self {
@@ -44,6 +46,7 @@ impl Failure {
             message: message.into(),
             column: None,
             foreign_key: None,
+            is_taken: false,
             row: None,
             kind: Kind::Final,
         }
@@ -61,6 +64,7 @@ impl Failure {
             message: message.into(),
             column: None,
             foreign_key: None,
+            is_taken: false,
             row: None,
             kind: Kind::Away,
         }
@@ -121,8 +125,10 @@ impl Failure {
         let column = refusal.column().or_else(|| column_of_copy(refusal.where_()?));
         let is_key = *code == SqlState::FOREIGN_KEY_VIOLATION;
         let foreign_key = refusal.constraint().filter(|_| is_key).map(str::to_owned);
+        let is_unique = matches!(*code, SqlState::UNIQUE_VIOLATION | SqlState::EXCLUSION_VIOLATION);
+        let is_taken = is_unique && !refusal.schema().is_some_and(|schema| schema.starts_with("pg_temp"));
         let row = refusal.where_().and_then(row_of_copy);
-        Self { id, message, column: column.map(str::to_owned), foreign_key, row, kind }
+        Self { id, message, column: column.map(str::to_owned), foreign_key, is_taken, row, kind }
     }
 
     /// Returns whether the work may succeed if the same attempt starts it again later.
@@ -143,6 +149,17 @@ impl Failure {
         self
     }
 
+    /// Returns the failure of rows that were sent to the database. An error is then perhaps about a row, although its code
+    /// does not say so, as the one with which `hstore` refuses a text.
+    #[must_use]
+    pub(crate) fn of_rows(mut self) -> Self {
+        let code = self.id.rsplit(':').next().unwrap_or_default();
+        if self.kind == Kind::Final && may_be_of_row(code) {
+            self.kind = Kind::PerhapsRefused;
+        }
+        self
+    }
+
     /// Returns whether the database refused rows. The caller can then find the rows at fault by sending fewer rows at a
     /// time.
     #[must_use]
@@ -155,17 +172,6 @@ impl Failure {
     pub(crate) fn is_doubtful(&self) -> bool {
         self.kind == Kind::PerhapsRefused
     }
-    /// Returns the failure of rows that were sent to the database. An error is then perhaps about a row, although its code
-    /// does not say so, as the one with which `hstore` refuses a text.
-    #[must_use]
-    pub(crate) fn of_rows(mut self) -> Self {
-        let code = self.id.rsplit(':').next().unwrap_or_default();
-        if self.kind == Kind::Final && may_be_of_row(code) {
-            self.kind = Kind::PerhapsRefused;
-        }
-        self
-    }
-
 }
 
 /// Returns whether a type may refuse a text with this code, which otherwise speaks against the statement. Examples are
@@ -174,12 +180,6 @@ fn is_of_value(code: &SqlState) -> bool {
     matches!(&code.code()[..2], "0A" | "42" | "54") && *code != SqlState::INSUFFICIENT_PRIVILEGE
 }
 
-/// Returns the column that the context of an error in `COPY` names: `COPY orders, line 1, column price: "x"`.
-fn column_of_copy(context: &str) -> Option<&str> {
-    let line = context.lines().find(|line| line.starts_with("COPY "))?;
-    let (_, column) = line.split_once(", column ")?;
-    Some(column.split_once(": ").map_or(column, |(column, _)| column))
-}
 /// Returns whether an error with this code may be about a row that was sent: an internal error, as types of extensions raise it
 /// with `elog`, a query with too many rows, a `CASE` without a branch, or an error of a function in another language. Never
 /// about a row are errors of connections, resources, rights, settings, and of the server itself.
@@ -192,6 +192,12 @@ fn may_be_of_row(code: &str) -> bool {
         )
 }
 
+/// Returns the column that the context of an error in `COPY` names: `COPY orders, line 1, column price: "x"`.
+fn column_of_copy(context: &str) -> Option<&str> {
+    let line = context.lines().find(|line| line.starts_with("COPY "))?;
+    let (_, column) = line.split_once(", column ")?;
+    Some(column.split_once(": ").map_or(column, |(column, _)| column))
+}
 
 /// Returns the number of the row that the context of an error in `COPY` names: `COPY orders, line 4`. The word for "line" is in
 /// the language of the server.

@@ -182,3 +182,58 @@ async fn a_user_who_may_not_read_the_other_table_is_refused_where_its_rows_could
         assert_eq!(world.rows(CHILDREN).await, ALL_CHILDREN);
     }
 }
+
+#[tokio::test]
+async fn kept_rows_exchange_unique_values() {
+    let schema = |action: &str| {
+        format!(
+            "CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE, b text);
+             INSERT INTO t VALUES (1, 'A', 'old'), (2, 'B', 'old'), (3, 'C', 'old');
+             CREATE TABLE ch (id int, code text REFERENCES t (code) {action}); INSERT INTO ch VALUES (1, 'A')"
+        )
+    };
+    let rows = "SELECT id, code, b FROM t ORDER BY id";
+    for action in ACTIONS {
+        let world = World::new(&schema(action)).await;
+        let report = world.run(&replace(&world, "t", "id,code,b\n1,B,x\n2,A,y\n")).await;
+        assert!(
+            report.as_ref().is_ok_and(|report| report.contains("rowsLoaded=2, rowsRejected=0")),
+            "{action}: {report:?}"
+        );
+        assert_eq!(world.rows(rows).await, "1|B|x 2|A|y", "{action}");
+        assert_eq!(world.rows("SELECT code FROM ch").await, "A", "{action}");
+    }
+    for action in ["", "DEFERRABLE INITIALLY DEFERRED", "ON UPDATE CASCADE"] {
+        let world = World::new(&schema(action)).await;
+        world.client.batch_execute("INSERT INTO ch VALUES (2, 'B'), (3, 'C')").await.expect("inserted");
+        let mut load = replace(&world, "t", "id,code,b\n1,B,x\n2,C,y\n3,A,z\n7,D,w\nx,E,v\n");
+        load.limit = Limit::Count(1);
+        let report = world.run(&load).await.unwrap_or_else(|failure| panic!("{action}: {failure}"));
+        assert!(report.contains("rowsLoaded=4, rowsRejected=1"), "{action}: {report}");
+        assert_eq!(world.rows(rows).await, "1|B|x 2|C|y 3|A|z 7|D|w", "{action}");
+        assert_eq!(world.rows("SELECT code FROM ch ORDER BY id").await, "A B C", "{action}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_with_a_unique_value_of_a_kept_row_is_refused_with_the_reason() {
+    let world = World::new(
+        "CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE, b text); INSERT INTO t VALUES (1, 'A', 'old'), (2, 'B', 'old');
+         CREATE TABLE ch (code text REFERENCES t (code) ON DELETE CASCADE); INSERT INTO ch VALUES ('A'), ('B')",
+    )
+    .await;
+    // The database would delete rows of `ch` if a kept row were deleted, so the two rows cannot exchange their numbers.
+    let mut load = replace(&world, "t", "id,code,b\n1,B,x\n2,A,y\n3,C,z\n");
+    load.limit = Limit::Count(2);
+    let failure = world.run(&load).await.expect_err("the rows of the child need A and B");
+    assert!(
+        failure.message.contains("2 rows of public.ch") || failure.message.contains("public.ch"),
+        "{failure}"
+    );
+    load.limit = Limit::Count(0);
+    let failure = world.run(&load).await.expect_err("refused");
+    let says = "already exists.: a row of the file has it, or an old row that `replace` keeps because rows of public.ch refer to it";
+    assert!(failure.message.contains(says), "{failure}");
+    assert_eq!(world.rows("SELECT code FROM ch ORDER BY code").await, "A B");
+    assert_eq!(world.rows("SELECT b FROM t").await, "old old");
+}

@@ -77,6 +77,8 @@ pub(super) enum Way {
     /// As `Upsert`, for the only rows that the table will have. A second row with the same key is refused. The second
     /// value is the table for the keys of the loaded rows.
     Keep(Vec<String>, String),
+    /// As `Keep`, but the rows that are replaced are deleted first, so that they can exchange unique values.
+    Swap(Vec<String>, String),
 }
 
 impl<'a> Writer<'a> {

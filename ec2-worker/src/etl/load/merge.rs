@@ -5,6 +5,7 @@ use super::super::table::Table;
 use super::batch::Way;
 use super::list;
 use super::on_update::Guard;
+use super::replace::equal;
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
@@ -90,6 +91,16 @@ pub(super) fn merge(table: &Table, columns: &[Column], way: &Way, from: &str) ->
             let before = format!("INSERT INTO {loaded} SELECT {} FROM {from}", names(key));
             let insert = format!("{insert} {listed} FROM {from} ORDER BY ctid {}", on_conflict(key, sets));
             merge(Some(before), insert, key)
+        }
+        Way::Swap(key, loaded) => {
+            let before = format!("INSERT INTO {loaded} SELECT {} FROM {from}", names(key));
+            // Foreign keys are checked at the end of the statement, and the condition makes the DELETE come first.
+            let insert = format!(
+                "WITH gone AS (DELETE FROM {name} AS old USING {from} AS new WHERE {} RETURNING 1) \
+                 {insert} {listed} FROM {from} WHERE (SELECT count(*) FROM gone) >= 0 ORDER BY ctid",
+                equal("old", key, "new", key)
+            );
+            merge(Some(before), insert, &[])
         }
     })
 }

@@ -284,6 +284,7 @@ impl Publication {
             format!("INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {from}")
         };
         let way = match change {
+            Change::Replace(Some(kept)) if kept.may_swap => Way::Swap(kept.key.clone(), kept.loaded.clone()),
             Change::Replace(Some(kept)) => Way::Keep(kept.key.clone(), kept.loaded.clone()),
             Change::Changed => Way::Upsert(table.primary_key.clone()),
             Change::Replace(None) | Change::Added => Way::Copy,

@@ -6,19 +6,24 @@ use crate::failure::Failure;
 
 /// Returns why the database refused a row: its own sentence, without what the worker was doing, and a remedy.
 pub(super) fn reason(failure: &Failure) -> String {
+    reason_with(failure, "")
+}
+
+/// As [`reason`], with `more` behind the sentence of the database.
+pub(super) fn reason_with(failure: &Failure, more: &str) -> String {
     let said = failure.message.strip_prefix(DOING).and_then(|rest| rest.strip_prefix(": "));
     let said = said.unwrap_or(&failure.message);
     let code = failure.id.rsplit(':').next().unwrap_or_default();
     let is_json_array = code == "22P02" && said.contains("malformed array literal: \"[");
     let remedy = if is_json_array {
         "an array is written in braces; write {1,2}, or give the column the type jsonb"
+    } else if code == "23514" && said.contains(PARTITION_CHECK) {
+        "correct the value, or add a partition for it"
     } else {
         remedy(code)
     };
     format!("{said}{more}; {remedy}")
 }
-    } else if code == "23514" && said.contains(PARTITION_CHECK) {
-        "correct the value, or add a partition for it"
 
 /// Returns what to do about an error with this SQLSTATE (PostgreSQL manual, appendix A).
 fn remedy(code: &str) -> &'static str {
@@ -36,6 +41,8 @@ fn remedy(code: &str) -> &'static str {
         _ if code.starts_with("22") => {
             "write the value as PostgreSQL reads its type, or give the column the type text"
         }
+        // Types of extensions raise this code, too.
+        "XX000" => "write the value as PostgreSQL reads its type, or correct the row",
         _ if code.starts_with("23") => "correct the row, or change the constraint of the table",
         _ if code.starts_with('0') || code.starts_with("42") || code.starts_with("54") => {
             "write the value as PostgreSQL reads its type"

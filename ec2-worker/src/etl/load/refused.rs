@@ -12,11 +12,10 @@ use super::super::transform::{self, Chunk, Message, Plan, Reject};
 use super::batch::{self, Writer};
 use super::groups::Groups;
 use super::quarantine::quarantine;
-use super::reason::reason;
 use super::waiting::{Waiting, WaitingRow};
 use super::{LoadTry, READER_GONE, SMALLEST_BATCH, lock};
-use crate::database::encoding::Characters;
 use crate::database::Transaction;
+use crate::database::encoding::Characters;
 use crate::failure::Failure;
 
 impl LoadTry<'_> {
@@ -35,12 +34,17 @@ impl LoadTry<'_> {
         let input = source.open_range(start.offset, end.offset, plan.is_plain).await?;
         let mut messages = transform::again(input, plan.clone(), start, writer.layout().clone());
         let mut rows = Vec::new();
+        let before = self.spool.count();
         while let Some(message) = messages.recv().await {
             match message {
                 Message::Chunk(chunk) => self.copy_in_groups(source, writer, &chunk, &mut rows).await?,
                 Message::Failed(failure) => return Err(failure),
                 Message::Begin(_) => {}
                 Message::End(_) => {
+                    if why.is_doubtful() && rows.is_empty() && self.spool.count() == before {
+                        // The database has taken each row, so the error was about something else.
+                        return Err(why.clone());
+                    }
                     if !rows.is_empty() {
                         let (layout, way) = (writer.layout().clone(), writer.way().clone());
                         self.waiting.push(Waiting { source: source.clone(), layout, way, rows });
@@ -76,7 +80,7 @@ impl LoadTry<'_> {
                 }
                 Err(failure) if failure.is_refusal() && count == 1 => {
                     let mark = &chunk.marks[at];
-                    let (reason, may_wait) = (reason(&failure), self.may_wait(&failure));
+                    let (reason, may_wait) = (self.reason(&failure), self.may_wait(&failure));
                     let reject =
                         Reject { at: mark.at, column: failure.column, reason, raw: mark.raw.clone() };
                     if may_wait {

@@ -20,6 +20,9 @@ pub(super) struct Kept {
     pub(super) key: Vec<String>,
     /// The table with the keys of the loaded rows, for SQL.
     pub(super) loaded: String,
+    /// Whether a kept row may be deleted and inserted again in one statement, because no foreign key acts on that and no code
+    /// of the table notices it. Only so can kept rows exchange unique values.
+    pub(super) may_swap: bool,
     references: Vec<Reference>,
 }
 
@@ -164,7 +167,9 @@ pub(super) async fn delete_others(
 ) -> Result<(), Failure> {
     code(tx, table, cascade).await?;
     let references = references(tx, table).await?;
-    Kept { key: table.primary_key.clone(), loaded: wanted, references }.finish(tx, table, cascade).await
+    Kept { key: table.primary_key.clone(), loaded: wanted, may_swap: false, references }
+        .finish(tx, table, cascade)
+        .await
 }
 
 /// Returns the foreign keys that refer to the table or to one of its parts.
@@ -187,13 +192,13 @@ pub(super) async fn references(tx: &Transaction, table: &Table) -> Result<Vec<Re
             columns: row.get(6),
             key: row.get(7),
             unique: row.get(8),
+            on_update: row.get(9),
+            child_oid: row.get(10),
         }
     };
     Ok(rows.iter().map(reference).collect())
 }
 
-            on_update: row.get(9),
-            child_oid: row.get(10),
 /// Deletes the rows to which no row refers, and returns the others.
 async fn keep(
     tx: &Transaction,
@@ -260,10 +265,20 @@ async fn keep(
         identifier(&first.unique)
     );
     tx.run("creating a temporary table", &create).await?;
-    Ok(Some(Kept { key: first.key.clone(), loaded, references }))
+    let may_swap = !cascade && references.iter().all(|reference| reference.action == "a");
+    Ok(Some(Kept { key: first.key.clone(), loaded, may_swap, references }))
 }
 
 impl Kept {
+    /// Says which row may have a unique value that a refused row needs.
+    pub(super) fn holder(&self) -> String {
+        let child = self.references.iter().find(|reference| !reference.is_own);
+        let child = child.map_or("another table", |reference| reference.child.as_str());
+        format!(
+            ": a row of the file has it, or an old row that `replace` keeps because rows of {child} refer to it"
+        )
+    }
+
     /// Deletes the kept rows that the file lacks.
     ///
     /// # Errors

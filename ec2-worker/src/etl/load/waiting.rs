@@ -3,6 +3,8 @@
 //! A row may stand before the row to which it refers. In a whole batch this is not a problem, because the database checks
 //! foreign keys after all rows. But when rows are sent in small groups, to find a refused row, such a row is refused
 //! although it is good. So it waits, and is sent again after all other rows of the load.
+//!
+//! The same is true of a row with a unique value of an old row that `replace` keeps and that a later row of the file changes.
 
 use std::ops::Range;
 
@@ -15,7 +17,7 @@ use super::LoadTry;
 use super::batch::{Way, Writer};
 use super::doubles::subtransactions;
 use super::groups::Groups;
-use super::reason::reason;
+use super::reason::{reason, reason_with};
 use crate::database::Transaction;
 use crate::failure::Failure;
 
@@ -53,9 +55,27 @@ pub(super) async fn own_keys(tx: &Transaction, table: &Table) -> Result<Vec<Stri
 }
 
 impl LoadTry<'_> {
-    /// Returns whether the row of this refusal refers to a row of the table that may come later.
+    /// Returns whether the row of this refusal refers to a row of the table that may come later, or has a value of a kept row
+    /// that may change later.
     pub(super) fn may_wait(&self, failure: &Failure) -> bool {
-        failure.foreign_key.as_ref().is_some_and(|key| self.own_keys.contains(key))
+        let is_own = failure.foreign_key.as_ref().is_some_and(|key| self.own_keys.contains(key));
+        is_own || self.kept.is_some() && failure.is_taken
+    }
+
+    /// Returns why the database refused a row.
+    pub(super) fn reason(&self, failure: &Failure) -> String {
+        match &self.kept {
+            Some(kept) if failure.is_taken => reason_with(failure, &kept.holder()),
+            _ => reason(failure),
+        }
+    }
+
+    /// Returns in which way waiting rows are sent.
+    fn last_way(&self, way: &Way) -> Way {
+        match (way, &self.kept) {
+            (Way::Keep(key, loaded), Some(kept)) if kept.may_swap => Way::Swap(key.clone(), loaded.clone()),
+            _ => way.clone(),
+        }
     }
 
     /// Sends the waiting rows again, until no more of them can be loaded. The others are refused.
@@ -64,7 +84,7 @@ impl LoadTry<'_> {
             let mut is_progress = false;
             self.begin_pass(tx).await?;
             for mut waiting in std::mem::take(&mut self.waiting) {
-                let (layout, way) = (waiting.layout.clone(), waiting.way.clone());
+                let (layout, way) = (waiting.layout.clone(), self.last_way(&waiting.way));
                 let writer = Writer::new(tx, table, layout, way, (true, &self.guard)).await?;
                 let before = waiting.rows.len();
                 waiting.rows = self.send_again(&waiting.source, &writer, waiting.rows).await?;
@@ -120,7 +140,7 @@ impl LoadTry<'_> {
                 }
                 Err(failure) if failure.is_refusal() && count == 1 => {
                     if let Some(mut row) = rows.pop_front() {
-                        row.reject.reason = reason(&failure);
+                        row.reject.reason = self.reason(&failure);
                         row.refused_at = writer.point().await?;
                         match self.may_wait(&failure) {
                             true => left.push(row),
