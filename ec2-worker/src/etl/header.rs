@@ -149,10 +149,7 @@ pub fn by_name(names: &[String], target: &Target, declared: &[String]) -> Result
                 fit.fields.push(index);
             }
             Meaning::Generated(column) => generated.push(column),
-            Meaning::Several(columns) => problems.push(format!(
-                "column {number}, `{name}`, may mean {}; write the name as the table has it",
-                quoted(&columns, " or ")
-            )),
+            Meaning::Several(columns) => problems.push(declared::ambiguous(number, name, &columns)),
             Meaning::Nothing if name.is_empty() => {
                 problems.push(format!("column {number} has no name{NAMES_BY_PLACE}"));
             }

@@ -1,4 +1,5 @@
-//! `column` of a data format: a load, an export and a copy take its names in its order, or refuse them.
+//! A load, an export and a copy use the columns that the field `column` of a data format declares, in that order. They refuse names
+//! that do not fit.
 
 use definition::kind::field::OnColumns;
 use ec2_worker::etl::dialect::Dialect;
@@ -127,11 +128,11 @@ async fn an_export_writes_the_declared_columns_in_their_order() {
         assert!(refused.contains(says), "{refused}");
     }
     let twice = exported(&world, Some("SELECT 1 AS a, 2 AS a, 3 AS b"), &plain, &["b", "a"]).await;
-    assert!(twice.expect_err("two columns").message.contains("may mean `a` or `a`"));
+    assert!(twice.expect_err("two columns").message.contains("2 columns have the name `a`"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_format_with_columns_reads_its_own_output_and_previews_in_that_order() {
+async fn a_load_reads_what_an_export_wrote_in_the_declared_order() {
     let world = World::new(
         "CREATE TABLE rows (name text, city text); INSERT INTO rows VALUES ('Anna', 'Rome'), ('Bob', 'Bonn');
          CREATE TABLE t (LIKE rows)",

@@ -4,7 +4,7 @@
 //! name `Order` with the type `Date`. The columns of the table decide this.
 
 use super::{Column, ColumnType, Fit, Meaning, NAMES_BY_PLACE, OnColumns, Target, WrongHeader, by_name};
-use super::{SEPARATORS, loose, meaning};
+use super::{SEPARATORS, loose, meaning, quoted};
 
 /// The types that may follow a name, as Hive, PostgreSQL and others write them, without lengths.
 const TYPES: &[&str] = &[
@@ -164,6 +164,16 @@ pub fn by_place(declared: &[String], target: &Target) -> Result<Fit, WrongHeader
         }
         WrongHeader(problems)
     })
+}
+
+/// Returns the problem of a name that may mean several of the columns. A query may give two columns the same name.
+pub(super) fn ambiguous(number: usize, name: &str, columns: &[&str]) -> String {
+    if columns.windows(2).all(|pair| pair[0] == pair[1]) {
+        let (count, shared) = (columns.len(), columns[0]);
+        return format!("column {number}, `{name}`, is ambiguous: {count} columns have the name `{shared}`");
+    }
+    let columns = quoted(columns, " or ");
+    format!("column {number}, `{name}`, may mean {columns}; write the name as the table has it")
 }
 
 /// Returns, for each declared column, its index among the columns `names` of a file or a query. If a name is empty or stands
