@@ -116,8 +116,8 @@ impl DatabaseTarget {
         self.tls.as_ref()
     }
 
-    /// Returns a text that is equal for two targets if each may use the sessions of the other. Never show the text, because it
-    /// contains the password.
+    /// Returns the key of the target in a pool of sessions. Two targets may share sessions if and only if their keys are equal. The
+    /// key contains the password, so it is a secret: never show it.
     #[must_use]
     pub fn secret_key(&self) -> &str {
         &self.secret_key
@@ -199,7 +199,7 @@ mod tests {
             host: Some(host.to_owned()),
             port: 5432,
             user: "me".to_owned(),
-            password: Some("geheim".to_owned()),
+            password: Some("hidden".to_owned()),
             database: None,
             sslmode: None,
             sslrootcert: None,
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_within_this_machine_stay_in_the_clear_unless_asked() {
+    fn connections_to_this_machine_are_encrypted_only_if_sslmode_says_so() {
         for host in ["localhost", "127.0.0.1", "::1", "[::1]", "/var/run/postgresql"] {
             let target = DatabaseTarget::new(settings(host)).unwrap();
             assert!(target.tls().is_none(), "{host}");
@@ -243,7 +243,7 @@ mod tests {
             ..settings("db.example.com")
         };
         let problem = DatabaseTarget::new(missing).unwrap_err();
-        assert!(problem.contains("sslrootcert") && !problem.contains("geheim"), "{problem}");
+        assert!(problem.contains("sslrootcert") && !problem.contains("hidden"), "{problem}");
     }
 
     #[test]
@@ -264,12 +264,16 @@ mod tests {
         for other in others {
             assert_ne!(ours, key(other));
         }
-        assert_ne!(key(with_sslmode("require")), key(with_sslmode("verify-full")), "unverified sessions");
+        assert_ne!(
+            key(with_sslmode("require")),
+            key(with_sslmode("verify-full")),
+            "a target that checks the certificate must not use sessions that did not check it"
+        );
         let target = DatabaseTarget::new(settings("db.example.com")).unwrap();
         assert_ne!(
             ours,
             target.with_search_path("\"shop\"".to_owned()).secret_key(),
-            "names mean other tables"
+            "with another search path, a name means another table"
         );
     }
 }
