@@ -18,8 +18,11 @@ const PIECE: usize = 256 * 1024;
 /// The largest number of pieces that wait for the upload.
 const PIECES: usize = 4;
 
-/// Sends the bytes of `input`, the file `file` that was just opened, from a thread of its own. If `packing` is given, the bytes are
-/// packed so, and the unpacked bytes are sent. `scratch` is the folder for files that must be copied first, such as zip archives.
+/// Sends the bytes of `input` from a thread of its own. With `packing`, the input has this packing, and the unpacked bytes are sent.
+/// Without it, the bytes are sent as they are.
+///
+/// `input` is the content of the file named `file`, which was just opened. `scratch` is the folder for files that must be copied
+/// first, such as zip archives.
 ///
 /// The last piece is followed by an empty piece. If the channel closes without an empty piece, the pieces so far are not
 /// the whole output. A failure comes in place of the remaining pieces.
@@ -51,7 +54,7 @@ pub fn start(
     receiver
 }
 
-/// Unpacks `input`, the file `file` that was just opened, to its end, and so checks that it is whole.
+/// Unpacks all of `input`, the content of the file named `file`, to check that the file is complete. The input was just opened.
 ///
 /// # Errors
 ///
@@ -97,7 +100,7 @@ struct Raw {
     input: Input,
     window: Vec<u8>,
     next: usize,
-    /// The failure of the download, which the decoder above cannot carry.
+    /// The failure of the download. A decoder passes on only an `io::Error`, which would lose the failure.
     failure: FailureSlot,
 }
 

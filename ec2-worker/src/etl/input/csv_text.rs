@@ -1,4 +1,4 @@
-//! Writes CSV that the reader of text files reads again.
+//! Writes CSV in the form that `records.rs` reads.
 
 /// Appends a record of CSV. Strings are quoted, so that an empty one is not NULL.
 pub(super) fn push_record<'a>(texts: impl Iterator<Item = Option<(&'a str, bool)>>, out: &mut Vec<u8>) {

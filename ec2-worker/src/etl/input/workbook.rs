@@ -1,8 +1,8 @@
 //! Turns a sheet of an Excel workbook into CSV.
 //!
-//! Dates and times are written in ISO form, such as `2025-12-31`, and numbers with at most 15 digits, or all digits of a whole number. If the number format of
-//! a cell shows another text than the number, the text follows the number: see [`cell`]. Each row of the sheet becomes one
-//! record, so the line of a record is the number of its row.
+//! Dates and times are written in ISO form, such as `2025-12-31`. A number has at most 15 digits; a whole number keeps all its
+//! digits. If the number format of a cell shows another text than the number, the field contains the number, the byte U+001F,
+//! and the shown text: see [`cell`]. Each row of the sheet becomes one record, so the line of a record is the number of its row.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -52,19 +52,18 @@ fn sheet(
     scratch: &Path,
     opened: &mut Opened,
 ) -> io::Result<BufReader<File>> {
-    let spool = spooled(bytes, scratch)?;
+    let copy = spooled(bytes, scratch)?;
     let not_a_workbook = |error: &dyn std::fmt::Display| {
         io::Error::other(format!(
-            "the file is not an Excel workbook (.xlsx): {error}; save another kind of workbook as .xlsx, and set no \
-             `myDialect` xlsx for text"
+            "the file is not an Excel workbook (.xlsx): {error}; if it is another kind of workbook, save it as .xlsx; if it \
+             is a text file, remove `myDialect`"
         ))
     };
-    if let Some(what) = foreign_archive(&spool)? {
+    if let Some(what) = foreign_archive(&copy)? {
         return Err(io::Error::other(what));
     }
-    check_growth(&spool).map_err(|error| not_a_workbook(&error))?;
-    let spool = BufReader::new(spool);
-    let mut workbook = Xlsx::new(spool).map_err(|error| not_a_workbook(&error))?;
+    check_growth(&copy).map_err(|error| not_a_workbook(&error))?;
+    let mut workbook = Xlsx::new(BufReader::new(copy)).map_err(|error| not_a_workbook(&error))?;
     let sheet = chosen(&workbook.sheet_names(), dialect.sheet.as_deref(), &mut opened.notes)?;
     let is_hidden = |known: &calamine::Sheet| known.name == sheet && known.visible != SheetVisible::Visible;
     if dialect.sheet.is_none() && workbook.sheets_metadata().iter().any(is_hidden) {
@@ -84,7 +83,9 @@ fn sheet(
         // Every row before a cell becomes a line, so a cell with a very large row number would make gigabytes of lines.
         if row >= MOST_ROWS || column >= MOST_COLUMNS {
             let what = format!(
-                "the sheet `{sheet}` has a cell in row {row} and column {column}, beyond Excel's limits"
+                "the sheet `{sheet}` has the cell {}{}, which is beyond Excel's limits",
+                letters(column as usize),
+                u64::from(row) + 1
             );
             return Err(io::Error::other(what));
         }
@@ -138,10 +139,10 @@ fn unsaved_formulas(workbook: &mut Xlsx<BufReader<File>>, sheet: &str) -> io::Re
     let mut cells = workbook.worksheet_cells_reader(sheet).map_err(problem)?;
     let mut unsaved = HashSet::new();
     while let Some(cell) = cells.next_cell_with_formula_metadata().map_err(problem)? {
-        // One in each row is enough, because its row is refused.
         if cell.formula.is_some() && matches!(cell.value, DataRef::Empty) {
             unsaved.insert(cell.pos);
         }
+        // The cells are kept in memory, so their number is limited: to one for each row that a sheet can have.
         if unsaved.len() > MOST_ROWS as usize {
             let what = format!(
                 "the sheet `{sheet}` has more than {MOST_ROWS} formulas without a saved result; open the \
@@ -181,14 +182,14 @@ struct Rows {
     /// The cells of the present row: what to write, and whether the cell holds text. Empty cells are `None`.
     row: Vec<Option<(String, bool)>>,
     /// The index of the present row.
-    next: u64,
-    /// The number of rows without a cell that are not yet written.
+    present: u64,
+    /// The number of blank lines that are still to be written: one for each row that is empty or left out.
     blank: u64,
     /// The number of rows to leave out at the start.
     skip: u64,
     /// The reason why the present row cannot be read, if there is one.
     reason: Option<String>,
-    /// The first number format of each column that texts are not made by.
+    /// For each column, the first number format that this program cannot apply. Cells with this format get no shown text.
     formats: Vec<(usize, String)>,
     /// The cells with an error, if there are any.
     errors: Option<ErrorCells>,
@@ -206,8 +207,8 @@ impl ErrorCells {
         let Self { first: (place, text), count } = self;
         let cells = if count == 1 { "1 cell has".to_owned() } else { format!("{count} cells have") };
         format!(
-            "{cells} an error in place of a value, the first in {place}: {text}; it counts as this text, and `myNullValues` with \
-             this text makes it NULL"
+            "{cells} an error in place of a value, the first in {place}: {text}; each error is loaded as its text; add the text to \
+             `myNullValues` to load NULL"
         )
     }
 }
@@ -215,9 +216,9 @@ impl ErrorCells {
 impl Rows {
     /// Makes `row` the present row: writes the rows before it. A row without cells becomes a blank line.
     fn begin(&mut self, row: u64, out: &mut impl io::Write) -> io::Result<()> {
-        while self.next < row {
+        while self.present < row {
             self.end(out)?;
-            self.next += 1;
+            self.present += 1;
         }
         Ok(())
     }
@@ -238,7 +239,7 @@ impl Rows {
                     Err(what) => (None, Some(what)),
                 }
             }
-            _ => (shown(value), None),
+            _ => (field_of(value), None),
         };
         let problem = match &text {
             _ if no_date.is_some() => no_date.map(|what| format!("cell {} {what}", place())),
@@ -259,7 +260,7 @@ impl Rows {
         };
         self.reason = self.reason.take().or(problem);
         if let (DataRef::Error(_), Some((text, _))) = (value, &text)
-            && self.next >= self.skip
+            && self.present >= self.skip
         {
             let first = (place(), text.clone());
             self.errors.get_or_insert(ErrorCells { first, count: 0 }).count += 1;
@@ -276,10 +277,11 @@ impl Rows {
         self.row[index] = Some(text);
     }
 
-    /// Appends the text that a number format shows for the number `text`, or keeps that the format is not read.
+    /// Appends the text that a number format shows for the number `text`. If the format is not supported, adds it to `formats`
+    /// instead.
     fn add_shown(&mut self, index: usize, format: &NumberFormat, text: &mut String) {
         if let NumberFormat::Other(code) = format
-            && self.next >= self.skip
+            && self.present >= self.skip
             && !self.formats.iter().any(|(column, _)| *column == index)
         {
             self.formats.push((index, code.clone()));
@@ -295,7 +297,7 @@ impl Rows {
         let mut bytes = Vec::new();
         let reason = self.reason.take();
         let mut row = std::mem::take(&mut self.row);
-        let is_skipped = self.next < self.skip;
+        let is_skipped = self.present < self.skip;
         if is_skipped || (row.is_empty() && reason.is_none()) {
             self.blank += 1;
             return Ok(());
@@ -346,18 +348,18 @@ pub(super) fn letters(column: usize) -> String {
     letters.iter().rev().collect()
 }
 
-/// Returns what to write for a cell, and whether the cell holds text. Returns `None` for an empty cell.
-fn shown(value: &DataRef<'_>) -> Option<(String, bool)> {
+/// Returns the text to write for a cell, and whether the cell holds text. Returns `None` for an empty cell, and for a date, whose
+/// text `Rows::put` makes.
+fn field_of(value: &DataRef<'_>) -> Option<(String, bool)> {
     Some(match value {
         DataRef::Empty => return None,
         DataRef::String(text) => (text.clone(), true),
         DataRef::SharedString(text) => ((*text).to_owned(), true),
         DataRef::Int(number) => (number.to_string(), false),
-        // The row is refused. Its text must not pass for the number that it is refused for.
+        // The row is refused. The quarantine shows the exponent form, so that nobody takes it for the original number.
         DataRef::Float(number) if is_inexact(*number) => (format!("{number:e}"), false),
         DataRef::Float(number) => (number_text(*number), false),
         DataRef::Bool(truth) => (truth.to_string(), false),
-        // The number format of the cell says what its number means.
         DataRef::DateTime(_) => return None,
         DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => (text.clone(), false),
         DataRef::Error(error) => (error.to_string(), true),
@@ -394,7 +396,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_shown_as_excel_shows_them() {
+    fn fractions_have_15_digits_and_whole_numbers_have_all() {
         assert_eq!(number_text(0.1 + 0.2), "0.3");
         assert_eq!(number_text(12345.0), "12345");
         assert_eq!(number_text(-1e21), "-1000000000000000000000");
