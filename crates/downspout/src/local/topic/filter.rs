@@ -1,8 +1,8 @@
 //! Filter policies: which messages a subscription receives.
 //!
-//! The rules are those of the SNS developer guide, "Amazon SNS message filtering". A policy is a JSON object. Each of its keys is
-//! the name of a value and lists conditions, of which the value must meet one. All keys must match. The values are message
-//! attributes or, with `FilterPolicyScope` `MessageBody`, members of the message.
+//! The rules are those of the SNS developer guide, "Amazon SNS message filtering". A policy is a JSON object. Each key names a value
+//! and has a list of conditions; the value must meet at least one of them. A message must match all keys. The values are
+//! message attributes or, with `FilterPolicyScope` `MessageBody`, members of the message.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,8 @@ use super::message::MessageAttribute;
 
 /// The largest number of keys in a policy.
 const MAX_KEYS: usize = 5;
-/// The largest number of combinations of values. The numbers of values of the keys multiply; those of the alternatives of `$or` add.
+/// The largest number of combinations of values. The number of a policy is the product of the numbers of conditions per key. The
+/// number of `$or` is the sum over its alternatives.
 const MAX_COMBINATIONS: usize = 150;
 
 /// A filter policy.
@@ -25,11 +26,11 @@ pub(super) struct Policy {
 /// One key of a policy.
 #[derive(Debug, PartialEq)]
 enum Rule {
-    /// A value of the name must match one of these.
+    /// The value with this name must match at least one of these conditions.
     Value(String, Vec<Matcher>),
-    /// The object of the name must match these rules.
+    /// The object with this name must match all of these rules.
     Inside(String, Vec<Rule>),
-    /// `$or`: one of these lists of rules must match.
+    /// `$or`: at least one of these lists of rules must match.
     Either(Vec<Vec<Rule>>),
 }
 
@@ -67,11 +68,11 @@ impl Policy {
         let value: Value =
             serde_json::from_str(text).map_err(|error| format!("failed to parse JSON. {error}"))?;
         let object = value.as_object().ok_or("Filter policy must be an object")?;
-        let rules = rules(object, matches_body)?;
-        if keys(&rules) > MAX_KEYS {
+        let rules = parse_rules(object, matches_body)?;
+        if count_keys(&rules) > MAX_KEYS {
             return Err("Filter policy can not have more than 5 keys".to_owned());
         }
-        if combinations(&rules) > MAX_COMBINATIONS {
+        if count_combinations(&rules) > MAX_COMBINATIONS {
             return Err("Filter policy is too complex".to_owned());
         }
         Ok(Self { rules, matches_body })
@@ -83,7 +84,7 @@ impl Policy {
             true => serde_json::from_str(text).ok().filter(Value::is_object),
             false => Some(Value::Object(attributes.iter().filter_map(value_of).collect())),
         };
-        values.is_some_and(|values| all(&self.rules, &values))
+        values.is_some_and(|values| all_match(&self.rules, &values))
     }
 }
 
@@ -99,31 +100,33 @@ fn value_of(attribute: &MessageAttribute) -> Option<(String, Value)> {
     Some((name.clone(), read))
 }
 
-fn keys(rules: &[Rule]) -> usize {
+fn count_keys(rules: &[Rule]) -> usize {
     let of_rule = |rule: &Rule| match rule {
         Rule::Value(..) => 1,
-        Rule::Inside(_, rules) => keys(rules),
-        Rule::Either(lists) => lists.iter().map(|rules| keys(rules)).max().unwrap_or_default(),
+        Rule::Inside(_, rules) => count_keys(rules),
+        Rule::Either(lists) => lists.iter().map(|rules| count_keys(rules)).max().unwrap_or_default(),
     };
     rules.iter().map(of_rule).sum()
 }
 
-fn combinations(rules: &[Rule]) -> usize {
+fn count_combinations(rules: &[Rule]) -> usize {
     let of_rule = |rule: &Rule| match rule {
         Rule::Value(_, matchers) => matchers.len(),
-        Rule::Inside(_, rules) => combinations(rules),
-        Rule::Either(lists) => lists.iter().map(|rules| combinations(rules)).fold(0, usize::saturating_add),
+        Rule::Inside(_, rules) => count_combinations(rules),
+        Rule::Either(lists) => {
+            lists.iter().map(|rules| count_combinations(rules)).fold(0, usize::saturating_add)
+        }
     };
     rules.iter().map(of_rule).fold(1, usize::saturating_mul)
 }
 
-fn rules(object: &Map<String, Value>, matches_body: bool) -> Result<Vec<Rule>, String> {
+fn parse_rules(object: &Map<String, Value>, matches_body: bool) -> Result<Vec<Rule>, String> {
     let mut read = Vec::with_capacity(object.len());
     for (key, value) in object {
         read.push(match value {
             Value::Array(lists) if key == "$or" && lists.len() >= 2 && lists.iter().all(Value::is_object) => {
                 let lists =
-                    lists.iter().filter_map(Value::as_object).map(|object| rules(object, matches_body));
+                    lists.iter().filter_map(Value::as_object).map(|object| parse_rules(object, matches_body));
                 Rule::Either(lists.collect::<Result<_, _>>()?)
             }
             Value::Array(values) if values.is_empty() => {
@@ -136,7 +139,7 @@ fn rules(object: &Map<String, Value>, matches_body: bool) -> Result<Vec<Rule>, S
                 let text = "Filter policy scope MessageAttributes does not support nested filter policy";
                 return Err(text.to_owned());
             }
-            Value::Object(inside) => Rule::Inside(key.clone(), rules(inside, matches_body)?),
+            Value::Object(inside) => Rule::Inside(key.clone(), parse_rules(inside, matches_body)?),
             _ => return Err(format!("\"{key}\" must be an object or an array")),
         });
     }
@@ -215,34 +218,35 @@ fn numeric(operand: &Value) -> Result<Vec<(Comparison, f64)>, String> {
 }
 
 fn cidr(text: &str) -> Result<Matcher, String> {
-    let malformed = || format!("Malformed CIDR, one '/' required: {text}");
-    let (address, bits) = text.split_once('/').ok_or_else(malformed)?;
+    let (address, bits) =
+        text.split_once('/').ok_or_else(|| format!("Malformed CIDR, one '/' required: {text}"))?;
+    let malformed = || format!("Malformed CIDR, an IP address and a number of bits required: {text}");
     let address: IpAddr = address.parse().map_err(|_| malformed())?;
     let most = if address.is_ipv4() { 32 } else { 128 };
     let bits = bits.parse().ok().filter(|bits| *bits <= most).ok_or_else(malformed)?;
     Ok(Matcher::Cidr(address, bits))
 }
 
-fn all(rules: &[Rule], values: &Value) -> bool {
+fn all_match(rules: &[Rule], values: &Value) -> bool {
     rules.iter().all(|rule| match rule {
         Rule::Value(key, matchers) => {
-            let found = values.get(key).map(flat).unwrap_or_default();
+            let found = values.get(key).map(single_values).unwrap_or_default();
             matchers.iter().any(|matcher| matcher.matches(&found))
         }
         // A list of objects matches if one of them does.
         Rule::Inside(key, rules) => match values.get(key) {
-            Some(Value::Array(items)) => items.iter().any(|item| all(rules, item)),
-            Some(value) => all(rules, value),
-            None => all(rules, &Value::Null),
+            Some(Value::Array(items)) => items.iter().any(|item| all_match(rules, item)),
+            Some(value) => all_match(rules, value),
+            None => all_match(rules, &Value::Null),
         },
-        Rule::Either(lists) => lists.iter().any(|rules| all(rules, values)),
+        Rule::Either(lists) => lists.iter().any(|rules| all_match(rules, values)),
     })
 }
 
 /// Returns the single values of a value: the elements of a list, or the value itself.
-fn flat(value: &Value) -> Vec<&Value> {
+fn single_values(value: &Value) -> Vec<&Value> {
     match value {
-        Value::Array(items) => items.iter().flat_map(flat).collect(),
+        Value::Array(items) => items.iter().flat_map(single_values).collect(),
         value => vec![value],
     }
 }
