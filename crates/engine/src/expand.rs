@@ -17,7 +17,7 @@ use crate::header::Header;
 use crate::ids::{InstanceId, PipelineId, RunId};
 use crate::instance::{Instance, Role, Status};
 use crate::plan::Plan;
-use crate::roles::{check, is_checked_by_workers, is_run, needed_resources, resource, role};
+use crate::roles::{check, has_instances, is_checked_by_workers, needed_resources, resource, role};
 use crate::round::Round;
 use crate::run::Run;
 use crate::step::Step;
@@ -74,7 +74,7 @@ pub fn expand(plan: Arc<Plan>, activation: Activation) -> Result<(Run, Step), Ex
             // On demand, the interval has no length: both ends are the time of the activation.
             let interval = Interval { start: scheduled, end: scheduled };
             let used = needed_resources(&plan).into_iter().map(|needed| needed.resource).collect();
-            let drafts = plan.objects().iter().filter(|object| is_run(object, &used));
+            let drafts = plan.objects().iter().filter(|object| has_instances(object, &used));
             let drafts = drafts.filter_map(|object| Draft::of(object, interval, None)).collect();
             (scheduled, drafts, false)
         }

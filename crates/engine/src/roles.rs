@@ -101,7 +101,7 @@ pub(crate) fn resource<'a>(plan: &'a Plan, object: &PipelineObject) -> Option<&'
 }
 
 /// Returns whether a run has instances of `object`. A resource has instances only if it is among `used`.
-pub(crate) fn is_run(object: &PipelineObject, used: &HashSet<&ObjectId>) -> bool {
+pub(crate) fn has_instances(object: &PipelineObject, used: &HashSet<&ObjectId>) -> bool {
     match role(object) {
         Some(Role::Resource) => used.contains(&object.id),
         Some(Role::Activity | Role::DataNode | Role::Precondition) => true,

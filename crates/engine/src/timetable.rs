@@ -18,13 +18,13 @@ use serde::{Deserialize, Serialize};
 use crate::expand_error::ExpandError;
 use crate::instance::Role;
 use crate::plan::Plan;
-use crate::roles::{is_run, needed_resources, role};
+use crate::roles::{has_instances, needed_resources, role};
 
 /// The maximum number of instances in one run. A run is in memory as a whole while it goes on, and its first save is one
 /// transaction.
 const MAX_INSTANCES: u64 = 100_000;
 
-/// The intervals of every object of a scheduled pipeline.
+/// The times at which the runs of a scheduled pipeline begin, with the intervals that each run holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timetable {
     /// A run begins at this time, and at every multiple of `period` before and after it.
@@ -47,7 +47,7 @@ struct SharedSchedule {
 pub struct Upcoming {
     /// The scheduled start of the run. The id of the run is made from it.
     pub start: Timestamp,
-    /// The end of the run: it holds every interval that begins before this time. The next run begins at this time or later.
+    /// The end of the run. The run holds only intervals that begin before this time. The next run begins at this time or later.
     pub end: Timestamp,
     /// The time at which the first instance may start. The run is made at this time.
     pub due: Timestamp,
@@ -76,14 +76,16 @@ impl Timetable {
         let mut schedules: Vec<SharedSchedule> = Vec::new();
         let needed = needed_resources(plan);
         let used = needed.iter().map(|needed| needed.resource).collect();
-        for (position, object) in objects.iter().enumerate().filter(|(_, object)| is_run(object, &used)) {
+        for (position, object) in
+            objects.iter().enumerate().filter(|(_, object)| has_instances(object, &used))
+        {
             let schedule_type = field::SCHEDULE_TYPE.of(&preview.object(object))?;
             if schedule_type == ScheduleType::OnDemand {
                 return Ok(None);
             }
             let is_resource = role(object) == Some(Role::Resource);
-            // A resource may be made from the start of its interval on, whatever its schedule type is. Without a schedule
-            // of its own it has the schedule of the first object that runs on it.
+            // A machine may be created at the start of its interval, so the schedule type of a resource counts as `cron`. A
+            // resource without `schedule` uses that of the first object that runs on it.
             let schedule_type = if is_resource { ScheduleType::Cron } else { schedule_type };
             let user = needed.iter().find(|needed| *needed.resource == object.id);
             let user = user.filter(|_| is_resource && object.reference("schedule").is_none());
@@ -107,21 +109,20 @@ impl Timetable {
         Ok(Some(timetable))
     }
 
-    /// Returns the start of the first interval, the end of the last one (`None` if a schedule has no end), and the longest
-    /// period.
+    /// Returns the start of the first interval, the end of the last one, and the longest period. The end is `None` if one of the
+    /// schedules has no end or no interval.
     #[must_use]
     pub fn span(&self) -> (Timestamp, Option<Timestamp>, Period) {
         let first = self.schedules.iter().map(|shared| shared.schedule.first).min();
         let ends = self.schedules.iter().map(|shared| shared.schedule.end_of_last(shared.schedule_type));
-        // If one of the schedules has no end, the pipeline has none.
         let end = ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
         (first.unwrap_or(self.anchor), end, self.period)
     }
 
-    /// Returns the run after the runs that were made: the first run with intervals that begin at `made_until`, the end of the last
-    /// run that was made, or later. Returns the first run of all if `made_until` is `None`.
+    /// Returns the first run with an interval that begins at or after `made_until`. `made_until` is the end of the last run that was
+    /// made so far; if it is `None`, the first run of all is returned.
     ///
-    /// Returns `None` if no interval begins at that time or later. Intervals before `made_until` are in earlier runs.
+    /// Returns `None` if no interval begins at or after that time. Intervals before `made_until` are in earlier runs.
     #[must_use]
     pub fn next(&self, made_until: Option<Timestamp>) -> Option<Upcoming> {
         let from = made_until.unwrap_or(Timestamp::MIN);
@@ -169,8 +170,8 @@ impl Timetable {
 
     /// Refuses definitions that cannot be cut into runs.
     ///
-    /// A definition is refused if one run would hold too many instances, or if an object refers to an object whose intervals
-    /// do not nest with its own: their instances would lie in different runs.
+    /// A definition is refused if one run would hold too many instances. It is also refused if one object refers to another, and
+    /// the intervals of the two do not nest, because their instances would be in different runs.
     fn check(&self, plan: &Plan) -> Result<(), ExpandError> {
         let longest = self.period.duration().as_secs();
         let instances = self.schedules.iter().map(|shared| {
