@@ -53,7 +53,7 @@ pub(crate) async fn of_definition<E: Edges>(
             }
             if has_ledger
                 && let Ok(entry) = setup.book.entry(edges, &set.name).await
-                && sweep::is_settled(&entry.ledger, &files, set.trigger, setup.now())
+                && sweep::needs_nothing_now(&entry.ledger, &files, set.trigger, setup.now())
             {
                 return None;
             }

@@ -141,7 +141,7 @@ use serde_json::Value;
 
 use aws::Aws;
 use operations::Operations;
-use sweep::Extent;
+use sweep::Coverage;
 
 pub use aws::Clients;
 pub use config::{Config, ConfigError, ConfigErrors, Now};
@@ -197,7 +197,7 @@ impl Orchestrator {
     ///
     /// If the definitions cannot be loaded. An error at one set does not stop the others; the report names it.
     pub async fn sweep(&self) -> anyhow::Result<SweepReport> {
-        self.operations.sweep(Extent::Part).boxed().await
+        self.operations.sweep(Coverage::Part).boxed().await
     }
 
     /// Sweeps as [`Orchestrator::sweep`] does, but reads every key of the drop bucket, however many there are.
@@ -206,7 +206,7 @@ impl Orchestrator {
     ///
     /// If the definitions cannot be loaded.
     pub async fn sweep_whole(&self) -> anyhow::Result<SweepReport> {
-        self.operations.sweep(Extent::Whole).boxed().await
+        self.operations.sweep(Coverage::Whole).boxed().await
     }
 
     /// Starts the next run of a definition, because one of its runs has ended: writes the outcome of that run into the

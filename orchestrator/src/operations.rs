@@ -20,7 +20,7 @@ use crate::ports::Edges;
 use crate::proof::{self, Proof};
 use crate::report::{Decision, SweepReport};
 use crate::setup::Setup;
-use crate::sweep::Extent;
+use crate::sweep::Coverage;
 use crate::{handler, next_run, rerun, retention, status, sweep, turn};
 
 /// The operations on one home of definitions.
@@ -63,7 +63,7 @@ impl<E: Edges> Operations<E> {
 
     async fn sweep_within(&self, guard: Guard) -> Handled {
         let edges = self.patient(guard);
-        let swept = guard.within(self.setup.now(), sweep::sweep(&edges, &self.setup, Extent::Part)).await;
+        let swept = guard.within(self.setup.now(), sweep::sweep(&edges, &self.setup, Coverage::Part)).await;
         let swept = swept.context("a sweep was stopped").and_then(|swept| swept);
         let mut metrics = Metrics::default();
         match &swept {
@@ -79,8 +79,8 @@ impl<E: Edges> Operations<E> {
     }
 
     /// Advances every set without an event.
-    pub(crate) async fn sweep(&self, extent: Extent) -> anyhow::Result<SweepReport> {
-        sweep::sweep(&self.patient(Guard::default()), &self.setup, extent).await
+    pub(crate) async fn sweep(&self, coverage: Coverage) -> anyhow::Result<SweepReport> {
+        sweep::sweep(&self.patient(Guard::default()), &self.setup, coverage).await
     }
 
     /// Runs a set again because a person wishes so.

@@ -3,7 +3,8 @@
 //! A mark is an object beside the ledger whose key begins with the time from which the set may start, so that one short
 //! listing finds the set that comes next. Its cost does not depend on how many sets the definition ever had. A mark is
 //! only a hint. The ledger decides what happens to the set. A handler puts the mark before it writes into the ledger that
-//! the set waits, so that a crash between the two leaves a mark too many, and never a set without one.
+//! the set waits, so a crash between the two leaves a mark without a waiting set, not a waiting set without a mark. A race
+//! between two handlers can still remove the mark of a waiting set; a sweep finds such a set.
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -39,7 +40,7 @@ pub(crate) struct Page {
     pub last: Option<String>,
 }
 
-/// The content of a mark: a file of the set, from whose key the captured values can be found again.
+/// The content of a mark: one file of the set. The captured values of the set follow from its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Waiting {
     pub bucket: String,

@@ -1,6 +1,7 @@
-//! Deletes old objects: cap slots, notes about notices, manifests, and the ledgers of sets whose files are gone.
+//! Deletes old objects: cap slots, the objects that record that a notice was published, manifests, and
+//! the ledgers of sets whose files are gone.
 //!
-//! The ledger of a set is the only memory that its files ran. So it stays as long as one of the files is in the bucket,
+//! Only the ledger says that the files of a set ran. So it stays as long as one of the files is in the bucket,
 //! because a later sweep would run the files again otherwise.
 
 use anyhow::Context as _;
@@ -37,7 +38,7 @@ pub(crate) async fn forget<E: Edges>(edges: &E, setup: &Setup, before: Timestamp
     Ok(forgotten)
 }
 
-/// Returns whether an old object is needed no more. `name` is its key within the folder.
+/// Returns whether an old object is no longer needed. `name` is its key within the folder.
 async fn is_forgettable<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -49,7 +50,8 @@ async fn is_forgettable<E: Edges>(
         return Ok(true);
     }
     let Some((definition, rest)) = name.split_once('/') else { return Ok(false) };
-    // A rerun of the same files writes its manifest again.
+    // A rerun of the same files writes its manifest again. Without the record of an old notice, the notice may be published once more
+    // if its cause is still there.
     if rest.starts_with("_notices/") || rest.starts_with("_manifests/") {
         return Ok(true);
     }

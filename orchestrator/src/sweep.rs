@@ -1,10 +1,9 @@
 //! The sweep: advances the sets whose events were lost.
 //!
 //! First, the sweep does for each definition what the end of a run does: it writes the outcome of the run, and starts the set
-//! that waits longest. Then it reads a part of the drop bucket, and advances each set, unless the ledger says that nothing
-//! has to be done for the set. S3 lists only by name, so nothing shows which keys are new. The sweep therefore goes round
-//! the keys, a limited number each time, and the ledger keeps where the next sweep goes on. So its cost does not depend on how
-//! many keys there are.
+//! that waits longest. Then it reads a part of the drop bucket, and advances each set that may need work. S3 lists only by
+//! name, so nothing shows which keys are new. The sweep therefore goes round the keys, a limited number each time, and
+//! the ledger keeps the key after which the next sweep continues. So the cost of a sweep does not depend on how many keys there are.
 
 mod cursor;
 
@@ -36,7 +35,7 @@ const PAGES: usize = 2;
 
 /// How much of the drop bucket a sweep reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extent {
+pub(crate) enum Coverage {
     /// A limited number of keys of each definition, after those of the last sweep.
     Part,
     /// Every key.
@@ -44,12 +43,16 @@ pub(crate) enum Extent {
 }
 
 /// Sweeps every definition.
-pub(crate) async fn sweep<E: Edges>(edges: &E, setup: &Setup, extent: Extent) -> anyhow::Result<SweepReport> {
+pub(crate) async fn sweep<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    coverage: Coverage,
+) -> anyhow::Result<SweepReport> {
     let definitions = loading::definitions(edges, setup).await?;
     let mut report = SweepReport::default();
     for file in &definitions.files {
         if let Err(error) =
-            Box::pin(sweep_definition(edges, setup, &definitions, &file.name, extent, &mut report)).await
+            Box::pin(sweep_definition(edges, setup, &definitions, &file.name, coverage, &mut report)).await
         {
             add_failure(&mut report, &file.name, &error);
         }
@@ -62,7 +65,7 @@ async fn sweep_definition<E: Edges>(
     setup: &Setup,
     definitions: &Definitions,
     name: &str,
-    extent: Extent,
+    coverage: Coverage,
     report: &mut SweepReport,
 ) -> anyhow::Result<()> {
     let Some(sets) = SetsOf::definition(definitions, name)? else { return Ok(()) };
@@ -73,22 +76,22 @@ async fn sweep_definition<E: Edges>(
         false => first_seen::of(edges, setup, name, sets.uploaded()).await?,
     };
     let cursor = cursor::read(edges, &setup.book, name).await?;
-    let mut after = cursor.after.clone().filter(|_| extent == Extent::Part);
+    let mut after = cursor.after.clone().filter(|_| coverage == Coverage::Part);
     let mut pages = 0;
     loop {
         let (files, next) = keys_after(edges, bucket, &sets, after.as_deref()).await?;
         Box::pin(sweep_files(edges, setup, &sets, bucket, files, first_seen, report)).await?;
         after = next;
         pages += 1;
-        if after.is_none() || (extent == Extent::Part && pages >= PAGES) {
+        if after.is_none() || (coverage == Coverage::Part && pages >= PAGES) {
             break;
         }
     }
     cursor::write(edges, &setup.book, name, cursor, after).await
 }
 
-/// Lists a page of the keys below the patterns' prefixes that come after the key `after`. Also returns the last key of the
-/// page; `None` if no key comes after the page.
+/// Lists one page of keys after the key `after`, below the prefixes of the patterns. Also returns the last key of the page; `None`
+/// if no key comes after the page.
 async fn keys_after(
     storage: &impl Storage,
     bucket: &str,
@@ -156,7 +159,10 @@ fn landed_at(files: &[Listed]) -> Option<Timestamp> {
     files.iter().map(|file| file.modified).max()
 }
 
-/// Advances one set, if the ledger does not say that nothing has to be done. `files` are some files of the set.
+/// Advances one set if it may need work, and sends the notice about missing files if it is due. `files` are some files of the set.
+///
+/// Skips a set if its ledger says that nothing has to be done now, or if the set has no ledger and its files are older than the
+/// definition.
 async fn sweep_set<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -168,7 +174,7 @@ async fn sweep_set<E: Edges>(
 ) -> anyhow::Result<Option<Decision>> {
     // Files that arrived before the first sight of the definition were not dropped for it.
     let is_older = landed_at(files).is_none_or(|landed| landed < first_seen);
-    if (is_older && !entry.exists()) || is_settled(&entry.ledger, files, set.trigger, setup.now()) {
+    if (is_older && !entry.exists()) || needs_nothing_now(&entry.ledger, files, set.trigger, setup.now()) {
         return Ok(None);
     }
     report.ended += usize::from(outcome::write(edges, setup, &mut entry).await?);
@@ -184,22 +190,27 @@ async fn sweep_set<E: Edges>(
     }
 }
 
-/// Returns whether the ledger says that nothing has to be done for these files now: they ran, or their day has not come.
-pub(crate) fn is_settled(ledger: &Ledger, files: &[Listed], trigger: &Trigger, now: Timestamp) -> bool {
+/// Returns whether the ledger says that nothing has to be done for these files now, because they ran or their day has not come.
+pub(crate) fn needs_nothing_now(
+    ledger: &Ledger,
+    files: &[Listed],
+    trigger: &Trigger,
+    now: Timestamp,
+) -> bool {
     let all = |known: &[crate::ledger::DroppedFile], may_be_newer: bool| {
         files.iter().all(|file| {
             let known = known.iter().find(|known| known.key == file.key && known.etag == file.etag);
             known.is_some_and(|known| may_be_newer || file.modified <= known.modified)
         })
     };
-    // The mark of a waiting set may be lost if another handler removes it at the moment in which the set is noted again.
+    // A race between two handlers can remove the mark of a waiting set. So the sweep advances such sets, too.
     if ledger.rerun.is_some() || ledger.next.is_some() {
         return false;
     }
     let Some(head) = &ledger.head else { return false };
     match head.state {
         HeadState::Finished => all(&head.files, true),
-        // The same files run again if they were put again.
+        // After a failure, the same files run again if a user put them into the bucket again: their time is newer then.
         HeadState::Failed | HeadState::Superseded => all(&head.files, false),
         HeadState::Deferred => {
             let (cap, day_end) = (trigger.max_runs_per_day, trigger.day_end(now));

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::operations::Operations;
 use crate::report::Decision;
-use crate::sweep::Extent;
+use crate::sweep::Coverage;
 
 const LEASE_SECS: i64 = 60;
 pub(super) const DAY_SECS: i64 = 24 * 60 * 60;
@@ -184,7 +184,7 @@ impl Scene {
         let running: Running = Box::pin(async move {
             let answer = match call {
                 Call::Event(event) => subject.handle(&event, None).await.answer.map(drop),
-                Call::Sweep => subject.sweep(Extent::Part).await.map(drop),
+                Call::Sweep => subject.sweep(Coverage::Part).await.map(drop),
                 Call::StartNext => subject.start_next("orders").await.map(drop),
                 Call::Rerun { day, force } => {
                     let values = BTreeMap::from([("day".to_owned(), day.to_string())]);
@@ -237,7 +237,7 @@ impl Scene {
 
     pub(super) fn sweep_whole(&mut self) {
         let subject = Arc::clone(&self.handlers[0]);
-        let mut running = Box::pin(async move { subject.sweep(Extent::Part).await });
+        let mut running = Box::pin(async move { subject.sweep(Coverage::Part).await });
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..100_000 {
             if let Poll::Ready(report) = running.as_mut().poll(&mut context) {
