@@ -32,7 +32,7 @@ use crate::streams::Streams;
 /// The longest sleep of a waiting delivery. After it, the delivery reads the clock again, because someone may have set the clock.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// How many streams make objects at once. The work needs a processor and the memory of a row of the log.
+/// How many streams make objects at once. Each uses one core, and the memory of one row of the log.
 const MAKERS: usize = 2;
 
 /// The things that all deliveries share.
@@ -44,7 +44,7 @@ pub(crate) struct Dock {
     pub(crate) clock_set: watch::Receiver<u64>,
     pub(crate) pauses: Pauses,
     /// Counts the steps of all deliveries, failed ones too.
-    pub(crate) deliveries: watch::Sender<u64>,
+    pub(crate) steps: watch::Sender<u64>,
     /// The folder of objects that are being made.
     pub(crate) spool: std::path::PathBuf,
     pub(crate) makers: Semaphore,
@@ -59,7 +59,7 @@ impl Dock {
     }
 
     fn announce_step(&self) {
-        self.deliveries.send_modify(|count| *count += 1);
+        self.steps.send_modify(|count| *count += 1);
     }
 
     /// Delivers the records of a stream from now on, until the server stops or the stream has ended.
@@ -78,7 +78,7 @@ impl Dock {
 /// The reason why a step of a delivery failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DeliverError {
-    #[error("the log failed")]
+    #[error("the data file of the stream failed")]
     Log(#[from] LogError),
     #[error("version {number} of the definition is unreadable: {problem}")]
     Version { number: u64, problem: String },
@@ -101,7 +101,7 @@ impl DeliverError {
             Self::Version { .. } => "use the version of the program that accepted the definition",
             Self::Put(error) => error.remedy(),
             Self::Log(_) | Self::Make(_) => {
-                "look into the log of the server, which says more, and restart the server if it asks for that"
+                "read the messages of the server, and restart the server if they say so"
             }
         }
     }
@@ -144,7 +144,7 @@ impl Delivery {
         }
     }
 
-    /// Does the next thing that can be done.
+    /// Delivers the open cut, saves a new one, or ends the stream. Returns when to take the next step.
     async fn step(&self) -> Result<Next, DeliverError> {
         let totals = self.stream.log.totals();
         if let Some(cut) = totals.open_cut {
@@ -175,7 +175,7 @@ impl Delivery {
     /// Saves a cut if records wait. Returns whether it saved one.
     async fn cut(&self, version: &Version, now: Timestamp) -> Result<bool, DeliverError> {
         let mut mark = uuid::Uuid::new_v4().simple().to_string();
-        // Together with the number of the cut, 48 random bits never repeat.
+        // 48 random bits are enough, because the names of the objects contain the number of the cut, too.
         mark.truncate(12);
         let bytes = version.stream.buffering.bytes;
         let new = NewCut { version: version.number, decided_at: now, mark, bytes };

@@ -81,7 +81,7 @@ impl StreamServer {
             now: Arc::clone(&config.now),
             clock_set: config.clock_set,
             pauses: config.pauses,
-            deliveries: watch::Sender::new(0),
+            steps: watch::Sender::new(0),
             spool,
             makers: Dock::makers(),
             tasks: TaskTracker::new(),
@@ -205,7 +205,7 @@ impl StreamServer {
     /// Returns a counter that changes after each step of a delivery, whether the step worked or not.
     #[must_use]
     pub fn deliveries(&self) -> watch::Receiver<u64> {
-        self.intake.dock.deliveries.subscribe()
+        self.intake.dock.steps.subscribe()
     }
 
     /// Returns the notices that are due about deliveries that fail or work again. `reported` are the troubles that were reported before.

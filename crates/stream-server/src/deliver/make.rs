@@ -32,7 +32,7 @@ pub(crate) struct Made {
 /// The reason why objects cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MakeError {
-    #[error("reading the log failed")]
+    #[error("reading the data file of the stream failed")]
     Log(#[from] LogError),
     #[error("writing into the folder {} failed", folder.display())]
     Spool {
