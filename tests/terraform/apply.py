@@ -77,7 +77,7 @@ class Example:
     def __init__(self, name, moto):
         self.name, self.moto = name, moto
         self.folder = tools.copy(name) / "terraform/examples" / name
-        for file in (HERE / "lacking").glob("*.tf"):
+        for file in (HERE / "moto-overrides").glob("*.tf"):
             module = self.folder.parents[1] / "modules" / file.stem
             to = self.folder if file.stem in ("provider", name) else module
             if to.is_dir():

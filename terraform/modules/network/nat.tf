@@ -1,4 +1,4 @@
-# The way out to the internet. AWS Data Pipeline has no endpoint in a VPC, so its workers need this way.
+# The way out to the internet. AWS Data Pipeline has no VPC endpoint, so the ec2-workers reach it through the internet.
 
 resource "aws_internet_gateway" "this" {
   count = var.nat_gateway ? 1 : 0
