@@ -2,7 +2,7 @@
 
 use engine::Event;
 
-use crate::harness::{drive, drive_with, instance, shell};
+use crate::harness::{instance, shell, started, started_with};
 
 const ONCE: &str = r##"{"id": "Good", "type": "SnsAlarm", "myOncePerRun": "true", "topicArn": "arn:t",
     "subject": "#{node.name}: #{node.rowsLoaded} rows,\n#{node.rowsRejected} refused — fine",
@@ -19,7 +19,7 @@ fn the_alarm_of_an_object_describes_that_object() {
         "message": "#{node.errorId}: #{node.errorMessage} in #{node.output.filePath}#{node.errorStackTrace}"}"##;
     let node = r#"{"id": "Out", "type": "S3DataNode", "filePath": "s3://b/out"}"#;
     let a = shell("A", r#", "onFail": {"ref": "Alarm"}, "output": {"ref": "Out"}"#);
-    let mut run = drive(&format!("{a}, {node}, {alarm}"));
+    let mut run = started(&format!("{a}, {node}, {alarm}"));
     run.fail("A", "BadInput:Quote", "left open");
     let [notice] = run.notices()[..] else { panic!("{:?}", run.notices()) };
     assert_eq!(notice.subject, "@A_2030-01-31T22:00:00 failed");
@@ -30,7 +30,7 @@ fn the_alarm_of_an_object_describes_that_object() {
 fn an_alarm_fires_after_the_last_try_only_and_again_after_a_rerun() {
     let alarm = r#"{"id": "Alarm", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "s", "message": "m"}"#;
     let a = shell("A", r#", "onFail": {"ref": "Alarm"}, "maximumRetries": "1""#);
-    let mut run = drive(&format!("{a}, {alarm}"));
+    let mut run = started(&format!("{a}, {alarm}"));
     run.fail("A", "E", "no");
     assert_eq!(run.notices().len(), 0);
     run.advance_minutes(1);
@@ -45,7 +45,7 @@ fn an_alarm_fires_after_the_last_try_only_and_again_after_a_rerun() {
 #[test]
 fn an_alarm_with_my_once_per_run_sends_one_notice_about_the_run() {
     let objects = [shell("A", ""), shell("B", ""), ONCE.to_owned()].join(", ");
-    let mut run = drive_with(BOTH, &objects);
+    let mut run = started_with(BOTH, &objects);
     for (activity, rows, refused) in [("A", "10", "1"), ("B", "5", "0")] {
         run.claim(activity);
         run.report(activity, &[("rowsLoaded", rows), ("rowsRejected", refused), ("loadedTable", activity)]);
@@ -71,7 +71,7 @@ fn an_alarm_with_my_once_per_run_sends_one_notice_about_the_run() {
 #[test]
 fn my_once_per_run_reports_the_first_error_and_leaves_unknown_names_blank() {
     let objects = [shell("A", ""), shell("B", r#", "dependsOn": {"ref": "A"}"#), ONCE.to_owned()].join(", ");
-    let mut run = drive_with(BOTH, &objects);
+    let mut run = started_with(BOTH, &objects);
     run.fail("A", "BadInput", "no header");
     let [notice] = run.notices()[..] else { panic!("{:?}", run.notices()) };
     assert_eq!(notice.message, "A: BadInput: no header s3://l/x/df-1/");
@@ -82,7 +82,7 @@ fn rows_of_a_failed_load_do_not_count_as_loaded() {
     let alarm = r##"{"id": "Bad", "type": "SnsAlarm", "myOncePerRun": "#{myOnce}", "myOnce": "true", "topicArn": "arn:t",
         "subject": "s", "message": "#{node.rowsLoaded} #{node.rowsRejected} #{node.loads} #{node.loadedRows}"}"##;
     let a = shell("A", r#", "onFail": {"ref": "Bad"}"#);
-    let mut run = drive(&format!("{a}, {}, {alarm}", shell("B", "")));
+    let mut run = started(&format!("{a}, {}, {alarm}", shell("B", "")));
     for (activity, rows) in [("A", "10"), ("B", "1")] {
         run.claim(activity);
         run.report(activity, &[("rowsLoaded", rows), ("rowsRejected", "3"), ("loadedTable", activity)]);
@@ -94,7 +94,7 @@ fn rows_of_a_failed_load_do_not_count_as_loaded() {
 
 #[test]
 fn a_failed_run_that_is_marked_finished_sends_another_notice_once() {
-    let mut run = drive_with(BOTH, &[shell("A", ""), ONCE.to_owned()].join(", "));
+    let mut run = started_with(BOTH, &[shell("A", ""), ONCE.to_owned()].join(", "));
     run.fail("A", "BadInput", "no");
     run.step(Event::MarkedFinished { instances: [instance("A")].into() });
     run.step(Event::MarkedFinished { instances: [instance("A")].into() });
@@ -108,7 +108,7 @@ fn a_long_subject_is_cut_to_a_hundred_characters() {
         r#"{{"id": "Alarm", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "{}", "message": "m"}}"#,
         "x".repeat(120)
     );
-    let mut run = drive(&format!("{}, {alarm}", shell("A", r#", "onSuccess": {"ref": "Alarm"}"#)));
+    let mut run = started(&format!("{}, {alarm}", shell("A", r#", "onSuccess": {"ref": "Alarm"}"#)));
     run.finish("A");
     assert_eq!(run.notices()[0].subject, format!("{}...", "x".repeat(97)));
 }
@@ -128,7 +128,7 @@ fn a_subject_keeps_every_letter_and_is_cut_between_characters() {
         let alarm = format!(
             r#"{{"id": "Alärm", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "{written}", "message": "m"}}"#
         );
-        let mut run = drive(&format!("{}, {alarm}", shell("A", r#", "onSuccess": {"ref": "Alärm"}"#)));
+        let mut run = started(&format!("{}, {alarm}", shell("A", r#", "onSuccess": {"ref": "Alärm"}"#)));
         run.finish("A");
         assert_eq!(run.notices()[0].subject, sent);
     }

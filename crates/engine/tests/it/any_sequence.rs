@@ -13,7 +13,7 @@ use engine::{
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use crate::harness::{self, STARTED, TestRun, drive_with, shell};
+use crate::harness::{self, STARTED, TestRun, shell, started_with};
 
 const RETRIES: u32 = 1;
 
@@ -28,7 +28,7 @@ fn diamond(cascade: bool) -> TestRun {
     let c = shell("C", r#", "dependsOn": {"ref": "A"}, "attemptTimeout": "20 minutes""#);
     let d = shell("D", r#", "dependsOn": {"ref": "C"}, "input": {"ref": "N"}"#);
     let node = r#"{"id": "N", "type": "S3DataNode", "filePath": "s3://b/n"}"#;
-    drive_with(more, &[shell("A", ""), b, c, d, shell("E", ""), node.to_owned()].join(", "))
+    started_with(more, &[shell("A", ""), b, c, d, shell("E", ""), node.to_owned()].join(", "))
 }
 
 /// Returns a run of hourly loads and a sum of them. Each load uses a guarded file, and all of them may be late.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use engine::{Effect, Event, InstanceId, RunOutcome, Status, TaskOutcome};
 
-use crate::harness::{TestRun, drive_with, instance, shell};
+use crate::harness::{TestRun, instance, shell, started_with};
 
 const CASCADE: &str = r#", "failureAndRerunMode": "cascade", "maximumRetries": "0""#;
 
@@ -39,7 +39,7 @@ fn told(activities: &[(&str, &str)]) -> TestRun {
     };
     let objects: Vec<_> = activities.iter().map(activity).chain(alarms).collect();
     let default = format!(r#", "onSuccess": {{"ref": "Good"}}, "onFail": {{"ref": "Bad"}}{CASCADE}"#);
-    drive_with(&default, &objects.join(", "))
+    started_with(&default, &objects.join(", "))
 }
 
 fn subjects(run: &TestRun) -> Vec<&str> {
@@ -91,7 +91,7 @@ fn a_command_happens_to_all_named_instances_or_to_none() {
 #[test]
 fn users_of_a_resource_are_canceled_along_with_it() {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
-    let mut run = drive_with("", &format!("{machine}, {}", shell("Work", r#", "runsOn": {"ref": "Box"}"#)));
+    let mut run = started_with("", &format!("{machine}, {}", shell("Work", r#", "runsOn": {"ref": "Box"}"#)));
     run.step(cancel(&["Box", "Work"]));
     assert_eq!((run.status("Box"), run.status("Work")), (Status::ShuttingDown, Status::Canceled));
 }
@@ -99,7 +99,7 @@ fn users_of_a_resource_are_canceled_along_with_it() {
 #[test]
 fn a_resource_with_a_machine_cannot_be_marked_even_with_all_its_users() {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
-    let mut run = drive_with("", &format!("{machine}, {}", shell("Work", r#", "runsOn": {"ref": "Box"}"#)));
+    let mut run = started_with("", &format!("{machine}, {}", shell("Work", r#", "runsOn": {"ref": "Box"}"#)));
     assert!(run.try_step(mark(&["Box", "Work"])).is_err());
     assert_eq!(run.status("Work"), Status::WaitingOnDependencies);
 }
@@ -130,7 +130,7 @@ fn a_rerun_owner_waits_for_its_precondition_that_is_checked_again() {
     let asked = r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#;
     let work = shell("Work", r#", "precondition": {"ref": "Asked"}"#);
     for ends in [TaskOutcome::Finished, TaskOutcome::Failed(engine::TaskError::new("BadInput", "no"))] {
-        let mut run = drive_with(CASCADE, &format!("{work}, {asked}"));
+        let mut run = started_with(CASCADE, &format!("{work}, {asked}"));
         let check = |run: &mut TestRun, number: u32| {
             let attempt = engine::AttemptId::new(&instance("Asked_Work"), number);
             run.step(Event::Claimed { attempt: attempt.clone(), runner: "r".into() });
@@ -162,7 +162,7 @@ fn a_fallen_instance_is_rerun_along_with_the_cause_of_its_fall() {
 #[test]
 fn users_rerun_along_with_their_resource_share_one_machine() {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
-    let mut run = drive_with("", &format!("{machine}, {}", shell("Work", r#", "runsOn": {"ref": "Box"}"#)));
+    let mut run = started_with("", &format!("{machine}, {}", shell("Work", r#", "runsOn": {"ref": "Box"}"#)));
     run.created("Box");
     run.finish("Work");
     run.gone("Box", "ended");

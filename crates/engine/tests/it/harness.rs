@@ -35,22 +35,22 @@ pub(crate) fn activation() -> Activation {
     }
 }
 
-pub(crate) fn try_drive(objects: &str, rest: &str) -> Result<TestRun, ExpandError> {
+pub(crate) fn try_start(objects: &str, rest: &str) -> Result<TestRun, ExpandError> {
     let (run, step) = expand(plan(objects, rest)?, activation())?;
     Ok(TestRun { now: run.header().started, run, effects: step.effects })
 }
 
 /// Returns a run of `objects`, with a Default object that has a worker group, an on-demand schedule, a retry delay, and the fields
 /// `more`.
-pub(crate) fn drive_with(more: &str, objects: &str) -> TestRun {
+pub(crate) fn started_with(more: &str, objects: &str) -> TestRun {
     let default = format!(
         r#"{{"id": "Default", "scheduleType": "ondemand", "workerGroup": "g", "retryDelay": "1 minute"{more}}}"#
     );
-    try_drive(&format!("{default}, {objects}"), "").unwrap()
+    try_start(&format!("{default}, {objects}"), "").unwrap()
 }
 
-pub(crate) fn drive(objects: &str) -> TestRun {
-    drive_with("", objects)
+pub(crate) fn started(objects: &str) -> TestRun {
+    started_with("", objects)
 }
 
 /// Returns the first run of a pipeline on a schedule.
@@ -72,7 +72,7 @@ fn first_run(objects: &str, is_skipped: bool) -> TestRun {
     TestRun { now: run.header().started, run, effects: step.effects }
 }
 
-/// Returns a ShellCommandActivity with the given fields.
+/// Returns the JSON of a ShellCommandActivity with the id `id` and the further fields `more`.
 pub(crate) fn shell(id: &str, more: &str) -> String {
     format!(r#"{{"id": "{id}", "type": "ShellCommandActivity", "command": "true"{more}}}"#)
 }

@@ -6,8 +6,9 @@ use engine::{Activation, Occasion, Status, Timetable};
 
 use crate::harness::{TestRun, activation, plan, shell};
 
-/// A run with an hourly `Work` that is late after 10 minutes, and `more`.
-fn scheduled(actions: &str, more: &str) -> TestRun {
+/// Returns a run with an hourly `Work`, which is late after 10 minutes and has the late actions `actions`, and with the objects
+/// `more`.
+fn hourly_work(actions: &str, more: &str) -> TestRun {
     let text = format!(
         r##"{{"id": "Default", "scheduleType": "cron", "schedule": {{"ref": "Hourly"}}, "workerGroup": "g"}},
         {{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "2030-01-31T22:00:00"}},
@@ -26,7 +27,7 @@ fn scheduled(actions: &str, more: &str) -> TestRun {
 
 #[test]
 fn a_late_instance_is_reported_once_and_stopped_if_it_has_not_started() {
-    let mut run = scheduled(r#"[{"ref": "Tell"}, {"ref": "Stop"}]"#, "");
+    let mut run = hourly_work(r#"[{"ref": "Tell"}, {"ref": "Stop"}]"#, "");
     run.advance_minutes(9);
     assert!(run.notices().is_empty());
     run.advance_minutes(1);
@@ -39,7 +40,7 @@ fn a_late_instance_is_reported_once_and_stopped_if_it_has_not_started() {
 
 #[test]
 fn a_late_instance_at_work_is_reported_and_goes_on() {
-    let mut run = scheduled(r#"[{"ref": "Tell"}, {"ref": "Stop"}]"#, "");
+    let mut run = hourly_work(r#"[{"ref": "Tell"}, {"ref": "Stop"}]"#, "");
     run.claim("Work");
     run.report("Work", &[]);
     run.advance_minutes(10);
@@ -51,7 +52,7 @@ fn a_late_instance_at_work_is_reported_and_goes_on() {
 #[test]
 fn an_instance_that_waits_for_ever_is_late_even_after_its_run_ended() {
     let work = r#"{"ref": "Tell"}, "dependsOn": {"ref": "Before"}"#;
-    let mut run = scheduled(work, &format!(", {}", shell("Before", r#", "maximumRetries": "0""#)));
+    let mut run = hourly_work(work, &format!(", {}", shell("Before", r#", "maximumRetries": "0""#)));
     run.fail("Before", "E", "no luck");
     let ended = run.run.end().cloned().unwrap();
     assert!(ended.stuck && run.run.header().is_awake());
@@ -66,7 +67,7 @@ fn an_instance_that_waits_for_ever_is_late_even_after_its_run_ended() {
 
 #[test]
 fn an_instance_that_ends_in_time_is_not_late() {
-    let mut run = scheduled(r#"{"ref": "Tell"}"#, "");
+    let mut run = hourly_work(r#"{"ref": "Tell"}"#, "");
     run.finish("Work");
     assert_eq!(run.run.next_wake(), None);
     run.advance_minutes(60);

@@ -4,7 +4,7 @@ use definition::PipelineObject;
 use engine::wire_objects::{Form, MASK, component};
 use engine::{AttemptId, TaskOutcome};
 
-use crate::harness::{TestRun, drive, drive_with, instance, shell, try_drive};
+use crate::harness::{TestRun, instance, shell, started, started_with, try_start};
 
 pub(crate) const PLAIN: Form = Form { evaluated: false, secrets_clear: false };
 const EVALUATED: Form = Form { evaluated: true, secrets_clear: false };
@@ -21,7 +21,7 @@ fn copy() -> TestRun {
          "connectionString": "jdbc:x?password=#{*myPassword}"}"##;
     let rest = r#", "parameters": [{"id": "myGroup"}, {"id": "myType"}, {"id": "*myPassword"}],
         "values": {"myGroup": "wg", "myType": "INT", "*myPassword": "hush"}"#;
-    try_drive(objects, rest).unwrap()
+    try_start(objects, rest).unwrap()
 }
 
 fn strings(object: &PipelineObject, key: &str) -> Vec<String> {
@@ -126,7 +126,7 @@ fn a_text_is_evaluated_as_if_it_stood_in_the_object() {
 
 #[test]
 fn fields_that_refer_to_each_other_in_a_circle_are_an_error() {
-    let run = drive_with("", &shell("A", r##", "myA": "#{myB}", "myB": "#{myA}""##));
+    let run = started_with("", &shell("A", r##", "myA": "#{myB}", "myB": "#{myA}""##));
     let error =
         run.run.attempt(&AttemptId::from("@A_2030-01-31T22:00:00_Attempt=1")).map(|attempt| &attempt.status);
     assert!(format!("{error:?}").contains("refers to itself"), "{error:?}");
@@ -142,7 +142,7 @@ fn tower(use_of: impl Fn(usize) -> String) -> String {
 #[test]
 fn fields_that_use_each_other_too_many_times_are_an_error() {
     for tower in [tower(|n| format!("#{{my_{n}}}")), tower(|n| format!("#{{myMe.my_{n}}}"))] {
-        let run = drive_with("", &shell("A", &format!(r#", "myMe": {{"ref": "A"}}, {tower}"#)));
+        let run = started_with("", &shell("A", &format!(r#", "myMe": {{"ref": "A"}}, {tower}"#)));
         let error = run
             .run
             .attempt(&AttemptId::from("@A_2030-01-31T22:00:00_Attempt=1"))
@@ -158,7 +158,7 @@ fn an_alarm_whose_fields_use_each_other_too_many_times_is_still_sent() {
         r##"{{"id": "Mail", "type": "SnsAlarm", "topicArn": "t", "role": "r", "subject": "s", "message": "#{{my_0}}", {tower}}}"##
     );
     let mut run =
-        drive(&format!("{mail}, {}", shell("A", r#", "onFail": {"ref": "Mail"}, "maximumRetries": "0""#)));
+        started(&format!("{mail}, {}", shell("A", r#", "onFail": {"ref": "Mail"}, "maximumRetries": "0""#)));
     run.fail("A", "E", "no");
     assert_eq!(run.notices().len(), 1);
 }

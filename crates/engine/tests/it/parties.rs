@@ -2,7 +2,7 @@
 
 use definition::ObjectId;
 
-use crate::harness::{STARTED, drive_with, scheduled, shell};
+use crate::harness::{STARTED, scheduled, shell, started_with};
 
 fn machines(ids: &[&str]) -> String {
     let machine =
@@ -18,7 +18,7 @@ fn on(machine: &str, id: &str, after: &[&str]) -> String {
 
 /// Returns the party of every machine: its first component and its size.
 fn parties(machine_ids: &[&str], work: &[String]) -> Vec<String> {
-    let run = drive_with("", &format!("{}, {}", machines(machine_ids), work.join(", "))).run;
+    let run = started_with("", &format!("{}, {}", machines(machine_ids), work.join(", "))).run;
     let party = |id: &&str| {
         let instance = run.instance_of_component(&ObjectId::from(*id)).unwrap();
         let party = run.party_of(&instance.id).unwrap();
@@ -94,7 +94,7 @@ fn machines_of_many_intervals_for_which_one_machine_waits_are_made_one_by_one() 
 
 #[test]
 fn an_instance_that_is_no_resource_has_no_party() {
-    let run = drive_with("", &shell("Work", "")).run;
+    let run = started_with("", &shell("Work", "")).run;
     assert_eq!(run.party_of(&run.instances()[0].id), None);
     assert!(run.largest_party().is_empty());
 }

@@ -2,7 +2,7 @@
 
 use engine::{Event, IllegalEvent, RunnerId, Status};
 
-use crate::harness::{TestRun, drive, instance, shell};
+use crate::harness::{TestRun, instance, shell, started};
 
 fn set(run: &mut TestRun, component: &str, is_paused: bool) {
     let component = component.into();
@@ -16,7 +16,7 @@ fn set(run: &mut TestRun, component: &str, is_paused: bool) {
 #[test]
 fn a_paused_instance_is_withheld_when_it_becomes_ready() {
     let second = shell("Second", r#", "dependsOn": {"ref": "First"}"#);
-    let mut run = drive(&format!("{}, {second}", shell("First", "")));
+    let mut run = started(&format!("{}, {second}", shell("First", "")));
     set(&mut run, "Second", true);
     run.finish("First");
     assert_eq!((run.status("Second"), run.offers().len()), (Status::WaitingOnDependencies, 0));
@@ -29,7 +29,7 @@ fn a_paused_instance_is_withheld_when_it_becomes_ready() {
 
 #[test]
 fn an_instance_that_was_final_when_its_component_was_resumed_can_be_rerun() {
-    let mut run = drive(&shell("Work", ""));
+    let mut run = started(&shell("Work", ""));
     run.step(Event::Paused { components: ["Work".into()].into() });
     run.step(Event::MarkedFinished { instances: [instance("Work")].into() });
     run.step(Event::Resumed { components: ["Work".into()].into() });
@@ -43,7 +43,7 @@ fn a_rerun_instance_is_paused_if_its_component_is_paused_now() {
         instances: [instance("Work")].into(),
         paused: paused.iter().map(|id| (*id).into()).collect(),
     };
-    let mut run = drive(&shell("Work", ""));
+    let mut run = started(&shell("Work", ""));
     set(&mut run, "Work", true);
     run.step(Event::MarkedFinished { instances: [instance("Work")].into() });
     run.step(rerun(&[]));
@@ -56,7 +56,7 @@ fn a_rerun_instance_is_paused_if_its_component_is_paused_now() {
 
 #[test]
 fn a_pause_withdraws_an_offer_and_a_resumption_makes_it_again() {
-    let mut run = drive(&shell("A", ""));
+    let mut run = started(&shell("A", ""));
     set(&mut run, "A", true);
     assert_eq!(run.offers(), Vec::<String>::new());
     let attempt = run.newest_attempt("A").0;
@@ -69,7 +69,7 @@ fn a_pause_withdraws_an_offer_and_a_resumption_makes_it_again() {
 
 #[test]
 fn a_paused_instance_at_work_goes_on_but_is_not_tried_again() {
-    let mut run = drive(&shell("A", ""));
+    let mut run = started(&shell("A", ""));
     run.claim("A");
     set(&mut run, "A", true);
     run.set_task_status("A", engine::TaskOutcome::Failed(engine::TaskError::new("Oops", "it broke")));

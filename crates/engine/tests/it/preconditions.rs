@@ -2,7 +2,7 @@
 
 use engine::{Event, InstanceId, RunOutcome, RunnerId, Status, TaskError, TaskOutcome};
 
-use crate::harness::{STARTED, TestRun, drive_with, shell};
+use crate::harness::{STARTED, TestRun, shell, started_with};
 
 const READY: &str = r##"{"id": "Ready", "type": "S3PrefixNotEmpty", "s3Prefix": "#{node.directoryPath}", "role": "r",
     "retryDelay": "5 minutes", "preconditionTimeout": "12 minutes", "maximumRetries": "1"}"##;
@@ -12,7 +12,7 @@ const IN: &str = r#"{"id": "In", "type": "S3DataNode", "directoryPath": "s3://in
 /// Returns a run of `Work`, whose input `In` must not be empty.
 fn guarded() -> TestRun {
     let work = shell("Work", r#", "input": {"ref": "In"}"#);
-    drive_with(r#", "failureAndRerunMode": "cascade""#, &format!("{IN}, {READY}, {work}"))
+    started_with(r#", "failureAndRerunMode": "cascade""#, &format!("{IN}, {READY}, {work}"))
 }
 
 fn id(name: &str) -> InstanceId {
@@ -99,7 +99,7 @@ fn a_worker_checks_in_the_group_of_the_owner_and_knows_the_owner() {
         r##"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "test -e #{node.filePath}"}"##;
     let file = r#"{"id": "F", "type": "S3DataNode", "filePath": "s3://b/f", "workerGroup": "near",
         "precondition": {"ref": "Asked"}}"#;
-    let run = drive_with("", &format!("{precondition}, {file}"));
+    let run = started_with("", &format!("{precondition}, {file}"));
     let (attempt, group) = run.run.offers().next().unwrap();
     assert_eq!(group.as_str(), "near");
     let objects = run.run.task_objects(attempt);
@@ -113,7 +113,7 @@ fn the_precondition_of_a_fallen_owner_is_canceled() {
     let asked = r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#;
     let second = shell("Second", r#", "dependsOn": {"ref": "First"}, "precondition": {"ref": "Asked"}"#);
     let more = r#", "failureAndRerunMode": "cascade", "maximumRetries": "0""#;
-    let mut run = drive_with(more, &format!("{first}, {asked}, {second}"));
+    let mut run = started_with(more, &format!("{first}, {asked}, {second}"));
     run.fail("First", "Oops", "it broke");
     assert_eq!(
         (status(&run, "Second"), status(&run, "Asked_Second")),
@@ -170,7 +170,7 @@ fn a_precondition_fires_inherited_alarms_but_leaves_those_of_default_to_its_owne
     let family = r#"{"id": "Guards", "parent": {"ref": "Old"}}, {"id": "Old", "onFail": {"ref": "Own"}}"#;
     for (parent, told) in [("", vec!["All"]), (r#", "parent": {"ref": "Guards"}"#, vec!["Own", "All"])] {
         let objects = [file, &ready(parent), family, &alarm("All"), &alarm("Own")].join(", ");
-        let mut run = drive_with(r#", "onFail": {"ref": "All"}"#, &objects);
+        let mut run = started_with(r#", "onFail": {"ref": "All"}"#, &objects);
         check(&mut run, TaskOutcome::Failed(TaskError::new("E", "refused")));
         assert_eq!(run.notices().iter().map(|notice| notice.subject.as_str()).collect::<Vec<_>>(), told);
     }
@@ -187,7 +187,7 @@ fn a_precondition_canceled_with_its_finished_owner_does_not_fail_the_run() {
     let more = r#", "onSuccess": {"ref": "Good"}, "onFail": {"ref": "Bad"}"#;
     let work = shell("Work", r#", "precondition": {"ref": "Ready"}"#);
     let ready = READY.replace("#{node.directoryPath}", "s3://in/raw");
-    let mut run = drive_with(more, &[alarm("Good"), alarm("Bad"), ready, work].join(", "));
+    let mut run = started_with(more, &[alarm("Good"), alarm("Bad"), ready, work].join(", "));
     run.step(Event::MarkedFinished { instances: [id("Work")].into() });
     assert_eq!(status(&run, "Ready_Work"), Status::Canceled);
     assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Finished);

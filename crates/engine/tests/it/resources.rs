@@ -3,13 +3,13 @@
 use engine::instance::Ending;
 use engine::{Effect, Event, RunOutcome, RunnerId, Status, TaskError, TaskOutcome};
 
-use crate::harness::{STARTED, TestRun, drive_with, instance, shell, try_drive};
+use crate::harness::{STARTED, TestRun, instance, shell, started_with, try_start};
 
 /// Returns a run of the resource `Box` with the given fields, and of `objects`, which run on it.
 fn with_box(fields: &str, objects: &[String]) -> TestRun {
     let machine =
         format!(r#"{{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"{fields}}}"#);
-    drive_with(r#", "runsOn": {"ref": "Box"}"#, &format!("{machine}, {}", objects.join(", ")))
+    started_with(r#", "runsOn": {"ref": "Box"}"#, &format!("{machine}, {}", objects.join(", ")))
 }
 
 /// Returns a run of First, then Second, on one machine.
@@ -59,7 +59,7 @@ fn a_resource_waits_until_a_user_is_ready_for_it() {
     let before = shell("Before", r#", "workerGroup": "own""#);
     let work = shell("Work", r#", "dependsOn": {"ref": "Before"}, "runsOn": {"ref": "Box"}"#);
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
-    let mut run = drive_with("", &[machine.to_owned(), before, work].join(", "));
+    let mut run = started_with("", &[machine.to_owned(), before, work].join(", "));
     assert_eq!(run.status("Box"), Status::WaitingOnDependencies);
     run.finish("Before");
     assert_eq!(run.status("Box"), Status::Creating);
@@ -73,7 +73,7 @@ fn a_resource_whose_users_all_failed_while_it_waited_is_finished_and_was_never_m
         r#", "dependsOn": {"ref": "Before"}, "runsOn": {"ref": "Box"}, "failureAndRerunMode": "cascade""#,
     );
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
-    let mut run = drive_with("", &[machine.to_owned(), before, work].join(", "));
+    let mut run = started_with("", &[machine.to_owned(), before, work].join(", "));
     run.fail("Before", "Oops", "it broke");
     assert_eq!(run.statuses(), ["Box FINISHED", "Before FAILED", "Work CASCADE_FAILED"]);
     assert!(asked(&run).is_empty());
@@ -82,7 +82,7 @@ fn a_resource_whose_users_all_failed_while_it_waited_is_finished_and_was_never_m
 #[test]
 fn a_resource_without_users_is_never_made() {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
-    let run = drive_with("", &format!("{machine}, {}", shell("Work", "")));
+    let run = started_with("", &format!("{machine}, {}", shell("Work", "")));
     assert_eq!(run.statuses(), ["Work WAITING_FOR_RUNNER"]);
 }
 
@@ -344,7 +344,7 @@ fn the_users_of_a_paused_resource_wait() {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
     let before = shell("Before", r#", "workerGroup": "g""#);
     let work = shell("Work", r#", "dependsOn": {"ref": "Before"}, "runsOn": {"ref": "Box"}"#);
-    let mut run = drive_with("", &[machine.to_owned(), before, work].join(", "));
+    let mut run = started_with("", &[machine.to_owned(), before, work].join(", "));
     run.step(Event::Paused { components: ["Box".into()].into() });
     run.finish("Before");
     assert_eq!(run.status("Box"), Status::WaitingOnDependencies);
@@ -376,11 +376,11 @@ fn a_resource_fires_its_own_alarms() {
 #[test]
 fn an_activity_needs_a_worker_group_or_a_resource() {
     let default = r#"{"id": "Default", "scheduleType": "ondemand"}"#;
-    let refused = try_drive(&format!("{default}, {}", shell("A", "")), "").err().unwrap().to_string();
+    let refused = try_start(&format!("{default}, {}", shell("A", "")), "").err().unwrap().to_string();
     assert!(refused.contains("`workerGroup`") && refused.contains("`runsOn`"), "{refused}");
     let wrong = shell("A", r#", "runsOn": {"ref": "N"}"#);
     let node = r#"{"id": "N", "type": "S3DataNode", "filePath": "s3://b/n"}"#;
-    assert!(try_drive(&format!("{default}, {node}, {wrong}"), "").is_err());
+    assert!(try_start(&format!("{default}, {node}, {wrong}"), "").is_err());
 }
 
 #[test]

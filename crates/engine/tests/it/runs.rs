@@ -3,7 +3,7 @@
 use engine::{Effect, Event, Occasion, RunOutcome, RunnerId, Status, TaskError, TaskOutcome, expand};
 use jiff::SignedDuration;
 
-use crate::harness::{TestRun, activation, drive, drive_with, instance, plan, shell, try_drive};
+use crate::harness::{TestRun, activation, instance, plan, shell, started, started_with, try_start};
 
 /// Returns a run of `In -> Load -> Table -> Build`, and of `After`, which depends on Build.
 fn chain(more: &str) -> TestRun {
@@ -12,7 +12,7 @@ fn chain(more: &str) -> TestRun {
     let load = shell("Load", r#", "input": {"ref": "In"}, "output": {"ref": "Table"}"#);
     let build = shell("Build", r#", "input": {"ref": "Table"}"#);
     let after = shell("After", r#", "dependsOn": {"ref": "Build"}"#);
-    drive_with(more, &format!("{after}, {build}, {load}, {nodes}"))
+    started_with(more, &format!("{after}, {build}, {load}, {nodes}"))
 }
 
 const CASCADE: &str = r#", "failureAndRerunMode": "CASCADE""#;
@@ -48,13 +48,13 @@ fn a_run_ends_when_every_instance_is_final() {
 
 #[test]
 fn a_run_without_work_ends_at_once() {
-    let run = drive(r#"{"id": "In", "type": "S3DataNode"}"#);
+    let run = started(r#"{"id": "In", "type": "S3DataNode"}"#);
     assert_eq!(run.run.end().map(|end| end.outcome), Some(RunOutcome::Finished));
 }
 
 #[test]
 fn a_failed_attempt_is_tried_again_after_the_retry_delay() {
-    let mut run = drive(&shell("A", ""));
+    let mut run = started(&shell("A", ""));
     run.fail("A", "E", "no");
     assert_eq!((run.status("A"), run.offers().len()), (Status::WaitingForRunner, 0));
     run.advance_minutes(1);
@@ -63,7 +63,7 @@ fn a_failed_attempt_is_tried_again_after_the_retry_delay() {
 
 #[test]
 fn an_instance_fails_after_one_try_and_maximum_retries() {
-    let mut run = drive(&shell("A", r#", "maximumRetries": "1""#));
+    let mut run = started(&shell("A", r#", "maximumRetries": "1""#));
     run.fail("A", "E", "no");
     run.advance_minutes(1);
     run.fail("A", "E", "no again");
@@ -75,14 +75,14 @@ fn an_instance_fails_after_one_try_and_maximum_retries() {
 
 #[test]
 fn bad_input_fails_at_once() {
-    let mut run = drive(&shell("A", ""));
+    let mut run = started(&shell("A", ""));
     run.fail("A", "BadInput:Header", "no column `id`");
     assert_eq!(run.status("A"), Status::Failed);
 }
 
 #[test]
 fn a_field_that_cannot_be_evaluated_fails_the_attempt_and_is_reported() {
-    let run = drive(&shell("A", r##", "scriptArgument": "#{nowhere}""##));
+    let run = started(&shell("A", r##", "scriptArgument": "#{nowhere}""##));
     assert_eq!(run.status("A"), Status::Failed);
     let error = run.run.instance(instance("A").as_str()).unwrap().error().cloned().unwrap();
     let message = error.message.unwrap();
@@ -91,7 +91,7 @@ fn a_field_that_cannot_be_evaluated_fails_the_attempt_and_is_reported() {
 
 #[test]
 fn a_field_whose_value_is_not_allowed_fails_the_attempt_with_the_message_of_validation() {
-    let run = drive(&shell("A", r##", "maximumRetries": "#{4000 + 5000}""##));
+    let run = started(&shell("A", r##", "maximumRetries": "#{4000 + 5000}""##));
     assert_eq!(run.status("A"), Status::Failed);
     let error = run.run.instance(instance("A").as_str()).unwrap().error().cloned().unwrap();
     let reason = "'maximumRetries' value must be a whole number from 0 to 1000. Found '9000'";
@@ -100,7 +100,7 @@ fn a_field_whose_value_is_not_allowed_fails_the_attempt_with_the_message_of_vali
 
 #[test]
 fn a_task_that_is_not_acknowledged_is_handed_out_again_under_a_new_task_id() {
-    let mut run = drive(&shell("A", ""));
+    let mut run = started(&shell("A", ""));
     run.claim("A");
     let (attempt, handout) = run.newest_attempt("A");
     assert_eq!(run.run.next_wake(), Some(run.now + SignedDuration::from_mins(2)));
@@ -115,7 +115,7 @@ fn a_task_that_is_not_acknowledged_is_handed_out_again_under_a_new_task_id() {
 
 #[test]
 fn the_attempt_of_a_runner_that_is_gone_is_free_at_once() {
-    let mut run = drive(&shell("A", ""));
+    let mut run = started(&shell("A", ""));
     run.claim("A");
     run.report("A", &[]);
     let held: Vec<_> = run.run.handed_out().map(|(_, runner)| runner.clone()).collect();
@@ -127,7 +127,7 @@ fn the_attempt_of_a_runner_that_is_gone_is_free_at_once() {
 
 #[test]
 fn a_stalled_attempt_is_retried_and_its_runner_is_told_to_stop() {
-    let mut run = drive(&shell("A", r#", "reportProgressTimeout": "5 minutes""#));
+    let mut run = started(&shell("A", r#", "reportProgressTimeout": "5 minutes""#));
     run.claim("A");
     run.report("A", &[]);
     let (attempt, handout) = run.newest_attempt("A");
@@ -256,7 +256,7 @@ fn a_second_activation_within_a_second_is_a_second_later() {
 
 #[test]
 fn a_definition_that_cannot_run_is_refused_with_object_and_field() {
-    let refused = |objects: &str| match try_drive(objects, "") {
+    let refused = |objects: &str| match try_start(objects, "") {
         Ok(_) => panic!("it was accepted"),
         Err(error) => error.to_string(),
     };
@@ -272,7 +272,7 @@ fn a_definition_that_cannot_run_is_refused_with_object_and_field() {
 #[test]
 fn a_step_lists_only_the_instances_that_it_changed() {
     let many: Vec<_> = (0..50).map(|n| shell(&format!("A{n}"), "")).collect();
-    let mut run = drive(&many.join(", "));
+    let mut run = started(&many.join(", "));
     let attempt = run.newest_attempt("A7").0;
     let step = run.step(Event::Claimed { attempt, runner: RunnerId::from("r") });
     assert_eq!(run.run.changed_instances(&step).count(), 1);
@@ -282,7 +282,7 @@ fn a_step_lists_only_the_instances_that_it_changed() {
 
 #[test]
 fn a_precondition_answer_is_no_end_of_an_activity() {
-    let mut run = drive(&shell("A", ""));
+    let mut run = started(&shell("A", ""));
     run.claim("A");
     let (attempt, handout) = run.newest_attempt("A");
     assert!(run.try_step(Event::StatusSet { attempt, handout, outcome: TaskOutcome::False }).is_err());

@@ -2,7 +2,7 @@
 
 use engine::{Event, InstanceId, RunnerId, TaskError, TaskOutcome};
 
-use crate::harness::{STARTED, TestRun, drive, drive_with, shell};
+use crate::harness::{STARTED, TestRun, shell, started, started_with};
 
 fn why(run: &TestRun, name: &str) -> String {
     let instance = run.run.instance(&format!("@{name}_{STARTED}")).unwrap();
@@ -11,7 +11,7 @@ fn why(run: &TestRun, name: &str) -> String {
 
 fn chain() -> TestRun {
     let second = shell("Second", r#", "dependsOn": {"ref": "First"}"#);
-    drive(&format!("{}, {second}", shell("First", "")))
+    started(&format!("{}, {second}", shell("First", "")))
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn an_instance_under_way_says_who_has_to_act_next() {
 
 #[test]
 fn an_instance_that_will_never_go_on_by_itself_says_what_to_do() {
-    let mut run = drive_with(
+    let mut run = started_with(
         r#", "maximumRetries": "0""#,
         &format!("{}, {}", shell("First", ""), shell("Second", r#", "dependsOn": {"ref": "First"}"#)),
     );
@@ -51,7 +51,7 @@ fn an_instance_that_will_never_go_on_by_itself_says_what_to_do() {
 #[test]
 fn a_precondition_that_does_not_hold_yet_says_how_often_it_was_checked() {
     let ready = r#"{"id": "Ready", "type": "S3KeyExists", "s3Key": "s3://b/k", "role": "r"}"#;
-    let mut run = drive(&format!("{ready}, {}", shell("Work", r#", "precondition": {"ref": "Ready"}"#)));
+    let mut run = started(&format!("{ready}, {}", shell("Work", r#", "precondition": {"ref": "Ready"}"#)));
     assert_eq!(why(&run, "Ready_Work"), "waits for the service to check it");
     let id = InstanceId::from(format!("@Ready_Work_{STARTED}"));
     let attempt = run.run.instance(id.as_str()).unwrap().newest_attempt().unwrap().id.clone();
@@ -66,7 +66,7 @@ fn a_precondition_that_does_not_hold_yet_says_how_often_it_was_checked() {
 fn an_instance_in_a_chain_names_the_instance_that_holds_up_the_chain() {
     let second = shell("Second", r#", "dependsOn": {"ref": "First"}"#);
     let third = shell("Third", r#", "dependsOn": [{"ref": "Second"}, {"ref": "First"}]"#);
-    let mut run = drive(&format!("{}, {second}, {third}", shell("First", "")));
+    let mut run = started(&format!("{}, {second}, {third}", shell("First", "")));
     run.claim("First");
     run.report("First", &[]);
     assert_eq!(why(&run, "Third"), "waits for @First_T, which is RUNNING");
@@ -77,8 +77,10 @@ fn an_instance_that_waits_for_a_resource_says_how_far_the_resource_is() {
     let machine =
         r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r", "maximumRetries": "1"}"#;
     let second = shell("Second", r#", "dependsOn": {"ref": "First"}"#);
-    let mut run =
-        drive_with(r#", "runsOn": {"ref": "Box"}"#, &format!("{machine}, {}, {second}", shell("First", "")));
+    let mut run = started_with(
+        r#", "runsOn": {"ref": "Box"}"#,
+        &format!("{machine}, {}, {second}", shell("First", "")),
+    );
     let on_its_way = "waits for resource @Box_T, which is being created";
     assert_eq!(why(&run, "First"), on_its_way);
     assert_eq!(why(&run, "Box"), "is being created");
@@ -103,6 +105,6 @@ fn many_dependencies_are_counted() {
     let first: Vec<_> = (0..5).map(|number| shell(&format!("A{number}"), "")).collect();
     let after: Vec<_> = (0..5).map(|number| format!(r#"{{"ref": "A{number}"}}"#)).collect();
     let last = shell("Last", &format!(r#", "dependsOn": [{}]"#, after.join(", ")));
-    let run = drive(&format!("{}, {last}", first.join(", ")));
+    let run = started(&format!("{}, {last}", first.join(", ")));
     assert!(why(&run, "Last").ends_with("; and for 2 more"), "{}", why(&run, "Last"));
 }

@@ -5,7 +5,7 @@ use engine::{Event, Instance, InstanceId, RunnerId, TaskError, TaskOutcome, inst
 use jiff::SignedDuration;
 
 use super::table;
-use crate::harness::{STARTED, TestRun, drive_with, shell};
+use crate::harness::{STARTED, TestRun, shell, started_with};
 
 const INTRO: &str = "
 ## An instance
@@ -145,7 +145,7 @@ fn work(asks: &str) -> TestRun {
     let writer = shell("Before", r#", "output": {"ref": "Node"}"#);
     let default = r#", "failureAndRerunMode": "cascade", "maximumRetries": "1""#;
     let asked = if asks.is_empty() { String::new() } else { format!("{asked}, ") };
-    drive_with(default, &format!("{asked}{node}, {writer}, {}", shell("Work", &more)))
+    started_with(default, &format!("{asked}{node}, {writer}, {}", shell("Work", &more)))
 }
 
 fn new() -> TestRun {

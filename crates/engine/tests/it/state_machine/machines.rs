@@ -5,7 +5,7 @@ use engine::{Event, TaskError};
 
 use super::instances::{found, id, play, state};
 use super::{at, table};
-use crate::harness::{STARTED, TestRun, drive_with, shell};
+use crate::harness::{STARTED, TestRun, shell, started_with};
 
 const INTRO: &str = "
 ## A resource
@@ -106,7 +106,7 @@ fn new() -> TestRun {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r", "maximumRetries": "1",
         "initTimeout": "20 minutes", "terminateAfter": "40 minutes", "retryDelay": "5 minutes"}"#;
     let work = shell("Work", r#", "dependsOn": {"ref": "Before"}, "runsOn": {"ref": "Box"}"#);
-    drive_with("", &format!("{machine}, {}, {work}", shell("Before", "")))
+    started_with("", &format!("{machine}, {}, {work}", shell("Before", "")))
 }
 
 fn ready(it: &mut TestRun) -> bool {
