@@ -153,7 +153,7 @@ pub fn evaluate(text: &str, scope: &dyn Scope) -> Result<Evaluated, EvaluateErro
     }
     let own = Budget::new();
     let budget = scope.budget().unwrap_or(&own);
-    budget.read(text)?;
+    budget.spend_parse(text)?;
     Template::parse(text)?.evaluate_within(scope, budget)
 }
 

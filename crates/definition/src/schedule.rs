@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(
             starts(&two, ScheduleType::Cron),
             ["2030-01-01T00:00:30Z", "2030-01-01T01:00:30Z"],
-            "from the first activation, its seconds kept"
+            "the first start is the time of the activation, with its seconds"
         );
         let day = [("period", "8 hours"), ("startDateTime", "2030-01-01T00:00:00")];
         let ended = schedule(&[day[0], day[1], ("endDateTime", "2030-01-01T20:00:00")]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn long_after_the_first_start_intervals_are_found_at_once() {
+    fn finds_an_interval_far_from_the_start_without_a_search() {
         for period in ["15 minutes", "1 day", "2 weeks", "1 month", "1 year"] {
             let schedule = schedule(&[("period", period), ("startDateTime", "1970-01-01T00:00:00")]);
             let number = schedule.number_from(at("2030-06-15T12:00:00"));

@@ -19,7 +19,7 @@ pub enum Side {
     Output,
 }
 
-/// A folder that a text names, such as `${INPUT1_STAGING_DIR}`.
+/// One use of the name of a staging folder in a text, such as `${INPUT1_STAGING_DIR}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderName {
     /// The place of the name in the text, with its `$` and its braces.
@@ -47,8 +47,8 @@ impl fmt::Display for FolderName {
     }
 }
 
-/// Returns the folders that a text names. A name after a backslash is left out, and so is a name that the text itself
-/// gives a value.
+/// Returns the names of staging folders in a text. A name after a backslash is left out, and so is a name to which the text itself
+/// assigns a value.
 #[must_use]
 pub fn folders_in(text: &str) -> Vec<FolderName> {
     let starts = text.match_indices('$').map(|(at, _)| at);
@@ -61,7 +61,7 @@ pub fn folders_in(text: &str) -> Vec<FolderName> {
     found.filter(|folder| !assigned(folder)).collect()
 }
 
-/// Returns the folder whose name begins with the `$` at `start`.
+/// Returns the name of a folder that begins with the `$` at `start`.
 fn folder_at(text: &str, start: usize) -> Option<FolderName> {
     let rest = &text[start + 1..];
     let inside = rest.strip_prefix('{');
@@ -80,7 +80,7 @@ fn folder_at(text: &str, start: usize) -> Option<FolderName> {
     ends.then_some(FolderName { range: start..end, side, number, has_braces })
 }
 
-/// The folders that an activity has.
+/// How many staging folders an activity has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Folders {
     /// Whether `stage` is true.
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_of_folders_are_found_as_the_shell_finds_variables() {
+    fn names_of_folders_are_found_in_braces_and_after_a_dollar() {
         assert_eq!(
             named("${INPUT1_STAGING_DIR}/ü $OUTPUT12_STAGING_DIR/x"),
             ["${INPUT1_STAGING_DIR}=${INPUT1_STAGING_DIR}", "${OUTPUT12_STAGING_DIR}=$OUTPUT12_STAGING_DIR"]

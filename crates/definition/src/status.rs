@@ -1,4 +1,4 @@
-//! The status words of the wire: of instances and attempts, and of pipelines.
+//! The status words of the API: of instances and attempts, and of pipelines.
 //!
 //! The engine, the orchestrator and the command line read and write these words, so the words are declared
 //! only here.
@@ -76,7 +76,7 @@ words! {
         CascadeFailed = "CASCADE_FAILED",
         /// A user has paused the instance, so no attempt at it starts.
         Paused = "PAUSED",
-        /// Stopped by a user.
+        /// Stopped by a user, or by a Terminate action.
         Canceled = "CANCELED",
         /// An activation with a later start time skipped the interval of the instance.
         Skipped = "SKIPPED",
@@ -90,7 +90,7 @@ impl Status {
         self.is_final() && !matches!(self, Self::Finished | Self::Skipped)
     }
 
-    /// Returns whether the status stays until a user gives a command, such as a rerun.
+    /// Returns whether the instance is over, until a user reruns it or an instance needs it again.
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {

@@ -27,7 +27,7 @@ pub(crate) fn check(bytes: &[u8]) {
     }
 }
 
-/// Requests every position that a caller may request.
+/// Requests the positions that a caller may request: of each object, and of its first 100 fields.
 fn find_all(text: &str, definition: &Definition) {
     let Ok(source) = Source::read(text) else { return };
     let index = source.index();

@@ -1,12 +1,12 @@
-//! Limits the work of evaluations. Without a limit, a short definition could cause nearly endless work: its texts can
-//! use other texts several times each, and an operator between two lists combines each pair of their elements.
+//! Limits the work of evaluations. Without a limit, a short definition could cause nearly endless work: one
+//! field can use another field several times, and an operator between two lists combines each pair of their elements.
 
 use std::cell::Cell;
 
 use super::{EvaluateError, Value};
 
 /// The total work of a budget, in units. Parsing a text with expressions costs one unit for each byte of the text.
-/// Ordinary texts need far less than the total, and a computer does all of it in a moment.
+/// Ordinary texts need far less than the total. The total takes less than a second.
 const TOTAL: usize = 16_000_000;
 /// The units of work that one step costs. An operator or an element of a list costs one step; a name costs several.
 const UNITS_PER_STEP: usize = 8;
@@ -38,28 +38,28 @@ impl Budget {
     }
 
     /// Spends the work of parsing `text`.
-    pub(super) fn read(&self, text: &str) -> Result<(), EvaluateError> {
+    pub(super) fn spend_parse(&self, text: &str) -> Result<(), EvaluateError> {
         self.spend(text.len())
     }
 
     /// Spends the work of `number` steps.
-    pub(super) fn steps(&self, number: usize) -> Result<(), EvaluateError> {
+    pub(super) fn spend_steps(&self, number: usize) -> Result<(), EvaluateError> {
         self.spend(number.saturating_mul(UNITS_PER_STEP))
     }
 
     /// Spends the work of copying `number` bytes.
-    pub(super) fn bytes(&self, number: usize) -> Result<(), EvaluateError> {
+    pub(super) fn spend_bytes(&self, number: usize) -> Result<(), EvaluateError> {
         self.spend(number / BYTES_PER_UNIT)
     }
 
     /// Spends the work of copying `value`. Each element of a list costs one step, in addition to its own copy.
-    pub(super) fn value(&self, value: &Value) -> Result<(), EvaluateError> {
+    pub(super) fn spend_value(&self, value: &Value) -> Result<(), EvaluateError> {
         match value {
-            Value::String(text) => self.bytes(text.len()),
-            Value::Reference(target) => self.bytes(target.as_str().len()),
+            Value::String(text) => self.spend_bytes(text.len()),
+            Value::Reference(target) => self.spend_bytes(target.as_str().len()),
             Value::List(items) => {
-                self.steps(items.len())?;
-                items.iter().try_for_each(|item| self.value(item))
+                self.spend_steps(items.len())?;
+                items.iter().try_for_each(|item| self.spend_value(item))
             }
             Value::Integer(_) | Value::Double(_) | Value::DateTime(_) => Ok(()),
         }

@@ -31,7 +31,7 @@ pub(super) fn value(expr: &Expr<'_>, context: Context<'_>) -> Result<Value, Eval
 
 fn compute(expr: &Expr<'_>, context: Context<'_>) -> Result<Value, EvaluateError> {
     let budget = context.budget;
-    budget.steps(1)?;
+    budget.spend_steps(1)?;
     match expr {
         Expr::Literal(value, _) => Ok(value.clone()),
         Expr::Path(names, _) => path(names, context),
@@ -56,12 +56,12 @@ fn compute(expr: &Expr<'_>, context: Context<'_>) -> Result<Value, EvaluateError
 }
 
 fn path(names: &[Name<'_>], Context { scope, budget }: Context<'_>) -> Result<Value, EvaluateError> {
-    budget.steps(STEPS_OF_A_NAME)?;
+    budget.spend_steps(STEPS_OF_A_NAME)?;
     // `node.output.@actualEndTime` is not supported. Only one reference may come before a runtime field.
     let is_transitive = names.len() > 2 && names.last().is_some_and(|name| name.starts_with('@'));
     match lookup(names, scope) {
         Some(value) if !is_transitive => {
-            budget.value(&value)?;
+            budget.spend_value(&value)?;
             Ok(value)
         }
         _ if scope.blank_when_unknown() => Ok(Value::String(String::new())),
@@ -85,8 +85,8 @@ fn call(function: &str, arguments: Vec<Value>, budget: &Budget) -> Result<Value,
     };
     let mut results = Vec::new();
     for element in elements(&arguments[at]) {
-        budget.steps(1)?;
-        arguments.iter().try_for_each(|argument| budget.value(argument))?;
+        budget.spend_steps(1)?;
+        arguments.iter().try_for_each(|argument| budget.spend_value(argument))?;
         let mut arguments = arguments.clone();
         arguments[at] = element;
         extend(&mut results, call(function, arguments, budget)?)?;
@@ -100,10 +100,10 @@ fn operate(operator: Operator, left: &Value, right: &Value, budget: &Budget) -> 
     }
     let mut results = Vec::new();
     for left in elements(left) {
-        budget.steps(1)?;
-        budget.value(right)?;
+        budget.spend_steps(1)?;
+        budget.spend_value(right)?;
         for right in elements(right) {
-            budget.steps(1)?;
+            budget.spend_steps(1)?;
             extend(&mut results, apply(operator, &left, &right, budget)?)?;
         }
     }
@@ -128,7 +128,7 @@ fn apply(operator: Operator, left: &Value, right: &Value, budget: &Budget) -> Re
     let is_text = |value: &Value| matches!(value, Value::String(_) | Value::Reference(_));
     if operator == Operator::Plus && (is_text(left) || is_text(right)) {
         let joined = left.to_text() + &right.text();
-        budget.bytes(joined.len())?;
+        budget.spend_bytes(joined.len())?;
         return if joined.len() > super::MAX_BYTES {
             Err(EvaluateError::TooLong)
         } else {

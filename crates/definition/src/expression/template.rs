@@ -225,8 +225,8 @@ impl<'b> Output<'b> {
         if length(texts).saturating_add(added) > MAX_BYTES {
             return Err(EvaluateError::TooLong);
         }
-        budget.steps(texts.len())?;
-        budget.bytes(added)?;
+        budget.spend_steps(texts.len())?;
+        budget.spend_bytes(added)?;
         texts.iter_mut().for_each(|text| text.push_str(piece));
         Ok(())
     }
@@ -241,8 +241,8 @@ impl<'b> Output<'b> {
         if total > MAX_BYTES || number > MAX_ELEMENTS {
             return Err(EvaluateError::TooLong);
         }
-        budget.steps(number.max(texts.len()))?;
-        budget.bytes(total)?;
+        budget.spend_steps(number.max(texts.len()))?;
+        budget.spend_bytes(total)?;
         let joined = texts.iter().flat_map(|text| pieces.iter().map(move |piece| format!("{text}{piece}")));
         self.text = Evaluated::Many(joined.collect());
         Ok(())

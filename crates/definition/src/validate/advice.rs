@@ -1,4 +1,4 @@
-//! Recommendations: definitions that work but can be improved. AWS warns of the same, in other words.
+//! Recommendations: definitions that work but can be improved. Some are also warnings of AWS, in other words.
 
 use super::{INVALID, problems::Problems, subject::Subject};
 use crate::{
@@ -30,7 +30,7 @@ pub(super) fn check(checked: &Subject<'_>, problems: &mut Problems) {
                 "'terminateAfter' is missing: without it, a forgotten resource runs and costs money for ever";
             problems.warning(object.id(), Some("terminateAfter"), CODE, message);
         }
-        if kind.is_activity() && has_both_runners(object.stated) {
+        if kind.is_activity() && has_runs_on_and_worker_group(object.stated) {
             let message = "'workerGroup' is ignored, because 'runsOn' is set";
             problems.warning(object.id(), Some("workerGroup"), "IGNORED_FIELD", message);
         }
@@ -48,12 +48,13 @@ pub(super) fn check(checked: &Subject<'_>, problems: &mut Problems) {
     }
     if let Some(format) = format_of_aws(checked) {
         let message = "Downspout reads quotes as RFC 4180 says, and a backslash as text; AWS treats quotes as text \
-                       and a backslash as an escape: set 'myDialect' to aws to read as AWS, or 'myQuote' to be sure";
+                       and a backslash as an escape: set 'myDialect' to aws to read as AWS, or 'myQuote' to keep the \
+                       reading of RFC 4180";
         problems.warning(format, None, "READS_DIFFERENTLY", message);
     }
 }
 
-/// Returns the first CSV or TSV format of a load without any `my…` field. Such a format may have been written for AWS.
+/// Returns the first format (CSV or TSV, used by a load) that has no `my…` field. Such a format may have been written for AWS.
 fn format_of_aws<'a>(checked: &Subject<'a>) -> Option<&'a ObjectId> {
     let loads = checked.typed().filter(|(_, kind)| *kind == Kind::CopyActivity);
     let files = loads.filter_map(|(load, _)| {
@@ -72,11 +73,11 @@ fn format_of_aws<'a>(checked: &Subject<'a>) -> Option<&'a ObjectId> {
 
 /// Returns whether the object itself states `runsOn` and `workerGroup`. An object that inherits one of the two
 /// or both is common and harmless.
-fn has_both_runners(stated: &PipelineObject) -> bool {
+fn has_runs_on_and_worker_group(stated: &PipelineObject) -> bool {
     stated.reference("runsOn").is_some() && stated.string("workerGroup").is_some()
 }
 
-/// Warns of a subject that SNS does not accept: SNS accepts at most 100 characters in one line.
+/// Warns of a subject that must be shortened, because SNS accepts at most 100 characters in one line.
 fn subject_line(subject: Option<&str>, id: &ObjectId, problems: &mut Problems) {
     let Some(text) = subject.filter(|text| !expression::is_in(text)) else { return };
     if text.encode_utf16().count() > 100 || text.contains(char::is_control) {
