@@ -9,7 +9,7 @@ use super::content_error::{BoxError, ContentError};
 use super::payload::{Kind, Payload};
 use super::trailers::Trailers;
 
-/// A body with the check that its payload asks for.
+/// A body, and how it must be checked.
 pub struct Content<S> {
     payload: Payload,
     body: S,

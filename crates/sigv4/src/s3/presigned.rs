@@ -87,6 +87,7 @@ fn life(expires: &str) -> Result<SignedDuration, Refusal> {
         return Err(malformed("X-Amz-Expires must be non-negative"));
     }
     if seconds > LONGEST_LIFE {
+        // This is the text of S3, although S3 accepts 604800.
         return Err(malformed(
             "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than \
              604800 seconds",
@@ -101,8 +102,7 @@ fn check_life(signed_at: Timestamp, life: SignedDuration, now: Timestamp) -> Res
         let refusal = Refusal::access_denied("Request is not valid yet");
         return Err(refusal.with("ServerTime", shown(now)));
     }
-    // If the end of the life is after the last time that can be represented, the URL has not expired. The check above has refused
-    // a date in the future in any case.
+    // An end that no `Timestamp` can represent lies in the future, so the URL has not expired.
     match signed_at.checked_add(life) {
         Ok(end) if end < now => {
             let refusal = Refusal::access_denied("Request has expired");

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn if_none_match_any_asks_for_an_empty_place() {
+    fn if_none_match_any_requires_that_the_key_is_unused() {
         let conditions = Conditions { if_none_match: Some(ETagCondition::Any), ..Default::default() };
         assert!(conditions.check_write("k", None).is_ok());
         let taken = conditions.check_write("k", Some(&object()));

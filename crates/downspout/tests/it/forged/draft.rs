@@ -9,7 +9,8 @@ use crate::endpoints::{KEY, REGION, SECRET, Service};
 /// The kind of a request, as `requests.txt` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestKind {
-    /// A signature in the header `Authorization`. The request to S3 puts an object; requests to the other services list something.
+    /// A request with the signature in the header `Authorization`. A request to S3 puts an object; requests to the other services list
+    /// pipelines or topics.
     Call,
     /// A presigned URL of S3 that reads the object `private`.
     Url,
@@ -62,7 +63,7 @@ pub(crate) struct Draft {
     pub(super) expires: String,
     pub(super) decoded_length: Option<String>,
     pub(super) form: Form,
-    /// The steps that change the signed request (after `then`).
+    /// The steps after the word `then` in `requests.txt`: they change the request after it is signed.
     pub(super) later: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! The edges of multipart uploads: lists with delimiters, ranges beyond the source, repeated requests, and open uploads of a bucket
-//! that goes.
+//! Special cases of multipart uploads: lists with delimiters, ranges beyond the source, repeated requests, and open uploads of a
+//! bucket that is deleted.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
@@ -105,7 +105,7 @@ async fn a_repeated_completion_gets_the_same_answer_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_goes_with_its_open_uploads() {
+async fn deleting_a_bucket_deletes_its_open_uploads() {
     let endpoint = Endpoint::start().await;
     let client = endpoint.client();
     let id = begin(&client, "big").await;

@@ -70,7 +70,7 @@ impl Service {
         )?;
         let upload = self.store.upload(&input.bucket, &input.key, &input.upload_id).await?;
         let algorithm = upload.meta.algorithm.as_deref();
-        let received = self.arrival(input.body, input.content_length, &claimed, algorithm).await?;
+        let received = self.receive_body(input.body, input.content_length, &claimed, algorithm).await?;
         let number = input.part_number;
         let part = self.store.put_part(&input.bucket, &input.key, &input.upload_id, number, received).await?;
         Ok(UploadPartOutput {

@@ -55,7 +55,7 @@ impl Service {
             tags: tags::of_header(input.tagging.as_deref())?,
             ..Default::default()
         };
-        let received = self.arrival(input.body, input.content_length, &claimed, None).await?;
+        let received = self.receive_body(input.body, input.content_length, &claimed, None).await?;
         let is_form = request.extensions.get::<FormUpload>().is_some();
         let name = if is_form { EventName::CreatedPost } else { EventName::CreatedPut };
         let object = self.store.put(&input.bucket, &input.key, received, meta, conditions, name).await?;
@@ -105,7 +105,7 @@ impl Service {
             of_source.check_copy_source(&source)?;
             let from_version = source.named_version();
             let meta = if replaces { replaced_meta(input)? } else { source.meta.clone() };
-            let meta = retagged(meta, &source, input)?;
+            let meta = with_requested_meta(meta, &source, input)?;
             let copy = self.plan_copy(&from, source, meta, input.checksum_algorithm.as_ref()).await?;
             if let Some(object) = self.store.copy(from.clone(), to.clone(), copy, conditions.clone()).await? {
                 let expiration = self.store.expiration(&to.0, &object).await?;
@@ -116,8 +116,8 @@ impl Service {
     }
 
     /// Returns the copy of `source` to make, with its ETag and its checksums. The content of `source` is read only if
-    /// the copy needs a new checksum, or if `source` comes from a multipart upload: the ETag of its copy is the MD5 of
-    /// the whole content.
+    /// the copy needs a new checksum, or if `source` comes from a multipart upload, because the ETag of the copy must be
+    /// the MD5 of the whole content.
     async fn plan_copy(
         &self,
         from: &Address,
@@ -131,7 +131,8 @@ impl Service {
         if is_whole && wanted == algorithm_of(&present) {
             return Ok(Copy { content: source.content, etag: source.etag, meta, checksums: present });
         }
-        // If another object stands there by now, the copy is planned again, because its source is `source`.
+        // The object may have been replaced since `head`. `S3Store::copy` then finds another content and returns `None`, so the
+        // caller plans again.
         let (_, content) = self.store.open_object(from.clone()).await?;
         let hasher = hasher_of(wanted);
         let (etag, checksums) = hash(content.reader(), hasher).await?;
@@ -140,7 +141,7 @@ impl Service {
 
     /// Receives the content of a request, and checks its length and the digests that the client sent. `algorithm` is a
     /// further checksum to compute.
-    pub(super) async fn arrival(
+    pub(super) async fn receive_body(
         &self,
         body: Option<StreamingBlob>,
         length: Option<i64>,
@@ -211,8 +212,8 @@ fn replaced_meta(input: &CopyObjectInput) -> S3Result<Meta> {
     })
 }
 
-/// Sets the metadata that a copy does not simply take from its source: tags, storage class and redirection.
-fn retagged(mut meta: Meta, source: &S3Object, input: &CopyObjectInput) -> S3Result<Meta> {
+/// Sets the metadata that the request for a copy decides: tags, storage class and redirection.
+fn with_requested_meta(mut meta: Meta, source: &S3Object, input: &CopyObjectInput) -> S3Result<Meta> {
     let replaces_tags =
         input.tagging_directive.as_ref().is_some_and(|directive| directive.as_str() == "REPLACE");
     meta.tags =
