@@ -4,6 +4,7 @@
 //! not stored. A problem that AWS does not report and that does no harm is a warning.
 
 mod advice;
+mod checked_definition;
 mod copies;
 mod cycles;
 mod dependency_cycles;
@@ -20,7 +21,6 @@ mod publication;
 mod rollups;
 mod secrets;
 mod staging;
-mod subject;
 mod unused;
 
 use std::cell::LazyCell;
@@ -31,8 +31,8 @@ use crate::{
     inherit::{InheritError, Inheritance},
     parameters::Parameters,
 };
+use checked_definition::CheckedDefinition;
 use problems::Problems;
-use subject::Subject;
 
 pub use hints::nearest;
 
@@ -128,25 +128,25 @@ fn check(definition: &Definition, is_activation: bool) -> Report {
     let inheritance = Inheritance::of(definition);
     let parameters = Parameters::of(definition);
     limits::check(definition, &inheritance, &mut problems);
-    let subject = Subject::new(definition, &inheritance, &parameters);
-    let used = LazyCell::new(|| own_fields::used_names(&subject));
+    let checked = CheckedDefinition::new(definition, &inheritance, &parameters);
+    let used = LazyCell::new(|| own_fields::used_names(&checked));
     parameters::check(definition, &parameters, is_activation, |id| used.contains(id), &mut problems);
-    parameter_expressions::check(&subject, &mut problems);
+    parameter_expressions::check(&checked, &mut problems);
     cycles_of_parents(&inheritance.errors, &mut problems);
-    fields::check(&subject, &mut problems);
-    own_fields::check(&subject, &mut problems);
-    dialects::check(&subject, &mut problems);
-    copies::check(&subject, &mut problems);
-    expressions::check(&subject, &mut problems);
-    dependency_cycles::check(&subject, &mut problems);
-    rollups::check(&subject, &mut problems);
-    advice::check(&subject, &mut problems);
-    secrets::check(&subject, &mut problems);
-    staging::check(&subject, &mut problems);
-    publication::check(&subject, &mut problems);
+    fields::check(&checked, &mut problems);
+    own_fields::check(&checked, &mut problems);
+    dialects::check(&checked, &mut problems);
+    copies::check(&checked, &mut problems);
+    expressions::check(&checked, &mut problems);
+    dependency_cycles::check(&checked, &mut problems);
+    rollups::check(&checked, &mut problems);
+    advice::check(&checked, &mut problems);
+    secrets::check(&checked, &mut problems);
+    staging::check(&checked, &mut problems);
+    publication::check(&checked, &mut problems);
     if !problems.has_errors() {
         // After an error elsewhere, such as a misspelt reference, an object may only seem to be unused.
-        unused::check(&subject, &mut problems);
+        unused::check(&checked, &mut problems);
     }
     problems.report(definition)
 }

@@ -1,6 +1,6 @@
 //! Recommendations: definitions that work but can be improved. Some are also warnings of AWS, in other words.
 
-use super::{INVALID, problems::Problems, subject::Subject};
+use super::{INVALID, checked_definition::CheckedDefinition, problems::Problems};
 use crate::{
     ObjectId, PipelineObject, expression,
     inherit::DEFAULT_ID,
@@ -9,7 +9,7 @@ use crate::{
 
 const CODE: &str = "RECOMMENDED_FIELD";
 
-pub(super) fn check(checked: &Subject<'_>, problems: &mut Problems) {
+pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
     let has_work = checked.typed().any(|(_, kind)| kind.is_activity());
     if let Some(default) = checked.object(&ObjectId::from(DEFAULT_ID)).map(|object| object.stated)
         && has_work
@@ -55,7 +55,7 @@ pub(super) fn check(checked: &Subject<'_>, problems: &mut Problems) {
 }
 
 /// Returns the first format (CSV or TSV, used by a load) that has no `my…` field. Such a format may have been written for AWS.
-fn format_of_aws<'a>(checked: &Subject<'a>) -> Option<&'a ObjectId> {
+fn format_of_aws<'a>(checked: &CheckedDefinition<'a>) -> Option<&'a ObjectId> {
     let loads = checked.typed().filter(|(_, kind)| *kind == Kind::CopyActivity);
     let files = loads.filter_map(|(load, _)| {
         let is_table =

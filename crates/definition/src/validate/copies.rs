@@ -1,7 +1,7 @@
 //! Checks CopyActivities: warns of fields that have no effect between the two nodes of a copy, of an output whose name promises
 //! another packing than the object has, and of two copies into one table of which one deletes the rows of the other.
 
-use super::{problems::Problems, subject::Subject};
+use super::{checked_definition::CheckedDefinition, problems::Problems};
 use crate::publication::{reached, waits};
 use crate::{
     expression,
@@ -29,10 +29,10 @@ const OF_VALUES: [&str; 9] = [
 /// The ends of names that programs give to packed files.
 const ENDS: [&str; 7] = [".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".zip"];
 
-pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
-    replaced_rows(subject, problems);
-    for (copy, kind) in subject.typed() {
-        let node = |key| subject.object(copy.reference(key)?);
+pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
+    replaced_rows(checked, problems);
+    for (copy, kind) in checked.typed() {
+        let node = |key| checked.object(copy.reference(key)?);
         let (Kind::CopyActivity, Some(from), Some(to)) = (kind, node("input"), node("output")) else {
             continue;
         };
@@ -55,11 +55,11 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
 }
 
 /// Warns of two copies into one table if one of them deletes the old rows of the table, and nothing says which runs first.
-fn replaced_rows(subject: &Subject<'_>, problems: &mut Problems) {
-    let objects = subject.objects();
+fn replaced_rows(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
+    let objects = checked.objects();
     let copies = objects.iter().enumerate().filter(|(_, object)| object.kind() == Some(Kind::CopyActivity));
     let copies = copies.filter_map(|(at, copy)| {
-        let table = subject.object(copy.reference("output")?)?;
+        let table = checked.object(copy.reference("output")?)?;
         let is_table = table.kind().is_some_and(|kind| kind != Kind::S3DataNode);
         let mode = match copy.string("myLoadMode") {
             None => LoadMode::Append,
@@ -71,7 +71,7 @@ fn replaced_rows(subject: &Subject<'_>, problems: &mut Problems) {
     if copies.len() < 2 {
         return;
     }
-    let waits = waits(subject.inheritance());
+    let waits = waits(checked.inheritance());
     for (place, (at, copy, table, mode)) in copies.iter().enumerate() {
         let is_other =
             |(other_at, _, other_table, other_mode): &&(usize, &Resolved<'_>, &Resolved<'_>, LoadMode)| {

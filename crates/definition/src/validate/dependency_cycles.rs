@@ -1,11 +1,11 @@
 //! Finds objects that wait for each other for ever.
 
-use super::{cycles::cycles, problems::Problems, subject::Subject};
+use super::{checked_definition::CheckedDefinition, cycles::cycles, problems::Problems};
 use crate::publication::waits;
 
-pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
-    for cycle in cycles(waits(subject.inheritance())) {
-        let cycle: Vec<_> = cycle.into_iter().map(|index| &subject.objects()[index]).collect();
+pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
+    for cycle in cycles(waits(checked.inheritance())) {
+        let cycle: Vec<_> = cycle.into_iter().map(|index| &checked.objects()[index]).collect();
         let quoted: Vec<_> = cycle.iter().map(|object| format!("'{}'", object.id())).collect();
         let message = format!(
             "objects wait for each other in a cycle: {}, then '{}' again",

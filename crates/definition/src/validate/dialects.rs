@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{INVALID, problems::Problems, subject::Subject};
+use super::{INVALID, checked_definition::CheckedDefinition, problems::Problems};
 use crate::{
     PipelineObject, expression,
     inherit::Resolved,
@@ -13,8 +13,8 @@ use crate::{
     },
 };
 
-pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
-    for (object, kind) in subject.with_kinds() {
+pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
+    for (object, kind) in checked.with_kinds() {
         if kind.is_some_and(|kind| kind.group() == Group::DataFormat) {
             unused_fields(object, problems);
         }

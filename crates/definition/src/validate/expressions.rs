@@ -3,8 +3,8 @@
 use foldhash::{HashMap, HashSet};
 
 use super::{
-    UNKNOWN_PARAMETER, cycles::cycles, hints::Hints, limits::MAX_PARAMETERS, problems::Problems,
-    subject::Subject,
+    UNKNOWN_PARAMETER, checked_definition::CheckedDefinition, cycles::cycles, hints::Hints,
+    limits::MAX_PARAMETERS, problems::Problems,
 };
 use crate::{
     ObjectId,
@@ -20,10 +20,10 @@ const UNKNOWN_NAME: &str = "UNKNOWN_NAME";
 /// object states no type, because the object can inherit its type.
 const MEMBERS: &[&str] = &["id", "name", "type"];
 
-pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
-    for object in subject.objects() {
+pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
+    for object in checked.objects() {
         for text in object.stated_texts() {
-            match &subject.read(text.text).template {
+            match &checked.read(text.text).template {
                 Ok(template) => calls(text, template, problems),
                 Err(error) => {
                     let Text { key, index, .. } = text;
@@ -34,17 +34,17 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
             }
         }
     }
-    for (object, kind) in subject.typed() {
+    for (object, kind) in checked.typed() {
         let mut uses = Vec::new();
         for Text { key, index, text, owner } in object.texts() {
-            let read = subject.read(text);
+            let read = checked.read(text);
             let Ok(template) = &read.template else { continue };
             let is_checked = owner.id == *object.id() || kind.field(key).is_some();
             template.each_path(&mut |path, offset| {
                 uses.extend(used(path, object).map(|used| (key, used)));
                 if is_checked {
                     problems.set_position(index, Some(offset));
-                    name(&Mention { subject, object, kind, owner: &owner.id, key }, path, problems);
+                    name(&Mention { checked, object, kind, owner: &owner.id, key }, path, problems);
                 }
             });
         }
@@ -118,7 +118,7 @@ pub(super) fn wrong_calls(template: &Template<'_>, text: &str, hints: &mut Hints
 
 /// The text in which a name is mentioned.
 struct Mention<'a, 's> {
-    subject: &'a Subject<'s>,
+    checked: &'a CheckedDefinition<'s>,
     object: &'a Resolved<'s>,
     kind: Kind,
     owner: &'a ObjectId,
@@ -154,16 +154,16 @@ fn name(mention: &Mention<'_, '_>, path: &[Name<'_>], problems: &mut Problems) {
 }
 
 fn single(mention: &Mention<'_, '_>, name: &str, problems: &mut Problems) {
-    let Mention { subject, object, kind, owner, key } = mention;
+    let Mention { checked, object, kind, owner, key } = mention;
     // A field of the object takes precedence over a parameter.
     if is_field(object, Some(*kind), name) {
         return;
     }
-    if subject.is_parameter(name) {
+    if checked.is_parameter(name) {
         in_value(mention, name, problems);
         return;
     }
-    let declared = subject.definition.parameters.iter().map(|parameter| parameter.id.as_str());
+    let declared = checked.definition.parameters.iter().map(|parameter| parameter.id.as_str());
     if name.starts_with("my") || name.starts_with('*') {
         if !problems.is_first_use(name) {
             return;
@@ -185,20 +185,20 @@ fn single(mention: &Mention<'_, '_>, name: &str, problems: &mut Problems) {
 ///
 /// The check of the parameters reports the names of parameters that do not exist.
 fn in_value(mention: &Mention<'_, '_>, parameter: &str, problems: &mut Problems) {
-    let Mention { subject, object, kind, .. } = mention;
+    let Mention { checked, object, kind, .. } = mention;
     let mut seen = HashSet::from_iter([parameter.to_owned()]);
     let mut open = vec![parameter.to_owned()];
     while let Some(id) = open.pop().filter(|_| seen.len() <= MAX_PARAMETERS) {
-        if !subject.parameters.has_expressions(&id) {
+        if !checked.parameters.has_expressions(&id) {
             continue;
         }
-        for value in subject.parameters.values(&id) {
-            let read = subject.read(value);
+        for value in checked.parameters.values(&id) {
+            let read = checked.read(value);
             let Ok(template) = &read.template else { continue };
             for path in template.names() {
                 match path {
                     [name] if is_field(object, Some(*kind), name) => {}
-                    [other] if subject.is_parameter(other) => {
+                    [other] if checked.is_parameter(other) => {
                         if seen.insert(other.to_string()) {
                             open.push(other.to_string());
                         }
@@ -212,7 +212,7 @@ fn in_value(mention: &Mention<'_, '_>, parameter: &str, problems: &mut Problems)
 }
 
 fn followed(mention: &Mention<'_, '_>, first: &str, rest: &[Name<'_>], problems: &mut Problems) {
-    let Mention { subject, object, key, .. } = mention;
+    let Mention { checked, object, key, .. } = mention;
     let Some(target) = object.reference(first) else {
         let name = rest.join(".");
         mention.unknown(
@@ -222,7 +222,7 @@ fn followed(mention: &Mention<'_, '_>, first: &str, rest: &[Name<'_>], problems:
         return;
     };
     // Longer chains are checked in the run. An unknown type is reported separately.
-    if let ([name], Some(target)) = (rest, subject.object(target))
+    if let ([name], Some(target)) = (rest, checked.object(target))
         && (target.kind().is_some() || !target.has("type"))
         && !is_field(target, target.kind(), name)
     {

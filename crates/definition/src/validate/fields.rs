@@ -5,8 +5,8 @@ use std::{collections::HashSet, sync::LazyLock};
 use rustc_hash::FxHashMap;
 
 use super::{
-    DANGLING, INVALID, MISSING_FIELD, NOT_ALLOWED, READ_ONLY, UNKNOWN_FIELD, problems::Problems,
-    subject::Subject,
+    DANGLING, INVALID, MISSING_FIELD, NOT_ALLOWED, READ_ONLY, UNKNOWN_FIELD,
+    checked_definition::CheckedDefinition, problems::Problems,
 };
 use crate::{
     FieldValue, ObjectId, PipelineObject,
@@ -20,27 +20,32 @@ use crate::{
     schedule::ScheduleType,
 };
 
-pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
-    for (object, kind) in subject.with_kinds() {
-        stated(subject, object.stated, kind, problems);
+pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
+    for (object, kind) in checked.with_kinds() {
+        stated(checked, object.stated, kind, problems);
     }
     let mut default_fields = DefaultFields::default();
-    for (object, kind) in subject.typed() {
-        known(subject, object, kind, problems);
-        default_fields.check(subject, object, kind, problems);
+    for (object, kind) in checked.typed() {
+        known(checked, object, kind, problems);
+        default_fields.check(checked, object, kind, problems);
         // A missing parent might have given the required fields.
-        let has_parent = object.reference("parent").is_none_or(|parent| subject.object(parent).is_some());
+        let has_parent = object.reference("parent").is_none_or(|parent| checked.object(parent).is_some());
         if has_parent {
-            required(subject, object, kind, problems);
+            required(checked, object, kind, problems);
         }
         if kind.is_schedule() {
-            schedule(subject, object, problems);
+            schedule(checked, object, problems);
         }
     }
 }
 
 /// Checks the parts of an object's stated fields that do not depend on inheritance.
-fn stated(subject: &Subject<'_>, object: &PipelineObject, kind: Option<Kind>, problems: &mut Problems) {
+fn stated(
+    checked: &CheckedDefinition<'_>,
+    object: &PipelineObject,
+    kind: Option<Kind>,
+    problems: &mut Problems,
+) {
     type_word(object, problems);
     for field in &object.fields {
         let key = field.key.as_str();
@@ -60,7 +65,7 @@ fn stated(subject: &Subject<'_>, object: &PipelineObject, kind: Option<Kind>, pr
                 problems.error(&object.id, Some(key), INVALID, value_check::not_text(key));
                 continue;
             }
-            dangling(subject, object, key, target, problems);
+            dangling(checked, object, key, target, problems);
         }
     }
 }
@@ -88,14 +93,14 @@ fn type_word(object: &PipelineObject, problems: &mut Problems) {
 }
 
 fn dangling(
-    subject: &Subject<'_>,
+    checked: &CheckedDefinition<'_>,
     object: &PipelineObject,
     key: &str,
     target: &ObjectId,
     problems: &mut Problems,
 ) {
-    if subject.object(target).is_none() && !target.as_str().is_empty() {
-        let ids = subject.definition.objects.iter().map(|object| object.id.as_str());
+    if checked.object(target).is_none() && !target.as_str().is_empty() {
+        let ids = checked.definition.objects.iter().map(|object| object.id.as_str());
         let hint = problems.hints.hint(target.as_str(), ids);
         let message = format!("'{key}' refers to '{target}', which does not exist{hint}");
         problems.error(&object.id, Some(key), DANGLING, message);
@@ -129,10 +134,10 @@ fn is_field_of_any(key: &str) -> bool {
 }
 
 /// Checks each stated or inherited field that the type knows, except those from Default.
-fn known<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, problems: &mut Problems) {
+fn known<'a>(checked: &CheckedDefinition<'a>, object: &Resolved<'a>, kind: Kind, problems: &mut Problems) {
     for key in object.keys_without_default() {
         if let Some(spec) = kind.field(key.name.as_str()) {
-            field(subject, object, key, spec, problems);
+            field(checked, object, key, spec, problems);
         }
     }
     problems.clear_position();
@@ -148,7 +153,7 @@ impl<'a> DefaultFields<'a> {
     /// Checks each field of Default that `object` inherits and its type knows.
     fn check(
         &mut self,
-        subject: &Subject<'a>,
+        checked: &CheckedDefinition<'a>,
         object: &'a Resolved<'a>,
         kind: Kind,
         problems: &mut Problems,
@@ -162,7 +167,7 @@ impl<'a> DefaultFields<'a> {
             if object.overrides(key.name.as_str()) {
                 return true;
             }
-            field(subject, object, key, spec, problems);
+            field(checked, object, key, spec, problems);
             // A text without expressions is the same in every object that inherits it.
             key.has_expression
         });
@@ -171,7 +176,7 @@ impl<'a> DefaultFields<'a> {
 }
 
 fn field<'a>(
-    subject: &Subject<'a>,
+    checked: &CheckedDefinition<'a>,
     object: &Resolved<'a>,
     key: &Key<'a>,
     spec: &FieldSpec,
@@ -189,7 +194,7 @@ fn field<'a>(
         problems.set_position(number, None);
         match (spec.shape, value) {
             (ValueShape::Ref(target), FieldValue::Ref(id)) => {
-                if let Some(complaint) = reference(subject, key, target, id) {
+                if let Some(complaint) = reference(checked, key, target, id) {
                     error(problems, complaint);
                 }
             }
@@ -198,7 +203,7 @@ fn field<'a>(
             }
             (_, FieldValue::Ref(_)) => error(problems, value_check::not_text(key)),
             (shape, FieldValue::String(text)) => {
-                if let Some(complaint) = text_complaint(subject, object, key, shape, text) {
+                if let Some(complaint) = text_complaint(checked, object, key, shape, text) {
                     error(problems, complaint);
                 }
             }
@@ -207,9 +212,9 @@ fn field<'a>(
 }
 
 /// Returns a complaint if the object `id` is not of a type that the field accepts.
-fn reference(subject: &Subject<'_>, key: &str, target: RefTarget, id: &ObjectId) -> Option<String> {
-    let found = subject.object(id)?;
-    let kind = subject.kind(id);
+fn reference(checked: &CheckedDefinition<'_>, key: &str, target: RefTarget, id: &ObjectId) -> Option<String> {
+    let found = checked.object(id)?;
+    let kind = checked.kind(id);
     if target == RefTarget::Any || kind.is_some_and(|kind| target.accepts(kind)) {
         return None;
     }
@@ -225,7 +230,7 @@ fn reference(subject: &Subject<'_>, key: &str, target: RefTarget, id: &ObjectId)
 }
 
 fn text_complaint<'a>(
-    subject: &Subject<'a>,
+    checked: &CheckedDefinition<'a>,
     object: &Resolved<'a>,
     key: &str,
     shape: ValueShape,
@@ -238,7 +243,7 @@ fn text_complaint<'a>(
         return value_check::complaint(key, shape, text);
     }
     // A value that depends on a run is accepted. An expression that cannot be parsed is reported separately.
-    let texts = subject.previewed(object, text)?;
+    let texts = checked.previewed(object, text)?;
     if shape == ValueShape::DateTime && is_bare_call(text) {
         return None;
     }
@@ -251,7 +256,7 @@ fn is_bare_call(text: &str) -> bool {
     is_call && Template::parse(&format!("#{{{text}}}")).is_ok()
 }
 
-fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, problems: &mut Problems) {
+fn required<'a>(checked: &CheckedDefinition<'a>, object: &Resolved<'a>, kind: Kind, problems: &mut Problems) {
     let has = |key: &str| object.has(key);
     // AWS asks for the password itself. The worker can also read it from the secret that the object names.
     let is_elsewhere = |key: &str| key == "*password" && has(MY_PASSWORD_SECRET);
@@ -276,7 +281,7 @@ fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, proble
         }
     }
     let is_on_demand = || {
-        let texts = subject.previewed(object, object.string("scheduleType")?)?;
+        let texts = checked.previewed(object, object.string("scheduleType")?)?;
         Some(SCHEDULE_TYPE.parse(texts.first()?) == Ok(ScheduleType::OnDemand))
     };
     if kind.is_activity() && !has("schedule") && is_on_demand() != Some(true) {
@@ -285,9 +290,9 @@ fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, proble
     }
 }
 
-fn schedule<'a>(subject: &Subject<'a>, object: &Resolved<'a>, problems: &mut Problems) {
+fn schedule<'a>(checked: &CheckedDefinition<'a>, object: &Resolved<'a>, problems: &mut Problems) {
     let time = |key: &str| {
-        let texts = subject.previewed(object, object.string(key)?)?;
+        let texts = checked.previewed(object, object.string(key)?)?;
         texts.first().and_then(|text| parse_time(text))
     };
     if let (Some(start), Some(end)) = (time("startDateTime"), time("endDateTime"))
@@ -302,7 +307,7 @@ fn schedule<'a>(subject: &Subject<'a>, object: &Resolved<'a>, problems: &mut Pro
     } else if let (Some(start), Some(end), Some(period)) =
         (time("startDateTime"), time("endDateTime"), object.string("period"))
         && let Some(period) =
-            subject.previewed(object, period).and_then(|texts| Period::parse(texts.first()?).ok())
+            checked.previewed(object, period).and_then(|texts| Period::parse(texts.first()?).ok())
         && period.span().ok().and_then(|span| start.checked_add(span).ok()).is_some_and(|first| first > end)
     {
         let message =

@@ -4,7 +4,7 @@ use std::cell::LazyCell;
 
 use foldhash::HashSet;
 
-use super::{INVALID, MISPLACED, UNKNOWN_FIELD, problems::Problems, subject::Subject};
+use super::{INVALID, MISPLACED, UNKNOWN_FIELD, checked_definition::CheckedDefinition, problems::Problems};
 use crate::{
     FieldValue, PipelineObject,
     inherit::{DEFAULT_ID, Resolved},
@@ -15,9 +15,9 @@ use crate::{
     },
 };
 
-pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
-    let used = LazyCell::new(|| used_names(subject));
-    for (object, kind) in subject.with_kinds() {
+pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
+    let used = LazyCell::new(|| used_names(checked));
+    for (object, kind) in checked.with_kinds() {
         let stated = object.stated;
         let mut seen = HashSet::default();
         for field in stated.fields.iter().filter(|field| field.key.as_str().starts_with("my")) {
@@ -32,7 +32,7 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
                         misplaced(stated, kind, key, &read_in, problems);
                         repeated(stated, spec, problems);
                     }
-                    if let Some(complaint) = complaint(subject, object, spec, &field.value) {
+                    if let Some(complaint) = complaint(checked, object, spec, &field.value) {
                         problems.error(&stated.id, Some(key), INVALID, complaint);
                     }
                 }
@@ -42,12 +42,12 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
 }
 
 /// Returns every name in every expression, of fields and of values.
-pub(super) fn used_names(subject: &Subject<'_>) -> HashSet<String> {
+pub(super) fn used_names(checked: &CheckedDefinition<'_>) -> HashSet<String> {
     let mut used = HashSet::default();
-    let of_fields = subject.objects().iter().flat_map(Resolved::stated_texts).map(|text| text.text);
-    let of_values = subject.computed_parameters().iter().flat_map(|id| subject.parameters.values(id));
+    let of_fields = checked.objects().iter().flat_map(Resolved::stated_texts).map(|text| text.text);
+    let of_values = checked.computed_parameters().iter().flat_map(|id| checked.parameters.values(id));
     for text in of_fields.chain(of_values.map(String::as_str)) {
-        match &subject.read(text).template {
+        match &checked.read(text).template {
             Ok(template) => {
                 template.each_path(&mut |path, _| used.extend(path.iter().map(ToString::to_string)));
             }
@@ -98,7 +98,7 @@ fn repeated(stated: &PipelineObject, spec: &FieldSpec, problems: &mut Problems) 
 }
 
 fn complaint<'a>(
-    subject: &Subject<'a>,
+    checked: &CheckedDefinition<'a>,
     object: &Resolved<'a>,
     spec: &FieldSpec,
     value: &'a FieldValue,
@@ -107,6 +107,6 @@ fn complaint<'a>(
     let FieldValue::String(text) = value else {
         return Some(value_check::not_text(key));
     };
-    let texts = subject.previewed(object, text)?;
+    let texts = checked.previewed(object, text)?;
     texts.iter().find_map(|text| value_check::complaint(key, spec.shape, text))
 }

@@ -6,19 +6,19 @@
 use foldhash::HashMap;
 
 use super::{
-    INVALID_VALUE, UNKNOWN_PARAMETER, cycles::cycles, expressions::wrong_calls, problems::Problems,
-    subject::Subject,
+    INVALID_VALUE, UNKNOWN_PARAMETER, checked_definition::CheckedDefinition, cycles::cycles,
+    expressions::wrong_calls, problems::Problems,
 };
 use crate::{ObjectId, expression::Name, parameters::MAX_NESTING};
 
-pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
-    let ids = subject.computed_parameters();
+pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
+    let ids = checked.computed_parameters();
     let indices: HashMap<&str, usize> = ids.iter().enumerate().map(|(index, id)| (*id, index)).collect();
     let mut needs = vec![Vec::new(); ids.len()];
     for (index, id) in ids.iter().enumerate() {
-        for text in subject.parameters.values(id) {
-            value(subject, id, text, problems);
-            if let Ok(template) = &subject.read(text).template {
+        for text in checked.parameters.values(id) {
+            value(checked, id, text, problems);
+            if let Ok(template) = &checked.read(text).template {
                 let single = |path: &[Name<'_>]| match path {
                     [name] => indices.get(name.as_ref()).copied(),
                     _ => None,
@@ -41,9 +41,9 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
 }
 
 /// Checks one value of the parameter `id`.
-fn value<'a>(subject: &Subject<'a>, id: &str, text: &'a str, problems: &mut Problems) {
+fn value<'a>(checked: &CheckedDefinition<'a>, id: &str, text: &'a str, problems: &mut Problems) {
     let about = ObjectId::from(id);
-    let read = subject.read(text);
+    let read = checked.read(text);
     let template = match &read.template {
         Ok(template) => template,
         Err(error) => {
@@ -63,13 +63,13 @@ fn value<'a>(subject: &Subject<'a>, id: &str, text: &'a str, problems: &mut Prob
     for path in template.names() {
         let [name] = path else { continue };
         let is_own = name.starts_with("my") || name.starts_with('*');
-        if !is_own || subject.is_parameter(name) || subject.objects().iter().any(|object| object.has(name)) {
+        if !is_own || checked.is_parameter(name) || checked.objects().iter().any(|object| object.has(name)) {
             continue;
         }
         if !problems.is_first_use(name) {
             continue;
         }
-        let declared = subject.definition.parameters.iter().map(|parameter| parameter.id.as_str());
+        let declared = checked.definition.parameters.iter().map(|parameter| parameter.id.as_str());
         let hint = problems.hints.hint(name, declared);
         let message = format!(
             "the value of the parameter '{id}' uses '{name}', which is neither a parameter nor a field of an \

@@ -1,7 +1,7 @@
 //! Checks `myPublish`: if activities have `together`, one publisher must wait for all of them and must be able to put
 //! their tables in place.
 
-use super::{INVALID, problems::Problems, subject::Subject};
+use super::{INVALID, checked_definition::CheckedDefinition, problems::Problems};
 use crate::{
     kind::Kind,
     publication::{Publications, database, reached, waits},
@@ -9,9 +9,9 @@ use crate::{
 
 const FIELD: Option<&str> = Some("myPublish");
 
-pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
-    let Publications { together, here } = Publications::of(subject.inheritance());
-    let objects = subject.objects();
+pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
+    let Publications { together, here } = Publications::of(checked.inheritance());
+    let objects = checked.objects();
     match (&together[..], &here[..]) {
         ([], here) => {
             for publisher in here.iter().map(|at| &objects[*at]) {
@@ -38,18 +38,18 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
                 problems.error(objects[*publisher].id(), FIELD, INVALID, message);
                 return;
             }
-            order(subject, together, *publisher, problems);
-            same_run(subject, together, *publisher, problems);
+            order(checked, together, *publisher, problems);
+            same_run(checked, together, *publisher, problems);
         }
     }
 }
 
 /// Checks that the publisher waits for every activity with `together`. Warns of a `SqlActivity` with `each` that runs after
 /// one of them and before the publisher.
-fn order(subject: &Subject<'_>, together: &[usize], publisher: usize, problems: &mut Problems) {
-    let objects = subject.objects();
+fn order(checked: &CheckedDefinition<'_>, together: &[usize], publisher: usize, problems: &mut Problems) {
+    let objects = checked.objects();
     let publisher_id = objects[publisher].id();
-    let waits = waits(subject.inheritance());
+    let waits = waits(checked.inheritance());
     let before = reached(&waits, publisher);
     for object in together.iter().filter(|at| !before.contains(*at)).map(|at| &objects[*at]) {
         let message = format!(
@@ -78,11 +78,11 @@ fn order(subject: &Subject<'_>, together: &[usize], publisher: usize, problems: 
 }
 
 /// Checks that all activities are of one run and one database.
-fn same_run(subject: &Subject<'_>, together: &[usize], publisher: usize, problems: &mut Problems) {
-    let objects = subject.objects();
+fn same_run(checked: &CheckedDefinition<'_>, together: &[usize], publisher: usize, problems: &mut Problems) {
+    let objects = checked.objects();
     let publisher_id = objects[publisher].id();
     let schedule = objects[publisher].reference("schedule");
-    let database_at = |at: usize| database(subject.inheritance(), &objects[at]);
+    let database_at = |at: usize| database(checked.inheritance(), &objects[at]);
     for at in together.iter().copied() {
         let object = &objects[at];
         if object.reference("schedule") != schedule {

@@ -1,7 +1,7 @@
 //! Finds objects that would wait for more instances of another object at once than AWS allows.
 
+use super::checked_definition::CheckedDefinition;
 use super::problems::Problems;
-use super::subject::Subject;
 use crate::inherit::Resolved;
 use crate::period::Period;
 use crate::{ObjectId, kind::Kind};
@@ -9,27 +9,27 @@ use crate::{ObjectId, kind::Kind};
 /// AWS's quota: how many instances with shorter intervals one instance may wait for.
 const MAX_ROLL_UPS: u64 = 32;
 
-pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
-    if !subject.typed().any(|(_, kind)| kind == Kind::Schedule) {
+pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
+    if !checked.typed().any(|(_, kind)| kind == Kind::Schedule) {
         return;
     }
-    for (object, _) in subject.typed().filter(|(_, kind)| kind.is_runnable()) {
-        let Some(own) = period_of(subject, object) else { continue };
+    for (object, _) in checked.typed().filter(|(_, kind)| kind.is_runnable()) {
+        let Some(own) = period_of(checked, object) else { continue };
         for field in ["dependsOn", "input"] {
             for target in object.references(field) {
-                roll_up(subject, (object, own), (field, target), problems);
+                roll_up(checked, (object, own), (field, target), problems);
             }
         }
     }
 }
 
 fn roll_up(
-    subject: &Subject<'_>,
+    checked: &CheckedDefinition<'_>,
     (object, own): (&Resolved<'_>, Period),
     (field, target): (&'static str, &ObjectId),
     problems: &mut Problems,
 ) {
-    let Some(shorter) = subject.object(target).and_then(|target| period_of(subject, target)) else { return };
+    let Some(shorter) = checked.object(target).and_then(|target| period_of(checked, target)) else { return };
     let count = own.duration().as_secs() / shorter.duration().as_secs().max(1);
     if count > MAX_ROLL_UPS {
         let message = format!(
@@ -42,8 +42,8 @@ fn roll_up(
 }
 
 /// Returns the period of the object's schedule, if it is known.
-fn period_of(subject: &Subject<'_>, object: &Resolved<'_>) -> Option<Period> {
-    let schedule = subject.object(object.reference("schedule")?)?;
-    let texts = subject.previewed(schedule, schedule.string("period")?)?;
+fn period_of(checked: &CheckedDefinition<'_>, object: &Resolved<'_>) -> Option<Period> {
+    let schedule = checked.object(object.reference("schedule")?)?;
+    let texts = checked.previewed(schedule, schedule.string("period")?)?;
     Period::parse(texts.first()?).ok()
 }

@@ -2,15 +2,15 @@
 
 use foldhash::HashSet;
 
-use super::{problems::Problems, subject::Subject};
+use super::{checked_definition::CheckedDefinition, problems::Problems};
 use crate::{FieldValue, ObjectId, PipelineObject, expression};
 
 const CODE: &str = "CLEAR_SECRET";
 /// Parts of names that people give to secrets.
 const TELLING: [&str; 4] = ["password", "passwd", "secret", "token"];
 
-pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
-    for parameter in &subject.definition.parameters {
+pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
+    for parameter in &checked.definition.parameters {
         let id = parameter.id.as_str();
         let lower = id.to_ascii_lowercase();
         // The name of a secret is not a secret.
@@ -20,20 +20,20 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
             problems.warning(&ObjectId::from(id), Some("id"), CODE, message);
         }
     }
-    for object in &subject.definition.objects {
-        fields(subject, object, problems);
+    for object in &checked.definition.objects {
+        fields(checked, object, problems);
     }
     problems.clear_position();
 }
 
-fn fields<'a>(subject: &Subject<'a>, object: &'a PipelineObject, problems: &mut Problems) {
+fn fields<'a>(checked: &CheckedDefinition<'a>, object: &'a PipelineObject, problems: &mut Problems) {
     for field in &object.fields {
         let FieldValue::String(text) = &field.value else { continue };
         let key = field.key.as_str();
         let message = if field.key.is_secret() {
-            secret(subject, key, text)
+            secret(checked, key, text)
         } else if expression::is_in(text) {
-            clear(subject, key, text)
+            clear(checked, key, text)
         } else if key == "connectionString" && text.to_ascii_lowercase().contains("password=") {
             Some(
                 "'connectionString' contains a password, which everybody who reads the file sees: use '*password'"
@@ -48,14 +48,14 @@ fn fields<'a>(subject: &Subject<'a>, object: &'a PipelineObject, problems: &mut 
     }
 }
 
-fn secret<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String> {
+fn secret<'a>(checked: &CheckedDefinition<'a>, key: &str, text: &'a str) -> Option<String> {
     if !expression::is_in(text) {
         return Some(format!(
             "everybody who reads the file sees the value of '{key}': declare a parameter such as '*myPassword', write \
              #{{*myPassword}} here, and give its value at activation"
         ));
     }
-    let read = subject.read(text);
+    let read = checked.read(text);
     let names = read.template.as_ref().ok()?.names();
     let open = names.iter().find_map(|path| match path {
         [name] if name.starts_with("my") => Some(name),
@@ -66,8 +66,8 @@ fn secret<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String>
 
 /// Returns a warning if `text`, the value of the ordinary field `key`, uses a secret: workers receive the
 /// field's value unmasked. Returns `None` if `text` uses no secret or cannot be parsed.
-fn clear<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String> {
-    let secret = secret_in(subject, text, &mut HashSet::default())?;
+fn clear<'a>(checked: &CheckedDefinition<'a>, key: &str, text: &'a str) -> Option<String> {
+    let secret = secret_in(checked, text, &mut HashSet::default())?;
     Some(format!(
         "'{key}' uses the secret '{secret}', but is not a secret field itself: workers receive it unmasked"
     ))
@@ -75,18 +75,22 @@ fn clear<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String> 
 
 /// Returns the first secret that `text` uses, also by the values of parameters. `seen` has the parameters that were looked through:
 /// parameters may use each other in a cycle, which is an error of its own.
-fn secret_in<'a>(subject: &Subject<'a>, text: &'a str, seen: &mut HashSet<&'a str>) -> Option<String> {
-    let read = subject.read(text);
+fn secret_in<'a>(
+    checked: &CheckedDefinition<'a>,
+    text: &'a str,
+    seen: &mut HashSet<&'a str>,
+) -> Option<String> {
+    let read = checked.read(text);
     let names = read.template.as_ref().ok()?.names();
     names.iter().find_map(|path| match path.last() {
         Some(name) if name.starts_with('*') => Some(name.to_string()),
         Some(name) if path.len() == 1 => {
-            let computed = subject.computed_parameters().iter().find(|id| ***id == **name)?;
+            let computed = checked.computed_parameters().iter().find(|id| ***id == **name)?;
             if !seen.insert(computed) {
                 return None;
             }
-            let values = subject.parameters.values(computed);
-            values.iter().find_map(|value| secret_in(subject, value, seen))
+            let values = checked.parameters.values(computed);
+            values.iter().find_map(|value| secret_in(checked, value, seen))
         }
         _ => None,
     })

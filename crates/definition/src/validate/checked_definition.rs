@@ -12,7 +12,7 @@ use crate::{
     preview::{ParsedText, Preview},
 };
 
-pub(super) struct Subject<'a> {
+pub(super) struct CheckedDefinition<'a> {
     pub(super) definition: &'a Definition,
     pub(super) parameters: &'a Parameters,
     inheritance: &'a Inheritance<'a>,
@@ -23,7 +23,7 @@ pub(super) struct Subject<'a> {
     preview: Preview<'a>,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> CheckedDefinition<'a> {
     pub(super) fn new(
         definition: &'a Definition,
         inheritance: &'a Inheritance<'a>,
