@@ -20,14 +20,14 @@ pub(crate) async fn once<E: Edges>(
         return Ok(false);
     }
     let home = &setup.book.home;
-    let mark = format!("{}_notices/{}.json", setup.book.folder(definition), notice.id);
-    let known = edges.get(&home.bucket, &mark).await.with_context(|| format!("reading {mark}"))?;
+    let record = format!("{}_notices/{}.json", setup.book.folder(definition), notice.id);
+    let known = edges.get(&home.bucket, &record).await.with_context(|| format!("reading {record}"))?;
     if known.is_none() {
         // The notice is published first: after a crash between the two calls, two notices are better than none.
         edges.publish(&notice).await.context("publishing a notice")?;
         let body = serde_json::json!({"at": setup.now(), "subject": notice.subject}).to_string();
-        let put = edges.put(&home.bucket, &mark, body, Condition::Absent).await;
-        put.with_context(|| format!("writing {mark}"))?;
+        let put = edges.put(&home.bucket, &record, body, Condition::Absent).await;
+        put.with_context(|| format!("writing {record}"))?;
     }
     setup.published.lock().unwrap_or_else(PoisonError::into_inner).insert(notice.id);
     Ok(known.is_none())

@@ -1,4 +1,4 @@
-//! The sums of a log, as they are durable: what waits, what was delivered, and the cut in hand.
+//! The saved sums of a log: the records that wait, the records that were delivered, and the cut in hand.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
