@@ -1,7 +1,7 @@
 //! A worker with an activity type of its own: `hive_activity GROUP SCRATCH_FOLDER`.
 //!
 //! The worker itself cannot do a `HiveActivity`. This file adds the type: how it is read from a task, why the worker
-//! may be unable to do it, and how it runs. The example uses no cluster: it writes the query to the attempt's log, and
+//! may be unable to do it, and how it runs. The example uses no cluster. It only writes the query to the attempt's log, and
 //! reports the length of the query.
 //!
 //! Endpoints, region and credentials come from the environment, as for `ec2-worker`.

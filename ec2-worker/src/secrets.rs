@@ -136,7 +136,7 @@ fn call(reference: &SecretReference, region: String) -> Call {
     }
 }
 
-/// Returns the name of a store, and of what it keeps, for messages.
+/// Returns the name of a store, and the name of a thing in it, for messages.
 fn words(store: SecretStore) -> (&'static str, &'static str) {
     match store {
         SecretStore::SecretsManager => ("Secrets Manager", "secret"),

@@ -72,7 +72,7 @@ async fn put(storage: &impl Storage, bucket: &str, key: &str, owner: &Owner) -> 
     Ok(matches!(put.with_context(|| format!("taking {key}"))?, Put::Stored(_)))
 }
 
-/// Returns the owner of a slot. An object that cannot be read is a slot too: it belongs to an unknown owner.
+/// Returns the owner of a slot. An object that cannot be read is a slot, too. Its owner is unknown.
 async fn owner_of(storage: &impl Storage, bucket: &str, key: &str) -> anyhow::Result<Option<Owner>> {
     let stored = storage.get(bucket, key).await.with_context(|| format!("reading {key}"))?;
     Ok(stored.and_then(|stored| serde_json::from_slice(&stored.body).ok()))

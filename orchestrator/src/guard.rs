@@ -50,7 +50,7 @@ impl Guard {
 
     /// Does some work, which is stopped if it takes too long.
     ///
-    /// Stopping is safe anywhere, as a kill is: what the work has claimed is continued after the lease of the claim.
+    /// Stopping is safe anywhere, as a kill is, because another invocation continues claimed work after the lease of the claim.
     pub(crate) async fn within<T>(
         &self,
         now: Timestamp,

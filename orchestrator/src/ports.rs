@@ -14,8 +14,8 @@ use crate::ledger::Facts;
 /// handler for ever.
 pub(crate) const MAX_PAGES: usize = 10_000;
 
-/// The error of a call for which a service has no room at the moment: it throttles its callers, or an error of its own stopped
-/// the call. The same call may be made again.
+/// The error of a call for which a service has no room at the moment. The service throttles its callers, or an error of its own
+/// stopped the call. The same call may be made again.
 #[derive(Debug, thiserror::Error)]
 #[error("the service is busy")]
 pub(crate) struct Busy(#[source] pub anyhow::Error);

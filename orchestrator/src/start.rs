@@ -117,8 +117,8 @@ fn check(definition: &definition::Definition) -> Result<(), Failure> {
 
 /// Activates the pipeline once, and only within the lease, because ActivatePipeline is not idempotent.
 ///
-/// The pipeline is known to be inactive: it was created under this claim, or the service was asked when the claim was
-/// taken over.
+/// The caller knows that the pipeline is inactive, because the pipeline was created under this claim, or because the service was
+/// asked when the claim was taken over.
 async fn activate<E: Edges>(
     edges: &E,
     setup: &Setup,

@@ -1,6 +1,6 @@
 //! The sweep: advances the sets whose events were lost.
 //!
-//! First, the sweep does for each definition what the end of a run does: it writes the outcome of the run, and starts the set
+//! First, the sweep does for each definition the work of the end of a run: it writes the outcome of the run, and starts the set
 //! that waits longest. Then it reads a part of the drop bucket, and advances each set that may need work. S3 lists only by
 //! name, so nothing shows which keys are new. The sweep therefore goes round the keys, a limited number each time, and
 //! the ledger keeps the key after which the next sweep continues. So the cost of a sweep does not depend on how many keys there are.

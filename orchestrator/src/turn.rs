@@ -97,7 +97,7 @@ pub(crate) async fn take<E: Edges>(
     })
 }
 
-/// Returns the run that a claim of `generation` would have to wait for, or `None` if it need not wait. Changes nothing.
+/// Returns the run that a claim of `generation` would have to wait for; `None` if the claim may start now. Only reads.
 pub(crate) async fn ahead<E: Edges>(
     edges: &E,
     setup: &Setup,

@@ -21,7 +21,7 @@ fn definition(folder: &str) -> String {
     definition.to_string()
 }
 
-/// Drops four sets, of which each gets one run, and a set whose ledger cannot be read, which becomes a dead letter.
+/// Drops four sets, each of which gets one run, and a set whose ledger cannot be read. The event of this set becomes a dead letter.
 async fn every_set_has_its_run_and_the_poison_is_alone(way: &str) {
     let definitions = Definitions::uncapped();
     definitions.write("odd.json", &definition("odd"));

@@ -1,4 +1,4 @@
-//! Files that `gzip` packed: they are loaded as plain files are.
+//! Files that `gzip` packed are loaded as plain files are.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -42,7 +42,7 @@ const CALL_WAIT: Duration = Duration::from_secs(120);
 struct Load {
     endpoint: String,
     figures: Figures,
-    /// Whether customers order no more.
+    /// Whether customers have stopped ordering.
     is_over: AtomicBool,
     runs: AtomicUsize,
 }

@@ -1,4 +1,4 @@
-//! Three servers on one PostgreSQL, and ten workers: they are killed again and again, and every run ends as it should.
+//! Three servers on one PostgreSQL and ten workers are killed again and again, and every run ends as it should.
 //!
 //! Each server and worker is a process. Every few seconds one server and two workers are killed as `kill -9` does it,
 //! and started again a moment later. A server keeps its address: each worker knows one server only, and must wait while

@@ -1,4 +1,4 @@
-//! The harness of the stories: it starts a stack in a temporary folder, and uses only the public interfaces of the stack.
+//! The harness of the stories. It starts a stack in a temporary folder, and uses only the public interfaces of the stack.
 
 pub mod clock;
 pub mod definitions;

@@ -1,4 +1,4 @@
-//! The Runtime API of Lambda, for stories: it hands events to the real `bootstrap`, and keeps the answers.
+//! The Runtime API of Lambda, for stories. It hands events to the real `bootstrap`, and keeps the answers.
 //!
 //! A story may repeat an event, give an invocation no time, and kill the process, as Lambda does.
 

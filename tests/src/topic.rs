@@ -1,4 +1,4 @@
-//! A topic for stories: it stands in for SNS, and counts the published messages.
+//! A topic for stories. It stands in for SNS, and counts the published messages.
 
 use std::{
     collections::BTreeMap,

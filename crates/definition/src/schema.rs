@@ -2,7 +2,7 @@
 //! while the user types.
 //!
 //! The schema uses draft 07, which editors support best. The schema is more lenient than validation, because
-//! it describes one object at a time: it does not know which fields an object inherits, which ids exist, or
+//! it describes one object at a time. The schema does not know which fields an object inherits, which ids exist, or
 //! which value an expression has. Validation refuses every file that the schema refuses.
 
 mod pattern;

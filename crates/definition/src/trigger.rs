@@ -54,7 +54,7 @@ pub struct Trigger {
     pub max_runs_per_day: Option<u32>,
     /// `myTimeZone`: where the days of the trigger begin.
     pub time_zone: TimeZone,
-    /// `myStaleRuns`: what happens to earlier pipelines of the definition.
+    /// `myStaleRuns`: the fate of earlier pipelines of the definition.
     pub stale_runs: StaleRuns,
     /// `myWaitFor`: when a set that is still incomplete causes a notice.
     pub wait_for: Option<WaitFor>,

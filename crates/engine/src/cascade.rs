@@ -9,8 +9,8 @@ use crate::instance::{Ending, Instance, Status};
 
 /// Decides how `consumer` ends because `cause` ended badly.
 ///
-/// Returns `None` if `consumer` keeps its status: it waits for no dependency, `cause` did not end badly, or `consumer` goes on
-/// waiting.
+/// Returns `None` if `consumer` keeps its status, because `consumer` waits for no dependency, because `cause` did not end badly, or
+/// because `consumer` goes on waiting.
 #[must_use]
 pub(crate) fn falls(consumer: &Instance, cause: &Instance) -> Option<Ending> {
     let ending = cause.ending().filter(|ending| ending.is_bad())?;

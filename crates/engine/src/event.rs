@@ -92,7 +92,7 @@ pub enum Event {
         /// Fields for the attempt, such as `@resourceId`.
         fields: Vec<Field>,
     },
-    /// A machine does not exist: it could not be made, it disappeared, or it was ended on request.
+    /// A machine does not exist, because it could not be made, disappeared, or was ended on request.
     ResourceGone {
         /// The attempt at the resource; each attempt is one machine.
         attempt: AttemptId,

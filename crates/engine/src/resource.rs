@@ -73,7 +73,7 @@ pub enum ShutdownReason {
 pub enum MachineEvent {
     /// The host has made the machine.
     Created,
-    /// The machine does not exist: it could not be made, it disappeared, or it was ended on request.
+    /// The machine does not exist, because it could not be made, disappeared, or was ended on request.
     Gone {
         /// The reason in the host's words.
         reason: String,

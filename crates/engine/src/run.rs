@@ -1,6 +1,6 @@
 //! The record of a run: all instances of one activation. A run is changed, saved and loaded as a whole.
 //!
-//! [`Run`] holds facts ([`Header`], [`Plan`], instances) and an index of what follows from them (`run/index.rs`). The
+//! [`Run`] holds facts ([`Header`], [`Plan`], instances) and an index of the facts that follow from them (`run/index.rs`). The
 //! events of a run are handled in `round.rs`, which changes instances only through [`Run::change`]. The cost of an event
 //! depends on how many instances it touches, never on the size of the run.
 
@@ -162,7 +162,7 @@ impl Run {
         self.index.up()
     }
 
-    /// Returns how many instances are live: they can move on without another instance.
+    /// Returns how many instances are live, which means that they can advance without another instance.
     pub(crate) fn live(&self) -> usize {
         self.index.live()
     }

@@ -108,7 +108,7 @@ impl Slot {
         self.state.waiting_since.load(Ordering::Relaxed) != BUSY
     }
 
-    /// Waits until the connection must end: it has been waiting for `limit`, or another connection has its place.
+    /// Waits until the connection must end, because it has been waiting for `limit`, or because another connection got its slot.
     pub(crate) async fn must_end(&self, limit: Duration) {
         let overdue = async {
             loop {

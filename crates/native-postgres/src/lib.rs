@@ -2,7 +2,7 @@
 //! tests of a process share. Native means that the PostgreSQL installed on this machine runs, and not the embedded one
 //! of the local stack.
 //!
-//! This crate is for tests only: it panics if something goes wrong.
+//! This crate is for tests only. Its functions panic if something goes wrong.
 #![warn(missing_docs)]
 
 use std::{

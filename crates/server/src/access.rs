@@ -19,7 +19,7 @@ struct Subject {
     task_id: Option<String>,
 }
 
-/// Checks that a key may make the call: it may only do the work of `groups`.
+/// Checks that a key may make the call. The key may only do the work of `groups`.
 ///
 /// # Errors
 ///

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sigv4::Credentials;
 use tokio::sync::Notify;
 
-/// An access key: who signs with it, and what the signer may do.
+/// An access key, with its account and its rights.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AccessKey {
@@ -20,7 +20,7 @@ pub struct AccessKey {
     pub secret_access_key: String,
     /// The account whose pipelines the key may use.
     pub account_id: String,
-    /// If there are any: the key may only poll these worker groups, and report on the tasks that they got.
+    /// If there are any, the key may only poll these worker groups, and report on tasks from them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub worker_groups: Vec<String>,
     /// A remark for people.

@@ -26,7 +26,7 @@ pub struct Query {
 /// A condition on a field. It fails for an object that lacks the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
-    /// The text of a field is one of these; `@status` words are spelled as on the wire.
+    /// The text of a field is one of these texts; `@status` words are spelled as in the API.
     AnyOf(TextField, Vec<String>),
     /// A time, in whole seconds, is not before the first bound and not after the second; `None` means no bound.
     Within(TimeField, Option<Timestamp>, Option<Timestamp>),

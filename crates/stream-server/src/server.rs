@@ -1,4 +1,4 @@
-//! The server as a whole: it opens the logs, serves the endpoint, and delivers.
+//! The server as a whole: opens the logs, serves the endpoint, and delivers.
 
 mod admin;
 

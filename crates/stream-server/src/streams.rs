@@ -200,7 +200,7 @@ impl Streams {
         Ok(set)
     }
 
-    /// Notes that the files of all streams whose names are not in `names` are gone: these streams accept no more records.
+    /// Notes that the files of all streams whose names are not in `names` are gone: these streams stop accepting records.
     pub(crate) async fn keep_files(&self, names: &[&str]) {
         let _change = self.change.lock().await;
         for stream in self.all() {

@@ -34,7 +34,7 @@ pub struct Stream {
     pub source: Source,
     /// The target of the lines.
     pub data: Place,
-    /// The target of the records as they came. `None`: they are not stored in this form.
+    /// The target of the records as they came; `None` if the records are not stored in this form.
     pub raw: Option<Place>,
     /// The target of refused records.
     pub quarantine: Place,

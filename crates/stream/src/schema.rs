@@ -139,8 +139,8 @@ impl RecordSchema {
     }
 }
 
-/// Returns whether the checker can read all values of a record: it knows numbers up to the largest `f64`, and 127 levels of
-/// lists and objects.
+/// Returns whether the checker can read all values of a record. The checker reads numbers up to the largest `f64`, and 127 levels
+/// of lists and objects.
 fn is_checkable(record: Tree<'_>) -> bool {
     record.nodes().iter().enumerate().all(|(index, node)| match node.kind {
         Kind::Object | Kind::List => node.depth < 127,

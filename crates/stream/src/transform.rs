@@ -29,7 +29,7 @@ impl<'s> Transformer<'s> {
 
     /// Appends the lines of a record to `out`, each with a line feed at its end, and returns their number.
     ///
-    /// A record with nothing but white space has no line: it is left out. Open aggregates with [`crate::kpl::open`] first.
+    /// A record with nothing but white space has no line and is left out. Open aggregates with [`crate::kpl::open`] first.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ fn not_json(fault: Fault, data: &[u8]) -> Refusal {
     Refusal { code: ErrorCode::NotJson, message: fault.describe(data) }
 }
 
-/// Returns the refusal of a JSON text that is not an object: it has no fields, so it is not a row.
+/// Returns the refusal of a JSON text that is not an object. Without fields, the text cannot be a row.
 pub(crate) fn no_object(kind: Kind, at: usize, data: &[u8]) -> Refusal {
     let message = format!("a record must be a JSON object, found {}", kind.describe());
     let position = Fault { at, why: "" }.describe(data);

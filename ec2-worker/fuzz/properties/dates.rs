@@ -1,4 +1,4 @@
-//! Patterns of dates: what another program writes by a pattern is read as the same time, and a text that both read has
+//! Patterns of dates: a text that another program writes by a pattern is read as the same time, and a text that both read has
 //! one meaning.
 
 use ec2_worker::etl::date::{self, DAY, Moment, Pattern, SECOND, written};

@@ -1,4 +1,4 @@
-//! The detection of dialects: it never reads a plain file in another way than its writer wrote it.
+//! The detection of dialects never reads a plain file in another way than its writer wrote it.
 
 use ec2_worker::etl::detect;
 use ec2_worker::etl::dialect::Dialect;

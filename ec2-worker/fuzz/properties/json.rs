@@ -1,4 +1,4 @@
-//! The reader of JSON: it gives the texts that serde_json gives, and all other values as they are written, or refuses the line.
+//! The reader of JSON gives the texts that serde_json gives, and all other values as they are written, or refuses the line.
 
 use ec2_worker::etl::dialect::{Dialect, Form};
 use ec2_worker::etl::input::bad_bytes;

@@ -354,7 +354,7 @@ impl LoadTry<'_> {
         is_empty
     }
 
-    /// Returns whether a file among several failed only because it has no rows, and remembers that.
+    /// Returns whether a file among several failed only because it has no rows. Records that a file had no rows.
     fn is_empty_file(&mut self, failure: &Failure) -> bool {
         let is_empty = self.load.sources.len() > 1 && failure.id == "BadInput:NoRows";
         if is_empty {

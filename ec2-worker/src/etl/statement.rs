@@ -110,7 +110,7 @@ impl Statement {
     }
 
     /// Checks that the statement itself does not turn the text of a placeholder into a value for which the file has rules. Returns a
-    /// note if the rules do not count for a placeholder, although nothing shows that they should.
+    /// note if the rules do not apply to the texts of some placeholders, because these are in an expression.
     ///
     /// # Errors
     ///

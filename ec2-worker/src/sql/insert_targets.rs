@@ -126,7 +126,7 @@ fn selected(tokens: &[(Token, &str)]) -> Option<Vec<usize>> {
             Token::Close if depth == 0 => return None,
             Token::Close => depth -= 1,
             Token::Other if *text == "," && depth == 0 => place += 1,
-            // With one of these, the commas do not count the columns.
+            // With `*`, `distinct` or `all`, the number of commas does not give the number of columns.
             _ if is_all_columns || depth == 0 && is(&["distinct", "all"]) => return None,
             // A placeholder in a condition fills no column.
             Token::Placeholder if is_over || places.contains(&place) => return None,

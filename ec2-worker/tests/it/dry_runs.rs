@@ -1,4 +1,4 @@
-//! Dry runs: they say what a load would do, and leave nothing behind.
+//! Dry runs say what a load would do, and leave nothing behind.
 
 use definition::kind::field::{Limit, LoadMode};
 use ec2_worker::etl::load::Load;

@@ -6,7 +6,7 @@ use ec2_worker::etl::load::Load;
 
 use super::World;
 
-/// Returns the rows after a load of 1,500 objects, of which the last two have keys that the others lack.
+/// Returns the rows after a load of 1,500 objects. The last two objects have keys that the others lack.
 async fn with_late_keys(world: &World, change: impl FnOnce(&mut Load)) -> Result<String, String> {
     world
         .client

@@ -24,7 +24,7 @@ use values::{BINARY, CREATE, TYPES, pick, value};
 struct Random {
     seed: u64,
     plan: Plan,
-    /// The types of the columns, of which the first is the number of the row.
+    /// The types of the columns. The first column is the number of the row.
     types: Vec<&'static str>,
     rows: Vec<Vec<Option<String>>>,
     /// The order of the columns in the file.

@@ -11,7 +11,7 @@ fn replace(world: &World, table: &str, content: &str) -> Load {
     load
 }
 
-/// Returns a parent with four rows, of which a child refers to the rows 1 and 2.
+/// Returns a parent with four rows, and a child that refers to the rows 1 and 2.
 fn family(action: &str) -> String {
     format!(
         "CREATE TABLE parent (id int PRIMARY KEY, name text UNIQUE, note text DEFAULT 'none');

@@ -1,4 +1,4 @@
-//! Refused rows that a person has mended: they go into the table once.
+//! Refused rows that a person has mended go into the table once.
 
 use std::path::PathBuf;
 

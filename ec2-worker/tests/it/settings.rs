@@ -1,4 +1,4 @@
-//! Roles and databases with settings of their own: they change neither the loaded rows nor the written files.
+//! The settings of roles and databases change neither the loaded rows nor the written files.
 
 use e2e::until::until;
 use ec2_worker::database;

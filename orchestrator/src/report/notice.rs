@@ -12,7 +12,7 @@ use crate::ledger::{Content, DroppedFile, Head};
 use crate::ports::{About, Notice, Outcome};
 use crate::set_name::SetName;
 
-/// The length of the longest text of a notice in bytes. SNS accepts 256 KiB, of which the attributes need a part.
+/// The length of the longest text of a notice in bytes. SNS accepts 256 KiB, and the attributes need a part of them.
 const MAX_MESSAGE: usize = 250 * 1024;
 
 /// A start that failed, as its notice describes it.

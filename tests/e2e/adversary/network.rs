@@ -1,4 +1,4 @@
-//! The network between the handlers and the services: it turns calls away as a busy service does, kills handlers between any two
+//! The network between the handlers and the services. It turns calls away as a busy service does, kills handlers between any two
 //! calls, and notes the notices that arrive.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Task runners of a story: they do the work of all definitions at once, look at the definition of each run, and watch which runs
+//! Task runners of a story. They do the work of all definitions at once, look at the definition of each run, and watch which runs
 //! are at work together.
 
 use std::collections::{BTreeMap, BTreeSet};

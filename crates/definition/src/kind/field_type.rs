@@ -151,7 +151,7 @@ words! {
 }
 
 words! {
-    /// `actionOnTaskFailure`: what happens to a machine or cluster after work on it failed.
+    /// `actionOnTaskFailure`: the fate of a machine or cluster after work on it failed.
     OnTaskFailure {
         /// The machine or cluster continues.
         Continue = "continue",
@@ -230,7 +230,7 @@ words! {
 }
 
 words! {
-    /// `myStaleRuns`: what happens to earlier pipelines of a definition when a new run starts.
+    /// `myStaleRuns`: the fate of earlier pipelines of a definition when a new run starts.
     StaleRuns {
         /// Pipelines that have ended are deleted.
         Delete = "delete",

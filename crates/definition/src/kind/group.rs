@@ -9,7 +9,7 @@ pub enum Group {
     DataNode,
     /// A resource: a machine or a cluster.
     Resource,
-    /// A precondition: it must hold before an object becomes ready.
+    /// A precondition: a condition that must hold before an object becomes ready.
     Precondition,
     /// A database: a connection.
     Database,

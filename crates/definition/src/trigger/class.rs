@@ -1,7 +1,7 @@
 //! The texts that a capture such as `{n:[0-9]+}` takes: a sequence of sets of characters, each with a count.
 //!
-//! The language is a part of regular expressions that a key needs no search for: it has no groups, no alternatives and
-//! no marks of the beginning and the end.
+//! The language is the part of regular expressions that a key can be compared with in one pass: without groups, without
+//! alternatives, and without marks of the beginning and the end.
 
 /// A set of characters. No set has `/`, because a capture stays within a segment of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]

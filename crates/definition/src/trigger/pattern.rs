@@ -1,4 +1,4 @@
-//! Key patterns such as `incoming/{day}/orders_*.csv`: they capture values from a key, and say where the keys of a set
+//! Key patterns such as `incoming/{day}/orders_*.csv`. A pattern captures values from a key, and says where the keys of a set
 //! are.
 //!
 //! A pattern has literal texts, `*` and captures. `*` and captures stay within a segment, the text between two slashes.

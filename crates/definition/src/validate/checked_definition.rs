@@ -81,7 +81,7 @@ impl<'a> CheckedDefinition<'a> {
         self.with_kinds().filter_map(|(object, kind)| Some((object, kind?)))
     }
 
-    /// Returns whether `id` is a parameter: it is declared, or it has a value without a declaration.
+    /// Returns whether `id` is a parameter. A parameter is declared, or has a value without a declaration.
     pub(super) fn is_parameter(&self, id: &str) -> bool {
         self.declared.contains(id) || !self.parameters.values(id).is_empty()
     }

@@ -31,7 +31,7 @@ impl Problems {
         (self.value, self.offset) = (value, offset);
     }
 
-    /// Returns whether the undeclared parameter `id` was not reported before, and notes that it is reported now.
+    /// Returns whether the undeclared parameter `id` was not reported before, and records it as reported.
     pub(super) fn is_first_use(&mut self, id: &str) -> bool {
         self.undeclared.insert(id.to_owned())
     }

@@ -34,7 +34,7 @@ impl From<Exit> for ExitCode {
 #[must_use]
 pub fn report(error: &anyhow::Error) -> Exit {
     if causes_io(error, io::ErrorKind::BrokenPipe) {
-        // The reader of the output (`head`, `less`) closed the pipe because it needs no more.
+        // The reader of the output (`head`, `less`) closed the pipe, because it has read enough.
         return Exit::Done;
     }
     output::complain!("downspout: {}", sentence(error));

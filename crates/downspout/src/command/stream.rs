@@ -1,4 +1,4 @@
-//! `stream`: what people do with streams by hand.
+//! `stream`: the actions that people take on streams by hand.
 
 mod delivery;
 mod door;

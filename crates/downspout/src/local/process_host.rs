@@ -113,7 +113,7 @@ impl ProcessHost {
         }))
     }
 
-    /// Ends all workers, and starts no more. The tasks that they held are handed out again at the next start.
+    /// Ends all workers, and starts no others. The tasks that they held are handed out again at the next start.
     pub async fn stop(&self) {
         self.is_stopping.store(true, Ordering::SeqCst);
         loop {

@@ -170,7 +170,7 @@ enum Want {
 /// A step of a history. The servers are numbered.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A server reconciles the machine; its calls have these fates. `crash`: it crashes before it reports the answer.
+    /// A server reconciles the machine; its calls have these fates. With `crash`, the server crashes before it reports the answer.
     Reconcile {
         server: usize,
         fates: Vec<Fate>,

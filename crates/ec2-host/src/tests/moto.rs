@@ -134,7 +134,7 @@ fn real_settings(engine: &str) -> Settings {
     }
 }
 
-/// Returns a host as after a start of the server: it remembers nothing.
+/// Returns a host as after a start of the server, without any memory.
 fn host(engine: &str, api: &Arc<Faulty>) -> Ec2Host<Faulty> {
     let mut host =
         Ec2Host::new(Arc::new(real_settings(engine)), ACCOUNT, Arc::clone(api), Arc::new(|_| Vec::new()));

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::round::Round;
 
 impl Round<'_> {
-    /// Suspends the run if instances wait for their time: they do not start before the next activation.
+    /// Suspends the run if instances wait for their time. These instances do not start before the next activation.
     ///
     /// The instances whose time has come are canceled for the reason `cancel`; if `cancel` is `None`, they go on.
     pub(super) fn deactivate(&mut self, cancel: Option<&str>) {

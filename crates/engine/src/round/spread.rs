@@ -38,7 +38,7 @@ impl Round<'_> {
         }
     }
 
-    /// Notes that the time of an instance has come: it may start as soon as it waits for no dependency.
+    /// Notes that the time of an instance has come. The instance may start as soon as it waits for no dependency.
     pub(super) fn release(&mut self, at: InstanceIndex) {
         if self.run[at].release.is_some() {
             self.change(at, |instance| instance.release = None);

@@ -1,4 +1,4 @@
-//! Preconditions: who checks them, how often, and the effect of their end on their owners.
+//! Preconditions: the runner that checks one, the number of checks, and the effect of its end on its owner.
 
 use engine::{Event, InstanceId, RunOutcome, RunnerId, Status, TaskError, TaskOutcome};
 

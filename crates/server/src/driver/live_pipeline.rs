@@ -117,7 +117,7 @@ impl LivePipeline {
         self.runs.values().filter(|run| run.header().is_awake())
     }
 
-    /// Drops the idle runs from memory: they stay in the store.
+    /// Drops the idle runs from memory. The store keeps them.
     pub(super) fn drop_idle_runs(&mut self) {
         self.runs.retain(|_, run| run.header().is_awake());
     }

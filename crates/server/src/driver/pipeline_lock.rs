@@ -105,7 +105,7 @@ impl Driver {
         *live.cell = None;
     }
 
-    /// Returns the error for a pipeline that is not in the store: it was deleted, or never existed.
+    /// Returns the error for a pipeline that is not in the store, because it was deleted or never existed.
     async fn missing(&self, id: PipelineId) -> ServiceError {
         self.pipelines.drop_empty(&id);
         match self.store.deleted_pipeline(&id).await {

@@ -1,4 +1,4 @@
-//! Preconditions that the service itself checks: it claims their attempts in the way a task runner claims tasks.
+//! Checks the preconditions that the service itself evaluates. The service claims their attempts as a task runner claims tasks.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The task runners, good and bad: they work, fail, hang, die, come back, and report twice.
+//! The task runners, good and bad. They work, fail, hang, die, come back, and report twice.
 
 use std::sync::Arc;
 use std::time::Duration;

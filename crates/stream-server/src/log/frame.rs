@@ -44,7 +44,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// The error of `write`. The group is then of no more use.
+    /// The error of `write`. The group must not be used after it.
     pub(crate) fn push<E>(
         &mut self,
         shard: u32,
@@ -122,7 +122,7 @@ pub(crate) struct Frames<'a> {
 }
 
 impl<'a> Frames<'a> {
-    /// Reads the frames in `bytes`, of which the first record has the number `first`.
+    /// Reads the frames in `bytes`. The first record has the number `first`.
     pub(crate) fn new(first: u64, bytes: &'a [u8]) -> Self {
         Self { number: first, rest: bytes }
     }

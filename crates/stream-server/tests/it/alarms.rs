@@ -8,7 +8,7 @@ use stream_server::{DeliveryNotice, Failing, Pauses, QueryError, ReportedTrouble
 use crate::stand_in_s3::Fault;
 use crate::world::{Settings, World, until};
 
-/// Returns the notices that are due, and notes that people got them.
+/// Returns the notices that are due, and records them as sent.
 fn notices(world: &World, told: &mut ReportedTroubles) -> Vec<DeliveryNotice> {
     let notices = world.server.delivery_notices(told);
     notices.iter().for_each(|notice| told.note(notice));
@@ -120,7 +120,7 @@ async fn a_stream_that_ends_after_its_trouble_is_reported_as_ended() {
     })
     .await;
     assert_eq!(again(notices(&world, &mut told)), None);
-    // A new stream of the name has nothing to do with the old one.
+    // A new stream with the same name has nothing to do with the old one.
     world.call("Kinesis_20131202.CreateStream", &name).await;
     assert_eq!(notices(&world, &mut told), []);
 }

@@ -1,4 +1,4 @@
-//! The HTTP door: it takes the bodies that serde_json takes, and what it takes becomes lines.
+//! The check of a body accepts the bodies that serde_json accepts, and every accepted body becomes lines.
 
 use jiff::Timestamp;
 use stream::door::{self, DoorError};

@@ -1,4 +1,4 @@
-//! Lines of raw and quarantine objects: what is read is written so that it is read again.
+//! Lines of raw and quarantine objects: a line that is read and written again is read as the same line.
 
 use jiff::Timestamp;
 use stream::encode::{quarantine_line, raw_line, read_quarantined, read_raw};

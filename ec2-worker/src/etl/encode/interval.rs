@@ -9,7 +9,7 @@ use super::super::column::IntervalUnit;
 const FORM: &str =
     "a number in it takes a decimal point and no comma, and a sign stands before the number; write it so";
 
-/// Checks the marks of an interval, and that the column keeps all of its units, of which `finest` is the finest.
+/// Checks the marks of an interval, and that the column keeps all of its units. `finest` is the finest unit.
 ///
 /// # Errors
 ///

@@ -179,7 +179,7 @@ fn formats(style: &Style, from_1904: bool) -> (NumberFormat, Days) {
 struct Rows {
     /// The number of cells in the first row that has a value and is not skipped. Shorter rows are filled up to it.
     width: usize,
-    /// The cells of the present row: what to write, and whether the cell holds text. Empty cells are `None`.
+    /// The cells of the present row: the text to write, and whether the cell holds text. Empty cells are `None`.
     row: Vec<Option<(String, bool)>>,
     /// The index of the present row.
     present: u64,
@@ -381,7 +381,7 @@ fn is_inexact(number: f64) -> bool {
     number.abs() >= EXACT && number.is_finite() && digits() > 15
 }
 
-/// Returns a number with at most 15 digits, because Excel itself shows no more. Whole numbers keep all their digits, because
+/// Returns a number with at most 15 digits, because Excel itself does not show more. Whole numbers keep all their digits, because
 /// other programs write such numbers, as ids.
 fn number_text(number: f64) -> String {
     if number.fract() == 0.0 && number.abs() < EXACT {

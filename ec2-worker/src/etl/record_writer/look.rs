@@ -3,8 +3,8 @@
 /// The byte order mark. A reader leaves it out at the start of every record.
 pub const MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Returns whether a file that begins with `text` is not read as text that begins so: it looks packed, it has a byte
-/// order mark, or its first line names the separator for Excel.
+/// Returns whether the bytes of `text` at the start of a file would not be read as this text, because the file looks packed, has a
+/// byte order mark, or names the separator for Excel in its first line.
 #[must_use]
 pub fn misleads(text: &[u8]) -> bool {
     let names_separator = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"sep="));

@@ -19,8 +19,8 @@ impl Records {
         self.dialect.form == Form::Text && text.len() > self.dialect.longest_record
     }
 
-    /// Passes over a record that is too long, without keeping it in memory. Its end is found field by field: what is in
-    /// the window is cut down to the field that has not ended.
+    /// Passes over a record that is too long, without keeping it in memory. Its end is found field by
+    /// field: the window keeps only the field that has not ended.
     pub(super) fn pass_long_record(&mut self) -> Result<Record, Failure> {
         let at = self.at;
         let kept = &self.window[self.next..];

@@ -44,7 +44,7 @@ impl EventForm {
         if self == Self::Sqs { BATCH } else { 1 }
     }
 
-    /// Returns the document with which the function is invoked for `events`, of which there is at least one.
+    /// Returns the document with which the function is invoked for `events`. There is at least one event.
     ///
     /// Every form but that of SQS carries one event.
     pub(super) fn document(self, events: &[QueuedEvent], place: &Place) -> Value {

@@ -203,7 +203,7 @@ impl<H: Handler, Q: EventQueue> Delivery<H, Q> {
         Ok(again)
     }
 
-    /// Returns how long an event waits after this number of failed tries; `None` if it is tried no more.
+    /// Returns how long an event waits after this number of failed tries; `None` if it is not tried again.
     fn pause_after(&self, failed_tries: u32) -> Option<Duration> {
         let tries = usize::try_from(failed_tries).ok()?;
         self.limits.pauses.get(tries.checked_sub(1)?).copied()

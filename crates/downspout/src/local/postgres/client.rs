@@ -314,7 +314,7 @@ impl Client {
 
 /// Tells a client that waits for the session who has it, and reads the client's messages. Completes when the client leaves.
 ///
-/// Once the inbox holds [`READ_BYTES`] bytes, the function reads no more, so it does not notice a later departure.
+/// Once the inbox holds [`READ_BYTES`] bytes, the function stops reading, so it does not notice a later departure.
 async fn attend(link: &mut ClientLink, lender: &Lender, notice_after: Duration) {
     let ClientLink { stream, inbox, outbox, .. } = link;
     let (mut read, mut write) = stream.split();

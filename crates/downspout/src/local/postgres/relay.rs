@@ -1,7 +1,7 @@
 //! Carries messages between a client and the session while the client has borrowed the session.
 //!
 //! One loop serves both directions. Each direction has one limited buffer. If one side stops reading, the buffer of the bytes
-//! for this side stays full, and the relay reads no more from the other side.
+//! for this side stays full, and the relay stops reading from the other side.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -37,7 +37,7 @@ pub enum StoreError {
     /// The key does not exist.
     #[error("the key `{0}` does not exist")]
     NoSuchKey(String),
-    /// The multipart upload does not exist: it was completed or aborted, or never existed.
+    /// The multipart upload was completed or aborted, or never existed.
     #[error("the upload `{0}` does not exist; it may have been aborted or completed")]
     NoSuchUpload(String),
     /// A condition of the request is not fulfilled; the value is the header's name.

@@ -7,7 +7,7 @@ use super::blobs::BlobId;
 use super::content::Extent;
 use super::model::{Meta, S3Object};
 
-/// Reads the columns `blob` and `inline`, of which `column` is the first.
+/// Reads the columns `blob` and `inline`. `column` is the index of the first of them.
 pub(super) fn extent(row: &Row<'_>, column: usize) -> rusqlite::Result<Extent> {
     Ok(match row.get::<_, Option<BlobId>>(column)? {
         Some(id) => Extent::Blob(id),

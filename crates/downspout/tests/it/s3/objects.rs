@@ -1,4 +1,4 @@
-//! Single objects: they come back as they were stored, conditions are checked, and clients without the keys are
+//! Single objects: their content comes back as it was stored, conditions are checked, and clients without the keys are
 //! refused.
 
 use std::time::Duration;

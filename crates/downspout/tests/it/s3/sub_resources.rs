@@ -1,4 +1,4 @@
-//! The sub-resources of buckets and the tags of objects: what a new bucket answers, what is stored, and what is refused.
+//! The sub-resources of buckets and the tags of objects: the answers of a new bucket, and the documents that are stored or refused.
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{

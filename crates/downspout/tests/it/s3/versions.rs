@@ -1,4 +1,4 @@
-//! Versions of objects: what a write and a delete do to them, how they are listed, and how a bucket with versions is emptied.
+//! Versions of objects: the effect of a write and of a delete, how versions are listed, and how a bucket with versions is emptied.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;

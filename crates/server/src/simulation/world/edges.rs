@@ -1,4 +1,4 @@
-//! SNS, S3 and DynamoDB with faults: they refuse, hang, and accept a notice but say that they did not.
+//! SNS, S3 and DynamoDB with faults. They refuse, hang, and accept a notice but say that they did not.
 
 use std::sync::Arc;
 use std::time::Duration;

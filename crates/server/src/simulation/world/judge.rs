@@ -119,7 +119,7 @@ impl Judge {
     }
 
     /// Returns a text that names the runs that have not ended yet; `None` if there are none. A suspended run without
-    /// active instances does not count: it waits for an activation, which may be refused.
+    /// active instances does not count, because it waits for an activation, which may be refused.
     pub(in crate::simulation) fn unfinished(&self) -> Option<String> {
         let runs = self.runs.values().flat_map(BTreeMap::values);
         let goes_on = |run: &&Run| run.end().is_none() && (run.is_active() || !run.header().is_suspended);

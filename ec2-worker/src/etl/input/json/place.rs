@@ -18,7 +18,7 @@ impl Text {
         Self { inner, counts: true, lines: 0, characters: 0 }
     }
 
-    /// Counts no more, because the reader knows the lines itself.
+    /// Stops counting, because the reader knows the lines itself.
     pub(super) fn stop_counting(&mut self) {
         self.counts = false;
     }

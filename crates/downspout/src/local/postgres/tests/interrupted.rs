@@ -144,7 +144,7 @@ async fn a_statement_ends_when_its_client_has_left() {
         drop(raw);
         assert_eq!(one(&next, "SELECT count(*) FROM t").await.expect("gets in"), "0", "{sql}");
     }
-    // The client leaves while the server takes no more of its rows.
+    // The client leaves while the server has stopped reading its rows.
     next.batch_execute(
         "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN LOOP NULL; END LOOP; END $$;
          CREATE TRIGGER hang BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION hang()",
