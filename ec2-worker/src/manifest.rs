@@ -31,8 +31,9 @@ struct Entry {
 /// If the list cannot be read, or if an object is gone or has another version.
 pub(crate) async fn objects(storage: &Storage, at: &S3Uri) -> Result<Vec<ObjectRef>, Failure> {
     let list = ObjectRef { at: at.clone(), etag: None, size: 0 };
-    let unreadable =
-        |error| Failure::bad_input("Manifest", format!("reading {at}: it is not a list of files: {error}"));
+    let unreadable = |error| {
+        Failure::bad_input("Manifest", format!("reading {at}: the manifest is not a list of files: {error}"))
+    };
     let manifest: Manifest = serde_json::from_slice(&storage.bytes(&list).await?).map_err(unreadable)?;
     let pins = manifest.entries.into_iter().map(|Entry { url, etag }| async move {
         let no_uri =

@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         format!("{}_{digits}", self.key.pipeline)
     }
 
-    /// Returns the id of the component: the object in the definition that the attempt comes from.
+    /// Returns the id of the component: the object in the definition whose work the attempt does.
     #[must_use]
     pub fn component(&self) -> &str {
         text_or_reference(self.attempt, "@componentParent").unwrap_or(&self.key.instance)

@@ -77,7 +77,8 @@ impl Book {
         let stored = storage.get(&self.home.bucket, &key).await.with_context(|| format!("reading {key}"))?;
         let Some(stored) = stored else { return Ok(Entry { key, ..Entry::default() }) };
         let ledger = serde_json::from_slice(&stored.body);
-        let mut ledger: Ledger = ledger.with_context(|| format!("reading {key}: it is not a ledger"))?;
+        let mut ledger: Ledger =
+            ledger.with_context(|| format!("reading {key}: the object is not a ledger"))?;
         if let Some(head) = ledger.head.as_mut().filter(|head| self.is_gone(&head.holder)) {
             head.lease_until = head.lease_until.min(head.claimed_at);
         }

@@ -13,7 +13,7 @@ use crate::ports::{Condition, Depth, Put, Storage};
 use crate::sets::Set;
 use crate::setup::Setup;
 
-/// The set and the content that a slot belongs to.
+/// The set and the content that hold a slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Owner {

@@ -65,7 +65,7 @@ impl Guard {
 /// The error of work that was not begun or not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the time limit of the function came near before this was done; it is done when the event is delivered again"
+    "the work was stopped shortly before the time limit of the function; it continues when the event is delivered again"
 )]
 pub(crate) struct OutOfTime;
 

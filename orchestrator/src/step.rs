@@ -16,7 +16,7 @@ use crate::setup::Setup;
 
 pub(crate) use decide::{Step, Terms};
 
-/// A step, and the entry that it was decided from.
+/// A step, and the ledger entry from which the step follows.
 pub(crate) struct Decided {
     pub step: Step,
     pub entry: Entry,

@@ -23,7 +23,7 @@ use crate::{outcome, progress};
 /// The number of tries to pause or resume a definition. A try fails if a handler takes the turn at the same time.
 const MAX_PUTS: usize = 8;
 
-/// The stored turn: the claim that it belongs to.
+/// The stored turn: the claim that holds the turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Turn {

@@ -51,7 +51,7 @@ async fn every_set_has_its_run_and_the_poison_is_alone(way: &str) {
     assert_eq!(letters.len(), 1, "{letters:?}");
     assert!(letters[0]["what"].as_str().is_some_and(|what| what.contains("poison/x/")), "{letters:?}");
     assert!(
-        letters[0]["error"].as_str().is_some_and(|why| why.contains("it is not a ledger")),
+        letters[0]["error"].as_str().is_some_and(|why| why.contains("the object is not a ledger")),
         "{letters:?}"
     );
     assert_eq!(up.mails().len(), GOOD.len(), "one mail for each set: {:#?}", up.mails());

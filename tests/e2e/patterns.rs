@@ -32,7 +32,7 @@ const LAKE: &str = r##"{"objects": [
      "command": "echo lake #{myDay} $(cd \"$INPUT1_STAGING_DIR\" && echo *) >> 'LIST'"}
   ], "parameters": [{"id": "myDay"}, {"id": "myDropBucket"}]}"##;
 
-/// Two files that a mounted bucket puts, and files of which an empty one is whole.
+/// A definition with two files that a mounted bucket puts. With `myAllowEmpty` in place of `MORE`, an empty file counts as whole.
 const PLAIN: &str = r##"{"objects": [
     {"id": "Default", COMMON, "myDropFile": ["plain/{day}/a.csv", "plain/{day}/b.csv"] MORE},
     {"id": "Note", "type": "ShellCommandActivity", "command": "echo plain #{myDay} >> 'LIST'"}

@@ -24,7 +24,7 @@ use crate::step::Step;
 use crate::time;
 use crate::timetable::{Occurrence, Timetable, Upcoming};
 
-/// An activation: everything but the definition that a run is made from.
+/// An activation: the inputs of an expansion, except the definition.
 #[derive(Clone, Debug)]
 pub struct Activation {
     /// The pipeline.

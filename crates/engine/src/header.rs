@@ -62,7 +62,7 @@ pub enum RunOutcome {
     /// The instances are FINISHED; some of them, but not all, may be SKIPPED. A precondition does not count if its owner is
     /// FINISHED.
     Finished,
-    /// An instance failed or timed out, or, although no instance was canceled, one fell or waits for ever.
+    /// An instance failed or timed out. Or no instance was canceled, but one fell or waits for ever.
     Failed,
     /// Some instances were canceled, and none failed or timed out. Others may have fallen with the canceled ones.
     Canceled,

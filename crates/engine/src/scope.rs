@@ -333,7 +333,7 @@ impl Scope for Context<'_> {
     }
 }
 
-/// The object that an alarm is about. Here, and in the objects that the object refers to, a name without a value is blank.
+/// The object about which an alarm reports. Here, and in the objects that the object refers to, a name without a value is blank.
 struct Blank<'a>(Context<'a>);
 
 impl Scope for Blank<'_> {

@@ -166,7 +166,7 @@ fn error_words(instance: &Instance, error: &crate::task_error::TaskError) -> Str
     format!("{}: {id}{message}", instance.component)
 }
 
-/// Returns the prefix under which the logs of the run are.
+/// Returns the prefix of the logs of the run.
 fn logs(run: &Run) -> String {
     let uri = || {
         let default = run.plan().object(definition::inherit::DEFAULT_ID)?;

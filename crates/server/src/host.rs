@@ -1,4 +1,4 @@
-//! The host: supplies machines for resources (`runsOn`). It is a cloud, or the computer that the service runs on.
+//! The host: supplies machines for resources (`runsOn`). A host is a cloud, or the computer of the service itself.
 //!
 //! The service asks the host for a machine again and again as long as a run wants the machine. Afterwards the service
 //! asks the host to end the machine, until the machine is gone. So nothing is lost when the service or the host stops

@@ -21,7 +21,7 @@ pub(crate) struct ObjectView<'a> {
     components: Option<Components>,
 }
 
-/// The components of a pipeline, and the definition that they are from.
+/// The components of a pipeline, and the definition that states them.
 struct Components {
     definition: definition::Definition,
     /// `None` if inheritance between the objects has errors. The objects are then returned as they were put.

@@ -114,7 +114,7 @@ impl Streams {
         self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Returns the streams that listings show: all but those whose file is gone and that have delivered everything.
+    /// Returns the streams that listings show. A stream is left out if its file is gone and it has delivered everything.
     pub(crate) async fn visible(&self) -> Vec<Arc<LiveStream>> {
         let mut visible = Vec::new();
         for stream in self.all() {

@@ -202,7 +202,7 @@ fn schema_fault(error: &ValidationError<'_>) -> String {
     message
 }
 
-/// Loads the files that a schema refers to, and those that they refer to.
+/// Loads the files to which a schema refers, directly or through other files.
 fn gather(schema: &Value, load: &dyn Fn(&str) -> Result<Value, String>, beside: &mut Beside) {
     let mut wanted = Vec::new();
     references(schema, &mut wanted);

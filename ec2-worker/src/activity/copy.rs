@@ -249,7 +249,7 @@ fn name_of_rows(from: &SqlNode) -> String {
     }
 }
 
-/// Returns the dialect of the file between two databases. Nothing in it depends on what the rows look like.
+/// Returns the dialect of the file between two databases. The dialect can represent all rows.
 fn rows_between() -> Dialect {
     Dialect {
         record_end: RecordEnd::Bytes(b"\n".to_vec()),

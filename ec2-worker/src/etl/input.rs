@@ -73,7 +73,7 @@ pub struct Opened {
     pub encoding: Option<&'static str>,
     /// Sentences for the user about the packing and the encoding.
     pub notes: Vec<String>,
-    /// The number formats of a workbook that texts are not made by, each with the index of its column.
+    /// The number formats of a workbook that this program cannot apply, each with the index of its column.
     pub formats: Vec<(usize, String)>,
 }
 

@@ -107,7 +107,7 @@ fn is_final(failure: &Failure) -> bool {
     failure.id.starts_with("BadInput:") || failure.id == "S3:AccessDenied"
 }
 
-/// Checks that the answer begins at the byte that was asked for. A server that knows no ranges sends the whole object
+/// Checks that the answer begins at the requested byte. A server that knows no ranges sends the whole object
 /// instead, and its first bytes would be read twice.
 fn check_range(
     object: &ObjectRef,

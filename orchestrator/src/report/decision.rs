@@ -102,7 +102,7 @@ pub(crate) fn unmatched<'a>(key: &str, broken: impl Iterator<Item = (&'a str, &'
     Decision { verdict: Verdict::Unmatched, ..ignored(Some(key.to_owned()), &reason) }
 }
 
-/// Names the definition that a key without a match was probably meant for, to be added to a reason.
+/// Returns the end of a reason about a key without a match. The text names the definition that the user probably meant.
 pub(crate) fn nearest(definition: &str, near: &NearMiss) -> String {
     format!("; the nearest is `{}` of {definition}: {}", near.pattern, near.why)
 }

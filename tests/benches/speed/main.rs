@@ -1,7 +1,7 @@
 //! Benchmarks: from a drop to its mail, attempts, definitions, sizes, and loads and exports beside `psql \copy` and others.
 //!
 //! The program prints a table and writes `target/bench.json`. A figure with a rival is measured in turns with the rival, so
-//! that the ratio stays true when the speed of the machine drifts. Every load is compared with what the rival has loaded:
+//! that the ratio stays true when the speed of the machine drifts. Every load is compared with the load of the rival:
 //! the number of rows, and sums of their columns. `DOWNSPOUT_BENCH_MB` sets the size of the loaded file in megabytes (1024 by
 //! default); the other parts use fractions of it.
 //!

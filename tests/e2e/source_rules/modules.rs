@@ -19,7 +19,7 @@ type ModulePath = Vec<String>;
 pub(super) struct Modules {
     /// Each module, with the paths that its code names, absolute.
     named: BTreeMap<ModulePath, BTreeSet<Vec<String>>>,
-    /// The names that `use` brings into a module, with what they stand for.
+    /// The names that `use` brings into a module, with their full paths.
     imported: HashMap<(ModulePath, String), Vec<String>>,
 }
 

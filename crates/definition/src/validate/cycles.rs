@@ -65,7 +65,7 @@ impl Remaining {
         remaining
     }
 
-    /// Removes things, and then every thing that needs no remaining thing.
+    /// Removes things, and then every thing that needs none of the remaining things.
     fn remove(&mut self, mut waiting: Vec<usize>) {
         while let Some(at) = waiting.pop() {
             if !std::mem::replace(&mut self.is_remaining[at], false) {

@@ -116,7 +116,7 @@ pub async fn serve(
     });
     topic.write_outbox()?;
     let sender = config.smtp.map(|smtp| tokio::spawn(smtp::run(Arc::clone(&topic), smtp, shutdown.clone())));
-    // Also without an allowed address: a message for an address that is no longer allowed is dropped, and does not wait for ever.
+    // This loop runs also without an allowed address, because it drops the messages for addresses that are no longer allowed.
     let web = tokio::spawn(web::run(Arc::clone(&topic), shutdown.clone()));
     let answer = move |request| answer_request(Arc::clone(&topic), request);
     http_front::serve(listener, None, config.limits, shutdown, answer, response::full).await;

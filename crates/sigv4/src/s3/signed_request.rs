@@ -1,4 +1,4 @@
-//! The comparison of a signature with the request that it was made for.
+//! Compares a request with its signature.
 
 use http::request::Parts;
 

@@ -74,7 +74,7 @@ impl Lines {
         Self { compression, buffer: Vec::new(), open: None }
     }
 
-    /// Returns the buffer that whole lines are appended to.
+    /// Returns the buffer to which the caller appends whole lines.
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }

@@ -11,7 +11,7 @@ use stream::objects::S3Object;
 
 use super::make::Spool;
 
-/// The key of the metadata that says which cut an object is from.
+/// The key of the metadata that names the cut of an object.
 const IDENTITY: &str = "downspout-cut";
 
 /// How long a put may take: a large object over a slow connection. The delivery tries again afterwards.

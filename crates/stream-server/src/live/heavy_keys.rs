@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The number of counters.
 const COUNTERS: usize = 8;
-/// The counters begin anew after this time; the ones before are kept for the answer.
+/// The counters start again from zero after this time; the earlier counters are kept for the answer.
 const WINDOW: SignedDuration = SignedDuration::from_mins(5);
 /// Fewer records say nothing about a key.
 const FEWEST: u64 = 100;

@@ -1,4 +1,4 @@
-//! Versions: every definition that was in force, so that a cut is delivered by the definition that it was made with.
+//! Versions: every definition that was in force, so that a cut is delivered by the definition that was in force when the cut was made.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};

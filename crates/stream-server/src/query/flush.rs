@@ -27,7 +27,7 @@ pub(crate) async fn flush(dock: &Dock, stream: &LiveStream) -> Result<Flushed, Q
     let failures = stream.trouble().map_or(0, |trouble| trouble.failures);
     let through = stream.ask_flush();
     while stream.log.totals().settled_through < through {
-        // A step that works again begins to count anew.
+        // After a step that works, the count starts again.
         let is_final = |trouble: &Trouble| {
             trouble.tries >= TRIES && trouble.failures.saturating_sub(failures) >= u64::from(TRIES)
         };

@@ -205,7 +205,7 @@ fn s3(error: crate::deliver::PutError) -> QueryError {
     QueryError::S3(error.to_string())
 }
 
-/// Claims a quarantine object for the version in force. Returns the version that the object is claimed for; `None` if the
+/// Claims a quarantine object for the version in force. Returns the version in the claim of the object; `None` if the
 /// claim is of another log.
 async fn claim(
     dock: &Dock,

@@ -86,7 +86,7 @@ impl WireError {
     }
 }
 
-/// The exceptions of a service for what every service refuses.
+/// The exceptions with which a service reports the refusals that all services share.
 pub(super) struct Words {
     /// For records that may be sent again later.
     pub(super) busy: (&'static str, StatusCode),

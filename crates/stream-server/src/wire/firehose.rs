@@ -15,7 +15,7 @@ use super::{lifecycle, parse};
 use crate::intake::Intake;
 use crate::live::LiveStream;
 
-/// The exceptions of Firehose for what every service refuses.
+/// The exceptions with which Firehose reports the refusals that all services share.
 const WORDS: Words = Words {
     busy: ("ServiceUnavailableException", StatusCode::SERVICE_UNAVAILABLE),
     broken: "InternalFailure",

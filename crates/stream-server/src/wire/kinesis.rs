@@ -16,7 +16,7 @@ use super::parse;
 use crate::intake::Intake;
 use crate::live::{Acceptance, LiveStream, Version};
 
-/// The exceptions of Kinesis for what every service refuses.
+/// The exceptions with which Kinesis reports the refusals that all services share.
 const WORDS: Words = Words {
     busy: ("ProvisionedThroughputExceededException", StatusCode::BAD_REQUEST),
     broken: "InternalFailureException",

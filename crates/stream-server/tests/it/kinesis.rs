@@ -201,7 +201,7 @@ async fn a_created_stream_lives_on_after_a_restart_and_is_delivered_before_it_is
     })
     .await;
     assert_eq!(world.s3.data_lines().len(), 2);
-    // A new stream of the same name begins anew, and its objects have other names.
+    // A new stream with the same name begins with nothing, and its objects have other names.
     world.call("Kinesis_20131202.CreateStream", &create).await;
     world.put_records("made", &[r#"{"n":3}"#]).await;
     world.server.flush("made").await.unwrap();

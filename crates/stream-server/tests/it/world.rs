@@ -133,12 +133,12 @@ impl World {
         world
     }
 
-    /// Ends the server as if it was killed between two steps, and starts it anew on the same folder.
+    /// Ends the server as if it was killed between two steps, and starts it again on the same folder.
     pub(crate) async fn restart(self) -> Self {
         self.restart_after(|| ()).await
     }
 
-    /// Ends the server, does `change`, and starts the server anew.
+    /// Ends the server, does `change`, and starts the server again.
     pub(crate) async fn restart_after(self, change: impl FnOnce()) -> Self {
         let Self { server, s3, clock, folder, files, before_flush, settings, stop, running, .. } = self;
         stop.cancel();

@@ -1,4 +1,4 @@
-//! Aggregates: every record comes out, and what is not an aggregate stays as it is.
+//! Aggregates: every record comes out, and data that is not an aggregate stays unchanged.
 
 use md5::{Digest as _, Md5};
 use stream::kpl;

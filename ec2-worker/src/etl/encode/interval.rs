@@ -1,4 +1,4 @@
-//! Checks an interval, of whose text PostgreSQL leaves out much without an error.
+//! Checks an interval, because PostgreSQL leaves out much of the text of an interval without an error.
 
 use std::iter::Peekable;
 use std::slice::Iter;

@@ -1,4 +1,4 @@
-//! Counts the rows of an upsert in whose place another row of the same load stands, because both have the same key.
+//! Counts the rows of an upsert that another row of the same load replaces, because both have the same key.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ pub(super) struct Doubles {
     within: String,
     /// Counts the rows of earlier batches that have the same key as a row of this batch.
     before: String,
-    /// Removes the rows of the batch in whose place another row stands, if `{condition}` is true of that row.
+    /// Removes the rows of the batch that another row replaces, if `{condition}` is true of the other row.
     superseded: String,
     /// Finds a row of the batch that would replace a row which the load with the ledger row `{ledger}`, or a later transaction,
     /// has written. Returns its key as text.
@@ -62,8 +62,8 @@ impl Doubles {
         Ok(count)
     }
 
-    /// Removes the rows of the batch in whose place the load has written a row in one of `spans` (see [`subtransactions`]), and
-    /// returns their number.
+    /// Removes the rows of the batch that are replaced by a row which the load has written in one of `spans` (see
+    /// [`subtransactions`]). Returns the number of removed rows.
     pub(super) async fn remove_superseded(
         &self,
         tx: &Transaction,

@@ -183,7 +183,7 @@ async fn check(tx: &Transaction, table: &Table, cascade: bool) -> Result<(), Fai
     }
 }
 
-/// Checks that the run has no next table for a part of the table, or for a table of which this one is a part.
+/// Checks that the run has no next table for a part of the table, or for a table that contains this one as a part.
 async fn check_partitions(tx: &Transaction, table: &Table, others: &NextTables) -> Result<(), Failure> {
     let own = parts(tx, &[table.oid]).await?;
     let part = others.tables.iter().find(|other| own.contains(&other.oid));

@@ -1,4 +1,4 @@
-//! Writes the SQL that creates the tables, with what is known about each column as a comment.
+//! Writes the SQL that creates the tables, with the known facts about each column as a comment.
 
 use std::fmt::Write as _;
 

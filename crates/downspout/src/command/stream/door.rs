@@ -30,7 +30,7 @@ pub(super) enum Answer {
     Later(String),
 }
 
-/// Sends JSON texts, one in each line, to the stream `name`. `first` is the line of the file that the first one stands in.
+/// Sends JSON texts, one in each line, to the stream `name`. `first` is the line number of the first one in its file.
 ///
 /// # Errors
 ///

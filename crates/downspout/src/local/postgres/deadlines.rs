@@ -39,7 +39,7 @@ pub(super) enum Due {
 #[derive(Debug)]
 pub(super) struct Deadlines {
     timeouts: Timeouts,
-    /// The beginning of the request that the server works on, or the end of its last answer.
+    /// The beginning of the request at which the server is at work, or the end of the server's last answer.
     since: Instant,
     /// The last time that a byte was moved in either direction.
     moved: Instant,

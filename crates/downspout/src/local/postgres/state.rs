@@ -111,8 +111,7 @@ impl SessionState {
         self.failed_transaction
     }
 
-    /// Notes whether the client is in a transaction that has failed and that the server knows nothing of, because the server
-    /// was killed.
+    /// Notes whether the client is in a failed transaction that the server does not know, because the server was killed.
     pub(super) fn note_failed_transaction(&mut self, has_failed: bool) {
         self.failed_transaction = has_failed;
         if has_failed {

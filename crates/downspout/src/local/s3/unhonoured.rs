@@ -9,7 +9,7 @@ use sigv4::s3::Refusal;
 /// A header, or the beginning of the names of several, with the values that are accepted.
 struct Rule {
     header: &'static str,
-    /// Values that ask for what happens anyway, in lower case.
+    /// Values that request the usual behaviour, in lower case.
     accepted: &'static [&'static str],
     /// The feature that the header asks for.
     feature: &'static str,
@@ -21,7 +21,7 @@ const fn rule(header: &'static str, accepted: &'static [&'static str], feature: 
 
 /// The first rule whose name fits counts.
 const RULES: &[Rule] = &[
-    // AWS encrypts every object with AES256, which clients cannot see in what they read.
+    // AWS encrypts every object with AES256, but decrypts it for every reader.
     rule("x-amz-server-side-encryption-bucket-key-enabled", &["false"], "KMS keys of buckets"),
     rule("x-amz-server-side-encryption-customer-", &[], "encryption with keys of clients (SSE-C)"),
     rule(

@@ -64,7 +64,7 @@ impl Topic {
         Ok(SnsResponse { action: "PublishBatch", result: Some(result) })
     }
 
-    /// Stores a message with what each subscription receives of it. Returns the id of the message.
+    /// Stores a message with the part of it that each subscription receives. Returns the id of the message.
     fn store_message(&self, topic: &str, message: &Message) -> Result<String, SnsError> {
         let pipeline = message.attributes.iter().find(|attribute| attribute.name == PIPELINE_ID);
         let fresh = uuid::Uuid::new_v4().to_string();

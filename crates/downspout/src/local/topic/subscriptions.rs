@@ -233,7 +233,7 @@ fn check_attribute(
             refused(&format!("RawMessageDelivery: Invalid value [{value}]. Must be true or false."))
         }
         "RedrivePolicy" | "ReplayPolicy" if !value.is_empty() => {
-            refused(&format!("{name}: it needs SQS or an archive, which are not here"))
+            refused(&format!("{name}: the attribute needs SQS or an archive, which are not here"))
         }
         _ if SETTABLE.contains(&name) => Ok(()),
         _ => Err(SnsError::parameter("AttributeName")),

@@ -13,7 +13,7 @@ const SETTABLE: [&str; 6] =
     ["DeliveryPolicy", "DisplayName", "KmsMasterKeyId", "Policy", "SignatureVersion", "TracingConfig"];
 /// The attributes whose value is a JSON object.
 const JSON: [&str; 2] = ["DeliveryPolicy", "Policy"];
-/// The services of whose deliveries SNS keeps a log, if a user sets attributes that begin with these names.
+/// The services whose deliveries SNS logs, if a user sets attributes that begin with these names.
 const LOGGED: [&str; 5] = ["Application", "Firehose", "HTTP", "Lambda", "SQS"];
 /// The longest display name, in characters.
 const DISPLAY_NAME_CHARS: usize = 100;
