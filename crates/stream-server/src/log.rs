@@ -261,7 +261,7 @@ impl Log {
     /// Allows the file to grow by at most `bytes` more; a larger write fails as on a full disk. `None` lifts the limit.
     pub(crate) async fn limit_growth(&self, bytes: Option<u64>) -> Result<(), LogError> {
         let limit = move |connection: &Connection| {
-            let failed = LogError::doing("limiting the log");
+            let failed = LogError::doing("limiting the data file");
             let one = |pragma: &str| connection.query_row(pragma, [], |row| number(row, 0)).map_err(failed);
             let most = match bytes {
                 Some(bytes) => one("PRAGMA page_count")? + bytes / one("PRAGMA page_size")?,

@@ -28,7 +28,7 @@ pub enum QueryError {
     #[error("{0}")]
     Undefined(String),
     /// The records cannot be delivered now. They stay in the log, and the delivery is tried again.
-    #[error("{0}; the records stay in the log, and the delivery is tried again")]
+    #[error("{0}; the records stay in the data file, and the delivery is tried again")]
     NotDelivered(String),
     /// The server stops.
     #[error("the server is stopping")]
@@ -64,7 +64,7 @@ pub enum QueryError {
         to: Timestamp,
     },
     /// The log failed.
-    #[error("the log of the stream failed")]
+    #[error("the data file of the stream failed")]
     Log(#[from] LogError),
     /// A file of the spool folder cannot be used.
     #[error("the folder of the server's files cannot be used")]

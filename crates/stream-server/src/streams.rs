@@ -46,7 +46,7 @@ pub(crate) enum CreateError {
     Exists(Arc<LiveStream>),
     #[error("{0}")]
     Definition(String),
-    #[error("{0}: repair the log, or move it away to begin anew; then restart the server")]
+    #[error("{0}: repair the data file, or move it away to begin with an empty one; then restart the server")]
     Unusable(String),
     #[error(transparent)]
     Log(#[from] LogError),
@@ -85,7 +85,7 @@ impl Streams {
                 // The records of this stream stay where they are, and the other streams go on.
                 Err(error) => {
                     let (name, error) = (name_of(&path), http_front::with_causes(&error));
-                    tracing::error!(stream.name = name, error, "the log of a stream cannot be used");
+                    tracing::error!(stream.name = name, error, "the data file of a stream cannot be used");
                     unusable.insert(name, error);
                 }
             }

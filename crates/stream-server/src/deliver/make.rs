@@ -40,7 +40,7 @@ pub(crate) enum MakeError {
         #[source]
         source: io::Error,
     },
-    #[error("cut {number} has {found} records in the log, and {expected} were accepted")]
+    #[error("cut {number} has {found} records in the data file, and {expected} were accepted")]
     Count { number: u64, found: u64, expected: u64 },
     #[error("the server is stopping")]
     Stopped,

@@ -9,7 +9,7 @@ use sqlite_writer::{Failure, is_full};
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The data file cannot be opened.
-    #[error("the log {} cannot be opened", path.display())]
+    #[error("the data file {} cannot be opened", path.display())]
     Open {
         /// The data file.
         path: PathBuf,
@@ -29,10 +29,10 @@ pub enum LogError {
         source: io::Error,
     },
     /// Another server has the log.
-    #[error("another server uses the logs in {}", .0.display())]
+    #[error("another server uses the data files in {}", .0.display())]
     InUse(PathBuf),
     /// A newer program wrote the log.
-    #[error("the log {} has version {found}, and this program knows versions up to {known}: use a newer program", path.display())]
+    #[error("the data file {} has version {found}, and this program knows versions up to {known}: use a newer program", path.display())]
     Newer {
         /// The data file.
         path: PathBuf,
@@ -42,10 +42,10 @@ pub enum LogError {
         known: i64,
     },
     /// The file has no tables: its creation was interrupted before the stream accepted anything.
-    #[error("the log {} was never finished", .0.display())]
+    #[error("the data file {} was never finished", .0.display())]
     Unfinished(PathBuf),
     /// Two files are logs of the same stream.
-    #[error("the logs {} and {} belong to the same stream: remove the one that was copied", first.display(), second.display())]
+    #[error("the data files {} and {} belong to the same stream: remove the one that was copied", first.display(), second.display())]
     Twice {
         /// One file.
         first: PathBuf,
@@ -53,7 +53,7 @@ pub enum LogError {
         second: PathBuf,
     },
     /// The name cannot be that of a stream.
-    #[error("the log {} belongs to no possible stream", .0.display())]
+    #[error("the name of the data file {} is not that of a stream", .0.display())]
     Name(PathBuf),
     /// A statement failed.
     #[error("{doing} failed")]
@@ -65,16 +65,16 @@ pub enum LogError {
         source: rusqlite::Error,
     },
     /// The disk is full.
-    #[error("the disk of the log is full: free some space")]
+    #[error("the disk of the data file is full: free some space")]
     Full,
     /// A change was not committed, or not flushed.
     #[error("{0}")]
     Commit(String),
     /// A row does not hold what it should.
-    #[error("the log is damaged: {0}")]
+    #[error("the data file is damaged: {0}")]
     Damaged(String),
     /// The log is being closed.
-    #[error("the log is closed")]
+    #[error("the data file is closed")]
     Closed,
 }
 
@@ -110,7 +110,7 @@ pub(crate) enum AppendError {
         limit_bytes: u64,
     },
     /// The disk is full.
-    #[error("the disk of the log is full: free some space and try again")]
+    #[error("the disk of the data file is full: free some space and try again")]
     DiskFull,
     /// Nothing can be made durable any more.
     #[error("{0}")]

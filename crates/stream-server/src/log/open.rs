@@ -111,7 +111,7 @@ pub(super) fn reading(path: &Path) -> Result<Connection, LogError> {
 }
 
 fn bring_up_to_date(connection: &mut Connection, path: &Path, new: Option<&NewLog>) -> Result<(), LogError> {
-    let failed = LogError::doing("creating the tables of the log");
+    let failed = LogError::doing("creating the tables of the data file");
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failed)?;
     let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
@@ -153,7 +153,7 @@ pub(super) fn header(connection: &Connection) -> Result<Header, LogError> {
             is_ending: row.get(6)?,
         })
     });
-    header.map_err(LogError::doing("reading the stream of the log"))
+    header.map_err(LogError::doing("reading the stream of the data file"))
 }
 
 /// Starts the thread that flushes.
@@ -162,7 +162,11 @@ pub(super) fn flusher(path: &Path, before: Option<BeforeFlush>) -> Result<Flushe
         None => Flusher::of_log("stream-flush", path),
         Some(before) => Flusher::of_log_after("stream-flush", path, move || before()),
     };
-    started.map_err(|source| LogError::File { path: path.to_owned(), doing: "flushing the log of", source })
+    started.map_err(|source| LogError::File {
+        path: path.to_owned(),
+        doing: "flushing the write-ahead log of",
+        source,
+    })
 }
 
 /// Removes a data file with the files beside it.
@@ -190,7 +194,7 @@ fn owner_only(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     // SQLite gives its log files the mode of the data file. A file system without modes is not a reason to stop.
     if let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(0o600)) {
-        tracing::warn!(path = %path.display(), %error, "the log of a stream may be readable by others");
+        tracing::warn!(path = %path.display(), %error, "the data file of a stream may be readable by others");
     }
 }
 

@@ -104,7 +104,7 @@ impl Totals {
 
     /// Reads the state. The time for it does not depend on how much waits.
     pub(super) fn read(connection: &Connection) -> Result<Self, LogError> {
-        let failed = LogError::doing("reading the sums of the log");
+        let failed = LogError::doing("reading the sums of the data file");
         let mut totals = connection
             .query_row("SELECT * FROM totals", [], |row| {
                 Ok(Self {
