@@ -149,12 +149,12 @@ pub(crate) fn check(packing: Packing, packed: Box<dyn BufRead + Send>, scratch: 
         let mut unpacked = unguarded(packing, packed, scratch)?;
         return io::copy(&mut unpacked, &mut io::sink()).map(drop).map_err(|error| packing.explained(error));
     }
-    let spool = spooled(packed, scratch)?;
-    let mut archive = archive(&spool)?;
+    let copy = temporary_copy(packed, scratch)?;
+    let mut archive = archive(&copy)?;
     for index in 0..archive.len() {
         let entry = Entry::of(&mut archive, index)?;
         if !entry.is_encrypted && entry.is_usual() {
-            io::copy(&mut entry.open(&spool)?, &mut io::sink())?;
+            io::copy(&mut entry.open(&copy)?, &mut io::sink())?;
         }
     }
     Ok(())
@@ -236,8 +236,8 @@ fn skip_zeros(packed: &mut dyn BufRead) -> io::Result<Option<u8>> {
 /// Returns the bytes of the only file of a zip archive. The directory of an archive is at its end, so the archive is
 /// first copied to the folder `scratch`.
 fn zipped(packed: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<Box<dyn Read + Send>> {
-    let spool = spooled(packed, scratch)?;
-    let mut archive = archive(&spool)?;
+    let copy = temporary_copy(packed, scratch)?;
+    let mut archive = archive(&copy)?;
     if let Some(what) = foreign::of_archive(|name| archive.index_for_name(name).is_some()) {
         return Err(io::Error::other(what));
     }
@@ -278,7 +278,7 @@ fn zipped(packed: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<Box<dyn
             entry.method
         )));
     }
-    entry.open(&spool)
+    entry.open(&copy)
 }
 
 /// Reads the directory of a zip archive.
@@ -367,7 +367,7 @@ fn too_large() -> io::Error {
 }
 
 /// Copies everything to a file without a name in `scratch`, and returns the file.
-pub(super) fn spooled(mut bytes: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<File> {
+pub(super) fn temporary_copy(mut bytes: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<File> {
     let mut file = tempfile::tempfile_in(scratch)?;
     io::copy(&mut bytes, &mut file)?;
     file.seek(SeekFrom::Start(0))?;

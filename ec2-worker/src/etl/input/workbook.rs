@@ -16,7 +16,7 @@ use definition::counted::counted;
 use super::csv_text::push_record;
 use super::number_format::NumberFormat;
 use super::serial::{self, Days};
-use super::unpack::{check_growth, foreign_archive, spooled};
+use super::unpack::{check_growth, foreign_archive, temporary_copy};
 use super::{Opened, bad_bytes};
 use crate::etl::cell;
 use crate::etl::dialect::Dialect;
@@ -52,7 +52,7 @@ fn sheet(
     scratch: &Path,
     opened: &mut Opened,
 ) -> io::Result<BufReader<File>> {
-    let copy = spooled(bytes, scratch)?;
+    let copy = temporary_copy(bytes, scratch)?;
     let not_a_workbook = |error: &dyn std::fmt::Display| {
         io::Error::other(format!(
             "the file is not an Excel workbook (.xlsx): {error}; if it is another kind of workbook, save it as .xlsx; if it \
