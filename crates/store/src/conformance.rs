@@ -46,7 +46,7 @@ macro_rules! conformance {
             an_id_that_is_taken_is_refused
             a_pipeline_and_its_two_definitions_are_kept
             pipelines_are_listed_page_by_page_in_order_of_creation
-            a_deleted_pipeline_is_gone_remembered_and_may_be_created_anew
+            a_deleted_pipeline_is_gone_remembered_and_may_be_created_again
             a_run_loads_as_it_was_saved
             a_loaded_run_steps_on_as_the_saved_one_would
             several_steps_of_a_run_are_saved_as_one

@@ -47,7 +47,7 @@ fn an_empty_object_is_a_file_where_the_definition_says_so() {
 }
 
 #[test]
-fn a_file_that_goes_starts_no_run_of_the_older_ones() {
+fn a_file_that_is_deleted_starts_no_run_of_the_older_ones() {
     let mut scene = Scene::with(&definition(STAR, ""));
     for key in ["in/0/a_1.csv", "in/0/a_2.csv", "in/0/b.csv"] {
         scene.drop_key(key, key);
@@ -128,7 +128,7 @@ fn changes_within_the_settling_time_run_once() {
 #[test]
 fn a_run_of_files_that_were_not_ready_does_not_count_for_the_cap() {
     let capped = |more: &str| definition(&format!(r#"{STAR}, "myMaxRunsPerDay": "1"{more}"#), "");
-    // The file was replaced while it settled.
+    // The file was replaced within `mySettle`.
     let mut scene = Scene::with(&capped(""));
     scene.drop_key("in/0/a_1.csv", "1");
     scene.drop_key("in/0/b.csv", "half");

@@ -46,7 +46,7 @@ pub(crate) enum Step {
 
 /// Returns the pipeline whose progress the decision about `content` depends on.
 ///
-/// The caller must ask the service about this pipeline, and settle the answer in the ledger, before it calls [`decide`].
+/// The caller must ask the service about this pipeline, and write the answer into the ledger, before it calls [`decide`].
 pub(crate) fn pipeline_to_ask<'a>(ledger: &'a Ledger, content: &Content, now: Timestamp) -> Option<&'a str> {
     let head = ledger.head.as_ref()?;
     let depends = match head.state {
@@ -54,7 +54,7 @@ pub(crate) fn pipeline_to_ask<'a>(ledger: &'a Ledger, content: &Content, now: Ti
         HeadState::Claimed | HeadState::Created => !head.is_leased(now),
         // Other content waited for the end of this run and is gone again, so no later claim asks for the outcome.
         HeadState::Activated if ledger.next.is_some() => true,
-        HeadState::Activated => head.run_key != content.run_key || is_put_anew(head, content),
+        HeadState::Activated => head.run_key != content.run_key || is_put_again(head, content),
         HeadState::Finished | HeadState::Failed | HeadState::Deferred | HeadState::Superseded => false,
     };
     head.pipeline_id.as_deref().filter(|_| depends)
@@ -94,7 +94,7 @@ pub(crate) fn decide(ledger: &Ledger, content: &Content, terms: &Terms) -> Step 
 
 fn while_activated(ledger: &Ledger, head: &Head, content: &Content, terms: &Terms) -> Step {
     let is_same = head.run_key == content.run_key;
-    if is_same && !is_put_anew(head, content) {
+    if is_same && !is_put_again(head, content) {
         return Step::Duplicate("a run of these files was started already");
     }
     if is_same {
@@ -108,7 +108,7 @@ fn while_activated(ledger: &Ledger, head: &Head, content: &Content, terms: &Term
 
 /// Decides about the head's own content, whose run failed or was superseded.
 fn same_again(head: &Head, content: &Content) -> Step {
-    if is_put_anew(head, content) {
+    if is_put_again(head, content) {
         return Step::Claim;
     }
     match head.state {
@@ -159,7 +159,7 @@ fn queue(ledger: &Ledger, content: &Content) -> Step {
 ///
 /// S3 gives the same bytes the same ETag, so only the time shows a second put. All files must be newer, because users put
 /// them one after another. If one newer file were enough, each put could start a run as soon as the last run has failed.
-fn is_put_anew(head: &Head, content: &Content) -> bool {
+fn is_put_again(head: &Head, content: &Content) -> bool {
     content.files.iter().filter(|file| !file.is_spare).all(|file| is_newer(head, file))
 }
 
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_go_start_no_run() {
+    fn deleted_files_start_no_run() {
         let two = content(&[("a", "1", 1), ("b", "1", 2)]);
         let ledger = with_pipeline(&two, HeadState::Finished);
         for left in [content(&[("a", "1", 1)]), content(&[("a", "1", 1), ("older", "1", 1)])] {

@@ -41,7 +41,7 @@ pub(crate) async fn pipelines_are_listed_page_by_page_in_order_of_creation(store
     assert_eq!(second.next, None);
 }
 
-pub(crate) async fn a_deleted_pipeline_is_gone_remembered_and_may_be_created_anew(store: &dyn Store) {
+pub(crate) async fn a_deleted_pipeline_is_gone_remembered_and_may_be_created_again(store: &dyn Store) {
     let run = with_run(store, "df-1").await;
     let id = run.header().pipeline.clone();
     assert_eq!(store.deleted_pipeline(&id).await.unwrap(), None);
