@@ -144,7 +144,7 @@ fn words(store: SecretStore) -> (&'static str, &'static str) {
     }
 }
 
-/// Returns what is in the answer of a store.
+/// Returns the login in the answer of a store.
 fn content(reference: &SecretReference, answer: &Value) -> Result<Login, Failure> {
     let text = match reference.store {
         SecretStore::SecretsManager => answer.get("SecretString"),

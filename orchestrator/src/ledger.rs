@@ -1,4 +1,4 @@
-//! The ledger: one object per file set, which says what is true about the runs of the set.
+//! The ledger: one object per file set, which records the facts about the runs of the set.
 //!
 //! Events come twice, late or never, and a Lambda may die at any point. So handlers rely only on the ledger, and change
 //! it only by conditional puts. Every function of this module depends on its arguments alone; `book.rs` reads and

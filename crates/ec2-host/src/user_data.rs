@@ -64,7 +64,7 @@ fn quoted(value: &str) -> String {
     quoted
 }
 
-/// Returns what the service of the worker has besides its unit.
+/// Returns the settings of the service of the worker besides those in its unit.
 fn service(wish: &Wish) -> String {
     match &wish.run_as {
         Some(user) => format!("[Service]\nUser={user}"),

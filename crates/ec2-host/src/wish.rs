@@ -112,7 +112,7 @@ impl Problems<'_> {
         self.found.push(FieldError { object: self.object.id.clone(), field, reason });
     }
 
-    /// Notes that the server has no machines in the region, or lacks what a machine there needs.
+    /// Notes that the server has no machines in the region, or lacks the settings that a machine there needs.
     fn check_region(&mut self, settings: &Settings, region: &str) {
         if !settings.regions.iter().any(|own| own == region) {
             let regions = settings.regions.join(", ");

@@ -155,7 +155,7 @@ async fn simulate(world: &Arc<World>, is_quiet: bool) {
     }
 }
 
-/// Returns a text that names what has not ended yet: runs, a pending notice, or a scheduled run that is to come.
+/// Returns a text that names the work that has not ended yet: runs, a pending notice, or a scheduled run that is to come.
 /// Returns `None` if everything has ended.
 async fn unfinished(world: &World) -> Option<String> {
     let unfinished = world.judge().unfinished();

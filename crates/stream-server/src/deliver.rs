@@ -89,7 +89,7 @@ pub(crate) enum DeliverError {
 }
 
 impl DeliverError {
-    /// Returns what a person can do.
+    /// Returns the steps by which a person can remedy the failure.
     fn remedy(&self) -> &'static str {
         match self {
             Self::Log(LogError::Full) | Self::Make(MakeError::Log(LogError::Full)) => {

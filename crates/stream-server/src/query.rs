@@ -1,4 +1,4 @@
-//! The requests of users: to show what waits and what came in, to deliver now, to list refused records, and to replay.
+//! The requests of users: to show the waiting and the recent records, to deliver now, to list refused records, and to replay.
 
 mod flush;
 mod objects;

@@ -50,7 +50,7 @@ pub struct FileReport {
 }
 
 impl StreamServer {
-    /// Opens the logs of a folder, and begins to deliver what waits in them.
+    /// Opens the logs of a folder, and begins to deliver the records that wait in them.
     ///
     /// The server accepts nothing until [`StreamServer::run`] is called. It must be called within a tokio runtime.
     ///
@@ -110,7 +110,7 @@ impl StreamServer {
     }
 
     /// Takes stream files for the definitions in force, by the names of their streams. A stream whose file is missing
-    /// accepts nothing any more, and delivers what waits. May be called again whenever files change.
+    /// accepts nothing any more, and delivers the records that wait. May be called again whenever files change.
     ///
     /// An error in place of a text is the reason why the file cannot be read. `load` returns the text of a file beside the stream
     /// files, or says why there is none.

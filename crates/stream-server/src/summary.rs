@@ -37,7 +37,7 @@ pub(crate) async fn of(stream: &LiveStream, now: Timestamp) -> StreamSummary {
     }
 }
 
-/// Returns one sentence about what is most worth knowing.
+/// Returns one sentence about the most important fact.
 fn why(stream: &LiveStream, totals: &Totals, now: Timestamp) -> Option<String> {
     if let Some(trouble) = stream.trouble() {
         let pause = age(now, trouble.next_try).as_secs_f64();

@@ -41,7 +41,7 @@ pub(crate) fn check(bytes: &[u8]) {
     written_by_jiff(&mut Choices(head), text);
 }
 
-/// A pattern never panics, and what it reads is a time.
+/// A pattern never panics, and every text that it reads gives a time.
 fn any(pattern: &str, text: &str) {
     let Ok(pattern) = Pattern::in_year(pattern, 2026) else { return };
     let _ = (pattern.has_date(), pattern.has_time(), pattern.contradicts_iso());

@@ -38,8 +38,8 @@ pub(crate) const TYPES: [(&str, ColumnType); 28] = [
     ("datemultirange", ColumnType::Each(MomentType::Date)),
 ];
 
-/// Checks a text as a value of the type that the first byte chooses. With a database, what the load makes of the text is
-/// what the server makes of it, or the load refuses a text with two meanings.
+/// Checks a text as a value of the type that the first byte chooses. With a database, the load and the server read
+/// the same value from the text, or the load refuses a text with two meanings.
 pub(crate) fn check(bytes: &[u8], database: Option<&mut Database>) {
     let Some((first, text)) = bytes.split_first() else { return };
     let (name, kind) = TYPES[usize::from(*first) % TYPES.len()];

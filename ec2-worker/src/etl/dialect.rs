@@ -187,7 +187,7 @@ impl Dialect {
         }
     }
 
-    /// Drops what the fields say about parts that the form of the file does not have: see [`definition::kind::dialect_fields`].
+    /// Drops the settings of fields about parts that the form of the file does not have: see [`definition::kind::dialect_fields`].
     fn drop_unused(&mut self) {
         if self.form != Form::Text {
             self.comment.clear();

@@ -1,4 +1,4 @@
-//! Finds out what a file is: how it is packed, encoded and separated, what its columns hold, and which rows are
+//! Inspects a file: finds its packing, its encoding and its separators, the values of its columns, and the rows that are
 //! suspicious.
 //!
 //! [`survey`] looks at the bytes, [`rows`] reads the records and counts values in [`stats`], and [`verdict`] decides the

@@ -442,7 +442,7 @@ impl LoadTry<'_> {
         }
     }
 
-    /// Notes for the user which records were left out of a file, and what is odd about the others.
+    /// Notes for the user which records were left out of a file, and which oddities the others have.
     fn note_end(&mut self, source: &Source, End { skipped, notes }: &End) {
         self.loaded.skipped += skipped.total();
         let Skipped { blank, comments, head, footer, odd: _ } = *skipped;

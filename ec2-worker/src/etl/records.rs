@@ -1,7 +1,7 @@
 //! Reads the records of a text file one by one, in bounded memory.
 //!
 //! Every part that reads records uses this module: loads into a table, the rewriting into another format, and the
-//! inspection of a file. The reader leaves out byte order marks, and what the dialect leaves out: lines at the start,
+//! inspection of a file. The reader leaves out byte order marks, and the parts that the dialect leaves out: lines at the start,
 //! comments, blank records, and records at the end.
 
 use std::collections::VecDeque;

@@ -101,7 +101,7 @@ fn database(url: &str) -> Value {
     object("Db", &fields, &[])
 }
 
-/// Returns the task that puts in place what the run of `table` has loaded.
+/// Returns the task that puts the rows in place that the run of `table` has loaded.
 fn publish_task(url: &str, table: &str) -> Value {
     let (instance, attempt) = (format!("@Put_{table}"), format!("@Put_{table}_Attempt=1"));
     let fields = [

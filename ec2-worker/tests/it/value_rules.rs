@@ -13,7 +13,7 @@ pub(crate) fn patterns(all: &[&str]) -> Vec<Pattern> {
     all.iter().map(|text| Pattern::new(text).expect("a pattern")).collect()
 }
 
-/// Stores texts by rules in all ways, and checks what each of them became.
+/// Stores texts by rules in all ways, and checks the stored value of each.
 async fn become_by(world: &World, of: &str, rules: &ValueRules, wanted: &[(&str, &str)]) {
     let all = texts(&wanted.iter().map(|(text, _)| *text).collect::<Vec<_>>());
     let found = stored(world, of, rules, &all).await;

@@ -155,6 +155,6 @@ fn an_event_inside_too_many_others_is_ignored() {
 #[test]
 fn a_scheduled_event_is_a_sweep() {
     assert_eq!(parse(&fixture!("eventbridge-scheduled")), Event::Sweep);
-    // A schedule of EventBridge Scheduler sends what its owner wrote.
+    // A schedule of EventBridge Scheduler sends the text that its owner wrote.
     assert_eq!(parse(&json!({"sweep": true})), Event::Sweep);
 }

@@ -75,7 +75,7 @@ impl Native {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// Empties a table, and writes what the server still has to write.
+    /// Empties a table, and makes the server write all changed pages to the disk.
     pub(crate) fn empty(&self, table: &str) -> Result<()> {
         self.psql(&["-c", &format!("TRUNCATE {table}"), "-c", "CHECKPOINT"]).map(drop)
     }

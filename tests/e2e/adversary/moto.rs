@@ -1,4 +1,4 @@
-//! The server of moto, and what stands in for the parts that it lacks.
+//! The server of moto, with replacements for the parts that it lacks.
 //!
 //! moto has no instances and no task runners, so a run never ends there. The additions say that a run has ended, and answer the
 //! question for failed instances. moto also makes a pipeline for each CreatePipeline, whatever the unique id is. And it checks the

@@ -76,8 +76,8 @@ pub(super) async fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
 /// Inspects one file, or standard input for `-`, with a progress bar on a terminal.
 pub(super) async fn of(path: &Path, sheet: Option<&str>) -> anyhow::Result<Inspection> {
     if path.as_os_str() == "-" {
-        let spool = tokio::task::spawn_blocking(spooled).await??;
-        return inspected(spool.path(), "standard input", sheet).await;
+        let copy = tokio::task::spawn_blocking(copy_of_input).await??;
+        return inspected(copy.path(), "standard input", sheet).await;
     }
     inspected(path, &path.display().to_string(), sheet).await
 }
@@ -95,7 +95,7 @@ async fn inspected(path: &Path, name: &str, sheet: Option<&str>) -> anyhow::Resu
 }
 
 /// Copies standard input to a file, because a file is read twice.
-fn spooled() -> anyhow::Result<tempfile::NamedTempFile> {
+fn copy_of_input() -> anyhow::Result<tempfile::NamedTempFile> {
     let mut file = tempfile::NamedTempFile::new().context("making a temporary file for standard input")?;
     std::io::copy(&mut std::io::stdin().lock(), &mut file).context("reading standard input")?;
     Ok(file)

@@ -219,7 +219,7 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
     })
 }
 
-/// Returns a line on how many files the process may open, and what follows from it.
+/// Returns a line that says how many files the process may open, and the consequence.
 fn described_limits(config: &StackConfig) -> String {
     let connections = config.endpoint_limits().connections;
     let (files, connections) = (output::count(config.files), output::count(connections as u64));

@@ -1,6 +1,6 @@
 //! The instances of resources in a round: made when an instance that runs on them is ready, ended when none needs them.
 //!
-//! `machines.rs` beside this file decides what the machine of a resource means for the instances that run on it.
+//! `machines.rs` beside this file decides how the state of a resource's machine affects the instances that run on it.
 
 use crate::attempt;
 use crate::instance::{Ending, Status};

@@ -1,4 +1,4 @@
-//! Resources: when a machine is made, when it is ended, and what its failure means for the instances that run on it.
+//! Resources: when a machine is made, when it is ended, and how its failure affects the instances that run on it.
 
 use engine::instance::Ending;
 use engine::{Effect, Event, RunOutcome, RunnerId, Status, TaskError, TaskOutcome};

@@ -207,7 +207,7 @@ impl Driver {
         }
     }
 
-    /// Reports to the run of a machine what the host answered.
+    /// Reports the answer of the host to the run of a machine.
     async fn report(&self, id: &ResourceId, event: Event) -> anyhow::Result<()> {
         let mut live = match self.lock_pipeline(id.pipeline.as_str()).await {
             // The pipeline was deleted meanwhile, and the deletion queued the machine.

@@ -50,7 +50,7 @@ impl PutError {
         S3Object { bucket: bucket.clone(), key: key.clone() }
     }
 
-    /// Returns what a person can do.
+    /// Returns the steps by which a person can remedy the failure.
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
             Self::NoBucket { .. } => {

@@ -29,7 +29,7 @@ impl Meter {
         self.counts.iter().sum::<u64>() as f64 / SECONDS as f64
     }
 
-    /// Forgets what is too old. A clock that was set back changes nothing until it has caught up, or for so long that the
+    /// Forgets counts that are too old. A clock that was set back changes nothing until it has caught up, or for so long that the
     /// counts mean nothing any more.
     fn advance(&mut self, now: Timestamp) {
         let (now, seconds) = (now.as_second(), SECONDS as i64);

@@ -25,7 +25,7 @@ pub(super) struct Pending {
     next_number: u64,
     requests: Vec<Request>,
     amount: Amount,
-    /// Whether a job that takes what waits is in the queue of the writer.
+    /// Whether a job that takes the waiting records is in the queue of the writer.
     is_scheduled: bool,
 }
 

@@ -70,7 +70,7 @@ pub enum LogError {
     /// A change was not committed, or not flushed.
     #[error("{0}")]
     Commit(String),
-    /// A row does not hold what it should.
+    /// A row has an unexpected content.
     #[error("the data file is damaged: {0}")]
     Damaged(String),
     /// The log is being closed.

@@ -93,7 +93,7 @@ async fn delivered_rows_leave_the_file_and_their_space_is_used_again() {
         assert_eq!(log.totals().waiting(), Amount::default());
         sizes.push(std::fs::metadata(&path).unwrap().len());
     }
-    // 96 MiB went through. One round and what is kept for `tail` lie in the file.
+    // 96 MiB went through. The file holds one round, and the records that are kept for `tail`.
     assert!(sizes.iter().all(|size| *size < 48 << 20), "{sizes:?}");
     let kept = log.row_after(0, u64::MAX >> 1).unwrap();
     assert!(kept.is_some_and(|row| row.first > 150), "the newest rows are kept");

@@ -86,7 +86,7 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// Returns what is accepted and not delivered.
+    /// Returns the amount of the records that are accepted and not delivered.
     pub(crate) fn waiting(&self) -> Amount {
         difference(self.accepted, self.settled)
     }

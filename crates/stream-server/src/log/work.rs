@@ -20,7 +20,7 @@ where
     answered.await.map_err(|_| LogError::Closed)?
 }
 
-/// A closure as a job. The writer may run the closure twice, so the closure must not change what it has captured.
+/// A closure as a job. The writer may run the closure twice, so the closure must not change its captured values.
 struct Work<T, W, A> {
     work: W,
     then: A,

@@ -1,4 +1,4 @@
-//! Delivers what waits now.
+//! Delivers the records that wait now.
 
 use stream::objects::{Objects, Origin};
 

@@ -37,7 +37,7 @@ struct Claim {
     version: u64,
 }
 
-/// Replays the objects with records of a time span, or the refused records in them. Returns what was done.
+/// Replays the objects with records of a time span, or the refused records in them. Returns the results.
 pub(crate) async fn replay(
     dock: &Dock,
     stream: &Arc<LiveStream>,
@@ -145,7 +145,7 @@ impl Replay<'_> {
         self.replayed.refused += made.counts.quarantined;
     }
 
-    /// Makes what comes out of one object.
+    /// Makes the new objects from the records of one object.
     async fn make(
         &self,
         version: &Arc<Version>,

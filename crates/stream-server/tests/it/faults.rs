@@ -25,7 +25,7 @@ async fn a_disk_sync_that_fails_ends_the_acceptance_until_a_restart() {
     let refused = world.send(Method::POST, "/streams/events", r#"{"n":2}"#).await;
     assert_eq!(refused.status, StatusCode::INTERNAL_SERVER_ERROR);
     fails.store(false, Ordering::Relaxed);
-    // The disk works again, but nobody knows what it kept.
+    // The disk works again, but nobody knows which writes it kept.
     let refused = world.send(Method::POST, "/streams/events", r#"{"n":3}"#).await;
     assert_eq!(refused.status, StatusCode::INTERNAL_SERVER_ERROR);
     let message = refused.json()["message"].as_str().unwrap().to_owned();

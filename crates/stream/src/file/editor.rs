@@ -53,7 +53,7 @@ fn text(pattern: &str) -> Value {
     json!({"type": "string", "pattern": pattern})
 }
 
-/// Returns the fields that say what a line is.
+/// Returns the fields that describe a line.
 fn contents() -> [Described; 2] {
     [
         (

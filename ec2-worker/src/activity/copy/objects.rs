@@ -248,7 +248,7 @@ impl<'a> Conversion<'a> {
             |node: &S3Node| node.format.as_ref().map(|format| format.columns.clone()).unwrap_or_default();
         let (mut columns, mut wanted) = (declared(from), declared(to));
         if columns.is_empty() && !read.header && read.form != Form::Json {
-            // The input does not say what its fields are, so the names of the output are theirs, in order.
+            // The input does not name its fields, so they get the names of the output's fields, in order.
             columns = std::mem::take(&mut wanted);
         }
         if written.header && !read.header && read.form != Form::Json && columns.is_empty() {

@@ -64,7 +64,7 @@ fn has_many_decimals(text: &[u8]) -> bool {
     text.split(|byte| *byte == b'.').nth(1).is_some_and(|decimals| decimals.len() > 2)
 }
 
-/// Returns what to do with a text that has not the form of its type, whatever the form is.
+/// Returns the remedy for a text that does not have the form of its type, for any form.
 fn other_text(text: &[u8]) -> &'static str {
     if text.iter().any(u8::is_ascii_digit) {
         "correct the value"

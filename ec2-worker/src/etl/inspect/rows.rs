@@ -1,4 +1,4 @@
-//! Reads all records of a file, finds its header, and counts what its columns hold.
+//! Reads all records of a file, finds its header, and counts the kinds of values in its columns.
 
 use std::collections::BTreeMap;
 

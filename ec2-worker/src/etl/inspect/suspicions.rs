@@ -1,4 +1,4 @@
-//! Lists what is suspicious in the rows of a file.
+//! Lists suspicious values in the rows of a file.
 
 use serde::Serialize;
 
@@ -83,7 +83,7 @@ fn of_records(rows: &Rows) -> Vec<Suspicion> {
     found
 }
 
-/// Collects what is suspicious in one column.
+/// Collects the suspicious values of one column.
 struct Column<'a> {
     name: &'a str,
     found: &'a mut Vec<Suspicion>,

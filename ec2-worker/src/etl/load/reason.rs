@@ -4,7 +4,7 @@ use super::super::next_tables::PARTITION_CHECK;
 use super::batch::DOING;
 use crate::failure::Failure;
 
-/// Returns why the database refused a row: its own sentence, without what the worker was doing, and a remedy.
+/// Returns why the database refused a row: its own sentence, without the work at which it happened, and a remedy.
 pub(super) fn reason(failure: &Failure) -> String {
     reason_with(failure, "")
 }

@@ -1,4 +1,4 @@
-//! Reads what comes before the first record of a file, and finds the dialect.
+//! Reads the beginning of a file up to the first record, and finds the dialect.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::etl::splitter::{Span, Splitter, Step};
 use crate::failure::Failure;
 
 impl Records {
-    /// Reads what comes before the first record, and finds the dialect.
+    /// Reads the beginning up to the first record, and finds the dialect.
     pub(super) fn begin_file(&mut self, columns: Option<usize>) -> Result<(), Failure> {
         if self.dialect.form == Form::Json {
             // The line of the keys is not in the file.

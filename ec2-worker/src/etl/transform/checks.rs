@@ -177,7 +177,7 @@ impl FileReader {
         names.len() == columns.len() && values.next() == Some(true) && values.all(|is_value| is_value)
     }
 
-    /// Says that a file has no rows, and what was left out of it.
+    /// Says that a file has no rows, and which records were left out.
     pub(super) fn no_rows(&self) -> Failure {
         let file = &self.plan.file;
         let left_out = self.left_out();

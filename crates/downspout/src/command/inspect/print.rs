@@ -81,7 +81,7 @@ pub(in crate::command) fn header(report: &Report) -> String {
     format!("{found}{sure}, because {}", report.header_reason)
 }
 
-/// Returns whether a note says what the report says anyway.
+/// Returns whether a note repeats a part of the report.
 fn is_known(note: &str) -> bool {
     ["found the separator", "no separator was found", "the file is "]
         .iter()

@@ -69,7 +69,7 @@ fn cells(stream: &StreamSummary, now: Timestamp) -> Vec<String> {
     ]
 }
 
-/// Returns what a person should know of a stream beside its numbers.
+/// Returns the facts about a stream, beside its numbers, that need the attention of a person.
 fn remarks(stream: &StreamSummary) -> Vec<String> {
     let hot = stream.hot_key.as_ref().map(|hot| {
         format!(

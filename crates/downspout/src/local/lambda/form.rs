@@ -1,4 +1,4 @@
-//! The forms in which S3 events reach a Lambda function on AWS, and what its answer says about each event.
+//! The forms in which S3 events reach a Lambda function on AWS, and the part of its answer about each event.
 
 use std::collections::HashMap;
 

@@ -239,7 +239,7 @@ fn fields_too_large() -> Refusal {
 
 /// Returns the pieces of a form. The stream fails if the file has not begun within [`MOST_BEFORE_FILE`] bytes.
 ///
-/// The reader of forms keeps what it cannot use yet, and takes every piece that is ready. So each piece has to wait for the next
+/// The reader of forms keeps bytes that it cannot use yet, and takes every piece that is ready. So each piece has to wait for the next
 /// turn of its task: the reader uses up one piece before it gets another.
 fn piece_by_piece(
     body: Body,

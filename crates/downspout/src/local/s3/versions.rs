@@ -1,4 +1,4 @@
-//! The versions of objects: which version is the newest one, and what a write or a delete does to the others.
+//! The versions of objects: which version is the newest one, and the effect of a write or a delete on the others.
 //!
 //! The table `objects` has the newest version of each key, unless it is a delete marker. The table `versions` has the delete
 //! markers and all older versions. In a bucket that never kept versions, `versions` stays empty.

@@ -48,7 +48,7 @@ pub(super) struct StreamFiles {
 }
 
 impl StreamFiles {
-    /// Lets the stream files among `files` take effect. The streams whose files are gone deliver what they have.
+    /// Lets the stream files among `files` take effect. The streams whose files are gone deliver their remaining records.
     ///
     /// A file with an error changes nothing. Each text with an error causes one notice.
     ///

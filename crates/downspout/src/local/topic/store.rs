@@ -101,7 +101,8 @@ pub(super) struct Notice<'a> {
     pub(super) by_smtp: bool,
     /// The name of the sender in the mails; empty for the usual one.
     pub(super) sender: &'a str,
-    /// Returns what a subscription receives of the notice with this message id; `None` if it does not receive it.
+    /// Returns the part of the notice with this message id that a subscription receives; `None` if the subscription does not receive
+    /// the notice.
     pub(super) part: &'a dyn Fn(&Subscription, &str) -> Option<Part>,
 }
 

@@ -156,7 +156,7 @@ fn a_subject_arrives_with_all_its_letters() {
     }
 }
 
-/// An HTTP endpoint that keeps what it receives: the type of each message, and its body.
+/// An HTTP endpoint that keeps the type and the body of each message that it receives.
 #[derive(Clone, Default)]
 struct Endpoint {
     received: Arc<Mutex<Vec<(String, String)>>>,

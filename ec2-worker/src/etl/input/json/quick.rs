@@ -57,7 +57,7 @@ enum Kind {
     /// A number, `true` or `false`.
     Word,
     Nested,
-    /// A string whose text is what is written.
+    /// A string without escapes: its text is the bytes between the quotes.
     Text,
     /// A string with a backslash.
     Escaped,
