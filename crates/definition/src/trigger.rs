@@ -268,7 +268,7 @@ fn same_in_itself(pattern: &Pattern) -> Result<(), String> {
     let mut seen: BTreeMap<&str, &Takes> = BTreeMap::new();
     for (name, takes) in pattern.captures_in_order() {
         if !seen.entry(name).or_insert(takes).agrees_with(takes) {
-            return Err(format!("`{}`: `{{{name}}}` stands in it with different values", pattern.as_str()));
+            return Err(format!("`{}` has `{{{name}}}` twice, with different values", pattern.as_str()));
         }
     }
     Ok(())
@@ -353,7 +353,7 @@ pub(super) mod tests {
             (&[("myDropFileOptional", "{day}/{time}.csv")], "field `myDropFileOptional`: "),
             (&[("myDropMarker", "_SUCCESS")], "field `myDropMarker`: "),
             (&[("myDropFile", "{day:yyyyMMdd}.csv")], "`{day}` has other values"),
-            (&[("myDropFile", "{day}/{day:yyyy}.csv")], "stands in it with different values"),
+            (&[("myDropFile", "{day}/{day:yyyy}.csv")], "twice, with different values"),
         ] {
             let fields: Vec<_> = [("myDropFile", "{day}/a.csv")].iter().chain(others).copied().collect();
             let refusal = refusal(&fields);

@@ -84,7 +84,7 @@ fn compare<'a>(
 #[derive(Debug)]
 struct Object {
     fields: Vec<(String, Written)>,
-    /// Whether a key stands in it twice. Such an object must be refused, also if no value is left of it.
+    /// Whether a key appears twice in the object. An object with such a key must be refused, even if no value of it is used.
     has_twice: bool,
 }
 

@@ -261,7 +261,7 @@ impl Dialect {
     }
 
     /// Adds the texts for NULL that files with this separator and escape have: databases that separate by tabs or escape by
-    /// backslashes write it so. An escaped `N` has no other use.
+    /// backslashes write it in this way. An escaped `N` has no other use.
     pub fn add_usual_nulls(&mut self) {
         let writes_it = self.escape == Some(b'\\') || self.detects && self.separator == b"\t";
         if writes_it && !self.nulls.iter().any(|null| null == b"\\N") {

@@ -85,9 +85,9 @@ const VALUES: &[(&str, &str, &str)] = &[
     (
         "interval",
         "1,5 hours",
-        "takes a decimal point and no comma, and a sign stands before the number; write it so",
+        "takes a decimal point and no comma, and a sign stands before the number; correct the interval",
     ),
-    ("interval", "12-", "a sign stands before the number; write it so"),
+    ("interval", "12-", "a sign stands before the number; correct the interval"),
     ("interval[]", "{2 hours,\"1,5 hours\"}", "inside a value, write intervals as 1.5 hours"),
     ("trip", "(05/06/2026,x)", "inside a value, write dates and times as PostgreSQL does: 2025-12-31"),
     ("trip", "(today,x)", "inside a value, write dates and times as PostgreSQL does: 2025-12-31"),

@@ -31,7 +31,7 @@ pub fn unreadable(pattern: &str) -> Option<String> {
         return Some("an hour of 12 needs `a` for am or pm; `H` is the hour of 24".to_owned());
     }
     if let Some(twice) = twice(pattern) {
-        return Some(format!("`{twice}` stands in it twice{}", if twice == 'M' { MINUTES } else { "" }));
+        return Some(format!("`{twice}` appears twice{}", if twice == 'M' { MINUTES } else { "" }));
     }
     for (of, names) in [("hour", HOURS), ("year", YEARS)] {
         if let [first, second, ..] =
@@ -41,7 +41,7 @@ pub fn unreadable(pattern: &str) -> Option<String> {
         }
     }
     if let Some(letter) = long_run(pattern) {
-        return Some(format!("`{letter}` stands in it more than {LONGEST_RUN} times in a row"));
+        return Some(format!("`{letter}` appears more than {LONGEST_RUN} times in a row"));
     }
     if let Some((first, second)) = side_by_side(pattern) {
         return Some(format!(
@@ -164,7 +164,7 @@ mod tests {
             ("yyyy'T", "a quote is never closed"),
             ("dd/MM/yyyy hh:mm", "an hour of 12 needs `a` for am or pm; `H` is the hour of 24"),
             ("dd/mm/yyyy", "it has minutes but no hour; `M` is the month, and `m` are minutes"),
-            ("dd/MM/yyyy HH:MM", "`M` stands in it twice; `m` are minutes"),
+            ("dd/MM/yyyy HH:MM", "`M` appears twice; `m` are minutes"),
             ("dd.yyyy", "it has a day and a year but no month, `M`"),
             ("dd/MM", "it has a day but no year, `y`"),
             ("HH:mm hh a", "it has two letters for the hour, `H` and `h`"),
@@ -175,7 +175,7 @@ mod tests {
             ),
             ("yMMdd", "the year `y` stands directly beside another number; write it as `yyyy` or `yy`"),
             ("ddMMyyy", "the year `yyy` stands directly beside another number; write it as `yyyy` or `yy`"),
-            ("yyyyyyyyyyMM", "`y` stands in it more than 9 times in a row"),
+            ("yyyyyyyyyyMM", "`y` appears more than 9 times in a row"),
             ("'yyyy'", "it has no letter of a date or an hour"),
         ] {
             assert_eq!(unreadable(pattern).as_deref(), Some(why), "{pattern}");

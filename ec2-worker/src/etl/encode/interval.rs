@@ -6,8 +6,7 @@ use std::slice::Iter;
 use super::super::column::IntervalUnit;
 
 /// How to write an interval.
-const FORM: &str =
-    "a number in it takes a decimal point and no comma, and a sign stands before the number; write it so";
+const FORM: &str = "a number in it takes a decimal point and no comma, and a sign stands before the number; correct the interval";
 
 /// Checks the marks of an interval, and that the column keeps all of its units. `finest` is the finest unit.
 ///

@@ -33,7 +33,7 @@ impl<'de> Deserialize<'de> for Fields {
                     fields.push(field);
                 }
                 match twice(&fields) {
-                    Some(key) => Err(serde::de::Error::custom(format!("the key `{key}` stands in it twice"))),
+                    Some(key) => Err(serde::de::Error::custom(format!("the key `{key}` appears twice"))),
                     None => Ok(Fields(fields)),
                 }
             }

@@ -95,7 +95,7 @@ pub(super) fn explained(error: &serde_json::Error, found: Option<u8>) -> String 
             "a text has a control character; write it as an escape, such as \\t for a tab"
         }
         "invalid escape" => "a \\ has no meaning before this letter; write \\\\ for a \\ in a text",
-        _ if what.ends_with("stands in it twice") => return format!("{what}; leave one of them out"),
+        _ if what.ends_with("appears twice") => return format!("{what}; leave one of them out"),
         _ => return format!("{what}; correct it"),
     };
     explained.to_owned()

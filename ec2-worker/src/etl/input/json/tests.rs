@@ -36,7 +36,7 @@ fn a_bad_line_is_refused_alone_and_a_bad_array_as_a_whole() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!((lines[0], lines[1], lines[3], lines[5]), ("\"a\"", "1", "", "3"));
     assert!(lines[2].contains("the line is not a JSON object: the object does not end"), "{text}");
-    assert!(lines[4].contains("the key `a` stands in it twice"), "{text}");
+    assert!(lines[4].contains("the key `a` appears twice"), "{text}");
     assert!(made("[{\"a\": 1}, {\"a\":").is_err());
     assert!(made("[{\"a\": 1} {\"a\": 2}]").is_err());
     assert!(made("[{\"a\": 1}]x").is_err());
