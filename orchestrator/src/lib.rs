@@ -274,7 +274,7 @@ impl Orchestrator {
         self.operations.proof(day).boxed().await
     }
 
-    /// Deletes old objects that were last changed before `before`: cap slots, notes about notices, and the ledgers of sets that
+    /// Deletes old objects that were last changed before `before`: cap slots, records of published notices, and the ledgers of sets that
     /// are at rest and whose files are gone from the bucket. Returns how many objects were deleted.
     ///
     /// The time must lie more than a day back, because the cap slots of a day are needed until its end.

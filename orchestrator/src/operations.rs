@@ -119,7 +119,7 @@ impl<E: Edges> Operations<E> {
         proof::of_day(&self.patient(Guard::default()), &self.setup, day).await
     }
 
-    /// Deletes old cap slots, notes about notices, manifests and ledgers.
+    /// Deletes old cap slots, records of published notices, manifests and ledgers.
     pub(crate) async fn forget(&self, before: Timestamp) -> anyhow::Result<usize> {
         retention::forget(&self.patient(Guard::default()), &self.setup, before).await
     }

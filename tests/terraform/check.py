@@ -2,7 +2,7 @@
 
     check.py [--write] [--quick] [WORD…]
 
-`--write` writes tables and snapshots anew, `--quick` applies no example, and words choose the checks whose names contain one.
+`--write` writes tables and snapshots again, `--quick` applies no example, and words choose the checks whose names contain one.
 """
 
 import concurrent.futures

@@ -28,7 +28,7 @@ resource "aws_cloudwatch_log_group" "this" {
 
 resource "aws_lambda_function" "this" {
   # checkov:skip=CKV_AWS_50:The program sends no traces.
-  # checkov:skip=CKV_AWS_115:A new account may have only 10 concurrent executions, of which none may be reserved. The variable reserved_concurrency reserves some.
+  # checkov:skip=CKV_AWS_115:A new account may have only 10 concurrent executions, and none of them may be reserved. The variable reserved_concurrency reserves some.
   # checkov:skip=CKV_AWS_116:The module events gives every way of events its dead-letter queue.
   # checkov:skip=CKV_AWS_117:The function is in the network of the engine if there is an engine. AWS Data Pipeline is outside of every network.
   # checkov:skip=CKV_AWS_272:The zip is made by `make package` on your own machine. Terraform passes its checksum to Lambda.

@@ -30,7 +30,7 @@ pub struct Keep {
     pub mails: Period,
     /// Logs of runs.
     pub logs: Period,
-    /// Ledgers of sets whose files are gone, cap slots, notes about notices, and manifests.
+    /// Ledgers of sets whose files are gone, cap slots, records of published notices, and manifests.
     pub ledgers: Period,
 }
 
