@@ -34,7 +34,7 @@ pub(super) async fn run(data_dir: &Path, args: &ProofArgs) -> anyhow::Result<Exi
     } else if proofs.is_empty() {
         output::line(&format!("no object of the drop bucket landed on {}", args.day))?;
     } else {
-        let heading = ["key", "landed", "what became of it"];
+        let heading = ["key", "landed", "outcome"];
         output::print(&output::table(&heading, proofs.iter().map(cells).collect()))?;
     }
     let is_taken = proofs.iter().all(|proof| !proof.runs.is_empty());

@@ -120,7 +120,7 @@ fn of_texts(first: &Row, columns: &[Stats], has_years: bool) -> HeaderSign {
     }
     let mut named = columns.iter().zip(&names).filter(|(_, name)| !name.is_empty());
     if let Some((_, again)) = named.clone().find(|(stats, name)| stats.has(name)) {
-        return HeaderSign::new(false, false, format!("`{again}` stands in its column a second time"));
+        return HeaderSign::new(false, false, format!("`{again}` appears in its column a second time"));
     }
     let is_value =
         |name: &&&str| words::null(name).is_some() || !(is_name(name) || has_years && year(name).is_some());
