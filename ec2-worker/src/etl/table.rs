@@ -157,10 +157,10 @@ impl Table {
             primary_key: key.iter().map(|row| row.get(0)).collect(),
             has_deferrable_key: key.iter().any(|row| !row.get::<_, bool>(1)),
         };
-        let columns =
-            tx.query(doing, &COLUMNS.replace("{RESOLVED}", RESOLVED), &[(&oid, Type::INT8)]).await?;
-        let bases: Vec<i64> = columns.iter().map(|row| row.get(11)).collect();
-        let types = Types::read(tx, &bases).await?;
+        let sql = COLUMNS.replace("{RESOLVED}", RESOLVED).replace("{NESTED}", NESTED);
+        let columns = tx.query(doing, &sql, &[(&oid, Type::INT8)]).await?;
+        let nested = columns.iter().filter(|row| row.get(12)).map(|row| row.get(11)).collect();
+        let types = Types::read(tx, nested).await?;
         columns.iter().for_each(|row| table.add(row, &types));
         Ok(Some(table))
     }
