@@ -50,7 +50,7 @@ macro_rules! kinds {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Kind {
             $(
-                #[doc = concat!("The type that [`Kind::spec`] describes as `", stringify!($kind), "`.")]
+                #[doc = concat!("The type `", stringify!($kind), "`; [`Kind::name`] is its word in definitions.")]
                 $kind,
             )*
         }
@@ -213,7 +213,8 @@ impl Kind {
         self.is_schedulable() || self.is_precondition()
     }
 
-    /// Returns every field that a definition can set on the type, the type's particular fields first.
+    /// Returns the fields of AWS that a definition can set on the type, its particular fields first. Its own fields are in
+    /// [`Kind::my_fields`].
     pub fn fields(self) -> impl Iterator<Item = &'static FieldSpec> {
         self.described().filter(|spec| !spec.is_runtime)
     }
@@ -234,7 +235,7 @@ impl Kind {
         spec.fields.iter().chain(spec.includes.iter().flat_map(|group| group.fields))
     }
 
-    /// Returns the description of the field `key`, if a definition can set it on this type.
+    /// Returns the description of the AWS field `key`, if a definition can set it on this type. Own fields are not found here.
     #[must_use]
     pub fn field(self, key: &str) -> Option<&'static FieldSpec> {
         lookup(self).fields.get(key).copied()
@@ -251,14 +252,15 @@ impl Kind {
         self.runtime_fields().find(|spec| spec.key == key)
     }
 
-    /// Returns the choices of the type. A choice is a group of fields; an object needs one field of the group.
+    /// Returns the choices of the type. A choice is a list of fields. An object needs at least one of them, or exactly one if
+    /// the choice is exclusive.
     #[must_use]
     pub fn one_of(self) -> &'static [OneOf] {
         self.spec().one_of
     }
 }
 
-/// The fields of a type by name. If a name appears twice, the type's particular field is used.
+/// The fields of a type by name. No name appears twice.
 struct Lookup {
     fields: FxHashMap<&'static str, &'static FieldSpec>,
     required: Vec<&'static FieldSpec>,
@@ -303,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn resources_have_no_runner_of_their_own() {
+    fn a_resource_has_neither_runs_on_nor_worker_group() {
         assert!(Kind::Ec2Resource.field("runsOn").is_none());
         assert!(Kind::Ec2Resource.field("workerGroup").is_none());
         assert!(Kind::S3DataNode.field("workerGroup").is_some());
@@ -348,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn own_fields_know_the_objects_that_read_them() {
+    fn own_fields_know_the_objects_in_which_they_are_read() {
         let (header, read_in) = own_fields::named("myHeader").expect("one of ours");
         assert_eq!(header.default, Some("false"));
         assert_eq!(read_in, own_fields::ReadIn::Kinds(vec![Kind::Csv, Kind::Tsv, Kind::Custom]));

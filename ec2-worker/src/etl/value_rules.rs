@@ -251,7 +251,8 @@ impl<'a> Fields<'a> {
         match (chars.next(), chars.next()) {
             (Some(only), None) if !only.is_ascii_alphanumeric() && !"+-%".contains(only) => Ok(Some(only)),
             _ => {
-                let what = format!("is `{text}`; give one character that is not a letter, digit, sign or %");
+                let what =
+                    format!("is `{text}`; give one character that is not a letter, a digit, +, - or %");
                 Err(Hindrance::new(object, key, what))
             }
         }

@@ -1,4 +1,6 @@
-//! The fields of the object with the id `Default`. Every object without a `parent` of its own inherits them.
+//! The fields of the object with the id `Default`. Every object gets them as implied fields, directly or through its `parent`.
+//!
+//! The own fields below concern the whole definition and are read in Default only.
 
 use jiff::tz::TimeZone;
 
@@ -24,13 +26,13 @@ pub(super) static DEFAULT: DefaultSpec = DefaultSpec {
         "myDropFile",
         ValueShape::KeyPattern,
         "Key of a file that a run needs. {name} takes a text that is equal in all files of a set, {day:yyyyMMdd} a \
-         date, and {n:[0-9]+} a text of a class; * takes any text. None of them takes a slash.",
+         date, {n:[0-9]+} a text of these characters, and * any text. None of them takes a slash.",
     )
     .multi(),
     spec(
         "myDropFileOptional",
         ValueShape::KeyPattern,
-        "Key of a file that a run takes if it is there when all files of myDropFile are.",
+        "Key of a further file. A run also reads it if it is in the bucket when the last file of myDropFile arrives.",
     )
     .multi(),
     spec(
@@ -72,8 +74,8 @@ pub const MY_TIME_ZONE: Defaulted<TimeZone> = spec(
 pub const MY_STALE_RUNS: Defaulted<StaleRuns> = word(
     "myStaleRuns",
     StaleRuns::WORDS,
-    "Earlier pipelines of the definition when a run starts: delete those that have ended, replace also those \
-     that still run, or keep all of them.",
+    "What happens to earlier pipelines of the definition when a run starts: delete removes those that have ended, \
+     replace removes also those that still run, keep removes none.",
 )
 .typed()
 .or("delete");
@@ -81,8 +83,8 @@ pub const MY_STALE_RUNS: Defaulted<StaleRuns> = word(
 pub const MY_WAIT_FOR: Optional<WaitFor> = spec(
     "myWaitFor",
     ValueShape::WaitFor,
-    "Time after which an incomplete set of files causes a notice about its missing files: a period after its first file, or \
-     a time of its day in myTimeZone. Without it, there is no notice.",
+    "Time after which an incomplete set causes a notice about missing files: a period after the first file of the \
+     set, or a time on the day of that file in myTimeZone. Without it, there is no notice.",
 )
 .typed();
 /// `myBackfill`.
@@ -93,7 +95,8 @@ pub const MY_BACKFILL: Defaulted<bool> =
 /// `myIgnoreCase`.
 pub const MY_IGNORE_CASE: Defaulted<bool> = boolean(
     "myIgnoreCase",
-    "Whether upper and lower case are equal in the names of dropped files. Folders keep their case.",
+    "Whether upper and lower case are equal in the names of dropped files. The names of folders are still \
+     case-sensitive.",
 )
 .typed()
 .or("false");
@@ -105,14 +108,16 @@ pub const MY_COMPRESSED: Defaulted<bool> =
 /// `myAllowEmpty`.
 pub const MY_ALLOW_EMPTY: Defaulted<bool> = boolean(
     "myAllowEmpty",
-    "Whether an object without bytes is a dropped file. Many programs create one first.",
+    "Whether an object without bytes is a dropped file. Many programs create an empty object first and fill it later, \
+     so the default is false.",
 )
 .typed()
 .or("false");
 /// `mySettle`.
 pub const MY_SETTLE: Defaulted<Period> = period(
     "mySettle",
-    "Time within which changes of a set count as one change. The first complete set starts at once.",
+    "Time within which changes of a set count as one change. A set starts at once when it is complete for the first \
+     time; only later changes wait.",
 )
 .typed()
 .or("10 seconds");

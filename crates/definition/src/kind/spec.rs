@@ -15,7 +15,7 @@ pub struct KindSpec {
     pub fields: &'static [FieldSpec],
     /// The fields that the type shares with other types.
     pub includes: &'static [SharedFields],
-    /// The choices. A choice is a group of fields; an object needs one field of the group.
+    /// The choices: for each of them, an object needs at least one of its fields.
     pub one_of: &'static [OneOf],
     /// The own fields of the type. AWS accepts them as fields of the user, and our programs read them.
     pub my_fields: &'static [FieldSpec],
@@ -64,7 +64,7 @@ pub struct FieldSpec {
     pub is_runtime: bool,
 }
 
-/// A choice: an object needs at least one of the fields.
+/// A choice: an object needs at least one of the fields, or exactly one if the choice is exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OneOf {
     /// The fields.

@@ -1,4 +1,4 @@
-//! The shapes of values: the kinds of values that a field can hold.
+//! The shapes of values: which values a field can hold.
 
 use super::{Group, Kind};
 
@@ -48,7 +48,7 @@ pub enum ValueShape {
     DatePattern,
     /// A column and a Joda pattern of its dates, such as `order_date dd/MM/yyyy`.
     ColumnPattern,
-    /// One character that is not a letter, digit, sign or percent sign.
+    /// One character that is not an ASCII letter or digit, `+`, `-` or `%`.
     Character,
     /// A pattern of S3 keys such as `incoming/{day}/orders.csv`.
     KeyPattern,
@@ -56,7 +56,7 @@ pub enum ValueShape {
     TimeZone,
     /// A period, or a time of day such as `by 08:30`.
     WaitFor,
-    /// The name of a secret in AWS, or nothing.
+    /// A reference to a secret in AWS: `secretsmanager:NAME`, `ssm:NAME` or an ARN. An empty text means no secret.
     SecretReference,
 }
 
@@ -68,7 +68,7 @@ pub const ON_DEMAND_PERIOD: &str = "ONDEMAND_PERIOD";
 pub const ON_DEMAND_PRICE: &str = "OnDemandPrice";
 
 impl ValueShape {
-    /// Returns a phrase for people that names the values of the field.
+    /// Returns a readable phrase for the values of the field.
     #[must_use]
     pub fn describe(self) -> String {
         let fixed = match self {
@@ -82,7 +82,7 @@ impl ValueShape {
             Self::S3Prefix => "an S3 prefix, s3://bucket/prefix",
             Self::DatePattern => "a Joda date pattern such as dd/MM/yyyy",
             Self::ColumnPattern => "a column and a Joda date pattern such as order_date dd/MM/yyyy",
-            Self::Character => "one character that is not a letter, digit, sign or %",
+            Self::Character => "one character that is not a letter, a digit, +, - or %",
             Self::KeyPattern => "a key pattern such as incoming/{day}/orders.csv",
             Self::TimeZone => "the IANA name of a time zone such as Europe/Berlin",
             Self::WaitFor => "a period such as 15 minutes, or a time of day such as by 08:30",
@@ -128,7 +128,7 @@ impl RefTarget {
         }
     }
 
-    /// Returns the names of the types in quotes, as AWS's messages list them.
+    /// Returns the accepted types as AWS's messages list them: quoted names of types or groups, or `any`.
     #[must_use]
     pub fn describe(self) -> String {
         let quoted = |kinds: &mut dyn Iterator<Item = Kind>| {

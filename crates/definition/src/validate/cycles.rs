@@ -1,6 +1,6 @@
 //! Finds cycles among things that need each other.
 
-/// Returns the cycles among things that need others. No thing is in two of the returned cycles.
+/// Returns cycles among things that need others: at least one if there are any. No thing is in two of the returned cycles.
 ///
 /// Things are numbers from zero; `needs[n]` lists the things that thing `n` needs. The order of things
 /// decides where a cycle begins. The time grows linearly with the number of needs, however long the paths
@@ -8,7 +8,8 @@
 pub(super) fn cycles(needs: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
     let mut remaining = Remaining::of(needs);
     let mut cycles = Vec::new();
-    // The path from the first remaining thing. Each thing on it is followed by the first thing that it needs.
+    // The path from the first remaining thing. Each thing on it is followed by the first remaining
+    // thing that it needs.
     let mut path: Vec<usize> = Vec::new();
     let mut index_on_path = vec![None; remaining.needs.len()];
     for start in 0..remaining.needs.len() {
@@ -36,7 +37,7 @@ pub(super) fn cycles(needs: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
     cycles
 }
 
-/// The remaining things. Each of them needs another remaining thing.
+/// The remaining things. Each of them needs a remaining thing, perhaps itself.
 struct Remaining {
     /// For each thing, the things that it needs, sorted and without repetitions.
     needs: Vec<Vec<usize>>,

@@ -102,7 +102,8 @@ fn same_run(checked: &CheckedDefinition<'_>, together: &[usize], publisher: usiz
         }
     }
     if schedule.is_some() && objects[publisher].string("maxActiveInstances") != Some("1") {
-        let message = "with 'myPublish' 'together', two runs at the same time take their tables from each other: set \
+        let message = "with 'myPublish' 'together', two runs at the same time would replace each other's next tables, \
+                       and one would fail: set \
                        'maxActiveInstances' of Default to 1";
         let first = together.first().map_or(publisher, |at| *at);
         problems.warning(&objects[first].owner("myPublish").id, FIELD, INVALID, message);

@@ -6,14 +6,14 @@ use super::layers::Layers;
 const SWEEPS: usize = 24;
 /// The number of sweeps for a large graph.
 const SWEEPS_OF_MANY: usize = 6;
-/// A graph with more boxes and bends than this is large.
+/// A graph with more boxes and bends (the points where a long line crosses a layer) than this is large.
 const MANY: usize = 4_000;
 
-/// Orders every layer from top to bottom.
+/// Orders every layer from top to bottom. A column is a layer in that order.
 pub(super) fn order(layers: &mut Layers) {
     let mut columns = first_order(layers);
     let mut positions = vec![0; layers.layer_of.len()];
-    columns.iter().for_each(|column| note(column, &mut positions));
+    columns.iter().for_each(|column| record_positions(column, &mut positions));
     let mut fewest = crossings(layers, &columns, &positions);
     layers.columns.clone_from(&columns);
     let sweeps = if positions.len() > MANY { SWEEPS_OF_MANY } else { SWEEPS };
@@ -55,7 +55,8 @@ fn first_order(layers: &Layers) -> Vec<Vec<usize>> {
     columns
 }
 
-fn note(column: &[usize], positions: &mut [usize]) {
+/// Records the position of each member of a column.
+fn record_positions(column: &[usize], positions: &mut [usize]) {
     for (position, at) in column.iter().enumerate() {
         positions[*at] = position;
     }
@@ -77,7 +78,7 @@ fn sort(column: &mut [usize], neighbours: &[Vec<(usize, f64)>], positions: &mut 
     for (slot, (_, at)) in column.iter_mut().zip(means) {
         *slot = at;
     }
-    note(column, positions);
+    record_positions(column, positions);
 }
 
 fn crossings(layers: &Layers, columns: &[Vec<usize>], positions: &[usize]) -> usize {

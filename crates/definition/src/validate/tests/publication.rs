@@ -89,7 +89,8 @@ fn tables_of_two_databases_or_schedules_cannot_be_put_in_place_together() {
         found(&[daily.to_owned(), load("A", scheduled), publisher(&format!("{after}{scheduled}"))]),
         invalid(
             "A.myPublish",
-            "with 'myPublish' 'together', two runs at the same time take their tables from each other: set \
+            "with 'myPublish' 'together', two runs at the same time would replace each other's next tables, and one \
+             would fail: set \
              'maxActiveInstances' of Default to 1"
         )
     );
@@ -104,6 +105,10 @@ fn an_activity_that_has_nothing_to_put_in_place_is_reported() {
             "'myPublish' is 'here', but no activity has 'together': there is nothing to put in place"
         )
     );
+}
+
+#[test]
+fn only_a_sql_activity_can_put_tables_in_place() {
     let copy = load("Copy", "").replace("together", "here");
     assert_eq!(
         found(&[load("A", ""), copy.replace("\"myPublish\"", r#""dependsOn": {"ref": "A"}, "myPublish""#)]),
