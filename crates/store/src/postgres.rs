@@ -210,7 +210,7 @@ impl Store for PostgresStore {
 
     async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError> {
         let sql = "DELETE FROM notices WHERE id = $1";
-        self.sessions.rows("forgetting a notice", sql, &[&id.as_str()]).await.map(|_| ())
+        self.sessions.rows("removing a published notice", sql, &[&id.as_str()]).await.map(|_| ())
     }
 
     async fn machine_secret(&self, fresh: &str) -> Result<String, StoreError> {

@@ -1,8 +1,8 @@
 //! The world of one simulation: its clock, its disk, its servers, its trace and its judge.
 
-mod disk;
 mod edges;
 pub(super) mod faults;
+mod faulty_store;
 pub(super) mod judge;
 pub(super) mod server;
 

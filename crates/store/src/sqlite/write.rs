@@ -55,7 +55,7 @@ pub(super) fn notice_done(connection: &Connection, id: &NoticeId) -> Result<(), 
     connection
         .execute("DELETE FROM notices WHERE id = ?1", [id.as_str()])
         .map(|_| ())
-        .map_err(StoreError::doing("forgetting a notice"))
+        .map_err(StoreError::doing("removing a published notice"))
 }
 
 pub(super) fn machine_secret(connection: &Connection, fresh: &str) -> Result<String, StoreError> {

@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::disk::FaultyStore;
 use super::edges::{FaultyBuckets, FaultyTopic};
+use super::faulty_store::FaultyStore;
 use super::{World, clock};
 use crate::background::start_loops;
 use crate::driver::Driver;
@@ -144,7 +144,7 @@ pub(in crate::simulation) async fn compare_with_store(world: &Arc<World>, number
     let pipelines = world.judge().pipelines();
     for id in pipelines {
         let Ok(live) = service.driver.lock_pipeline(id.as_str()).await else { continue };
-        let mut stored = super::disk::open_runs(world, &id).await;
+        let mut stored = super::faulty_store::open_runs(world, &id).await;
         // The memory of a dead server does not count.
         if died.is_cancelled() {
             return;

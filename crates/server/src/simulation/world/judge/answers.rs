@@ -7,7 +7,7 @@ use serde_json::Value;
 use store::{DefinitionVersion, Pipeline, Store};
 
 use super::super::World;
-use super::super::disk::SIMULATED;
+use super::super::faulty_store::SIMULATED;
 use super::PipelineRecord;
 use crate::error::ServiceError;
 use crate::ops::Operation;

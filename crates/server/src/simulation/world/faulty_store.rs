@@ -1,5 +1,5 @@
-//! The store with faults. It passes calls on to a real store, which outlives the servers. It delays or refuses some
-//! calls.
+//! The store as a server sees it: it passes calls on to the disk, with faults. A call can be slow, be refused, be in doubt, or
+//! crash the server.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl FaultyStore {
     }
 
     /// Returns at once if the server lives. If it is dead, the call never returns.
-    async fn live(&self) {
+    async fn wait_for_ever_if_dead(&self) {
         if self.died.is_cancelled() {
             std::future::pending::<()>().await;
         }
@@ -71,7 +71,7 @@ impl FaultyStore {
             self.world.trace().count("fault: slow store");
             tokio::time::sleep(self.world.dice.seconds(0, 8)).await;
         }
-        self.live().await;
+        self.wait_for_ever_if_dead().await;
     }
 
     fn refusal(&self, doing: &str) -> Result<(), StoreError> {
@@ -88,15 +88,17 @@ impl FaultyStore {
         Ok(())
     }
 
-    async fn read<T>(
+    /// Does a call that the judge need not see, perhaps with a delay or a refusal: a read, or a write such as the expiry of
+    /// runs.
+    async fn unjudged<T>(
         &self,
         doing: &str,
-        read: impl Future<Output = Result<T, StoreError>> + Send,
+        call: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
-        self.live().await;
+        self.wait_for_ever_if_dead().await;
         self.delay().await;
         self.refusal(doing)?;
-        read.await
+        call.await
     }
 
     /// Does a write, perhaps with a fault: a delay, a crash before or after the write, a refusal, a full disk, or a
@@ -108,7 +110,7 @@ impl FaultyStore {
         write: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         let world = &self.world;
-        self.live().await;
+        self.wait_for_ever_if_dead().await;
         self.delay().await;
         let number = world.next_write();
         let is_unlucky = world.dice.chance(world.chances().crash_at_write);
@@ -125,7 +127,7 @@ impl FaultyStore {
             let world = Arc::clone(world);
             tokio::spawn(async move { world.fill_disk().await });
             tokio::task::yield_now().await;
-            self.live().await;
+            self.wait_for_ever_if_dead().await;
         }
         let result = write.await;
         match &result {
@@ -187,15 +189,15 @@ impl Store for FaultyStore {
     }
 
     async fn pipeline(&self, id: &PipelineId) -> Result<Option<Pipeline>, StoreError> {
-        self.read("reading a pipeline", self.world.disk.pipeline(id)).await
+        self.unjudged("reading a pipeline", self.world.disk.pipeline(id)).await
     }
 
     async fn revision(&self, id: &PipelineId) -> Result<Option<u64>, StoreError> {
-        self.read("reading a revision", self.world.disk.revision(id)).await
+        self.unjudged("reading a revision", self.world.disk.revision(id)).await
     }
 
     async fn deleted_pipeline(&self, id: &PipelineId) -> Result<Option<DeletedPipeline>, StoreError> {
-        self.read("reading deleted pipelines", self.world.disk.deleted_pipeline(id)).await
+        self.unjudged("reading deleted pipelines", self.world.disk.deleted_pipeline(id)).await
     }
 
     async fn list_pipelines(
@@ -203,7 +205,7 @@ impl Store for FaultyStore {
         from: Option<Marker>,
         limit: usize,
     ) -> Result<Page<(PipelineId, String)>, StoreError> {
-        self.read("listing pipelines", self.world.disk.list_pipelines(from, limit)).await
+        self.unjudged("listing pipelines", self.world.disk.list_pipelines(from, limit)).await
     }
 
     async fn delete_pipeline(&self, id: &PipelineId, now: Timestamp) -> Result<bool, StoreError> {
@@ -216,7 +218,7 @@ impl Store for FaultyStore {
         id: &PipelineId,
         version: DefinitionVersion,
     ) -> Result<Option<Definition>, StoreError> {
-        self.read("reading a definition", self.world.disk.definition(id, version)).await
+        self.unjudged("reading a definition", self.world.disk.definition(id, version)).await
     }
 
     async fn save(&self, batch: Batch) -> Result<(), StoreError> {
@@ -232,16 +234,16 @@ impl Store for FaultyStore {
     }
 
     async fn open_runs(&self) -> Result<Vec<(PipelineId, RunId)>, StoreError> {
-        let runs = self.read("listing open runs", self.world.disk.open_runs()).await?;
+        let runs = self.unjudged("listing open runs", self.world.disk.open_runs()).await?;
         Ok(if self.world.lies(StoreLie::ForgetsOpenRuns) { Vec::new() } else { runs })
     }
 
     async fn upcoming(&self) -> Result<Vec<(PipelineId, Timestamp)>, StoreError> {
-        self.read("listing the next runs", self.world.disk.upcoming()).await
+        self.unjudged("listing the next runs", self.world.disk.upcoming()).await
     }
 
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<PipelineId>, StoreError> {
-        self.read("listing overdue pipelines", self.world.disk.overdue(now, limit)).await
+        self.unjudged("listing overdue pipelines", self.world.disk.overdue(now, limit)).await
     }
 
     async fn free(
@@ -249,15 +251,15 @@ impl Store for FaultyStore {
         group: &WorkerGroup,
         limit: usize,
     ) -> Result<Vec<(PipelineId, AttemptId)>, StoreError> {
-        self.read("listing free attempts", self.world.disk.free(group, limit)).await
+        self.unjudged("listing free attempts", self.world.disk.free(group, limit)).await
     }
 
     async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
-        self.read("counting waiting attempts", self.world.disk.waiting()).await
+        self.unjudged("counting waiting attempts", self.world.disk.waiting()).await
     }
 
     async fn unsettled_runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError> {
-        self.read("listing unsettled runs", self.world.disk.unsettled_runs(pipeline)).await
+        self.unjudged("listing unsettled runs", self.world.disk.unsettled_runs(pipeline)).await
     }
 
     async fn run_of(
@@ -265,15 +267,15 @@ impl Store for FaultyStore {
         pipeline: &PipelineId,
         instance: &InstanceId,
     ) -> Result<Option<RunId>, StoreError> {
-        self.read("searching for a run", self.world.disk.run_of(pipeline, instance)).await
+        self.unjudged("searching for a run", self.world.disk.run_of(pipeline, instance)).await
     }
 
     async fn runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError> {
-        self.read("listing runs", self.world.disk.runs(pipeline)).await
+        self.unjudged("listing runs", self.world.disk.runs(pipeline)).await
     }
 
     async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError> {
-        self.read("loading a run", self.world.disk.load_run(pipeline, run)).await
+        self.unjudged("loading a run", self.world.disk.load_run(pipeline, run)).await
     }
 
     async fn expire_runs(
@@ -281,11 +283,11 @@ impl Store for FaultyStore {
         ended_before: Timestamp,
         from: Option<ExpiryMarker>,
     ) -> Result<Expired, StoreError> {
-        self.read("letting runs expire", self.world.disk.expire_runs(ended_before, from)).await
+        self.unjudged("letting runs expire", self.world.disk.expire_runs(ended_before, from)).await
     }
 
     async fn clear_expired(&self) -> Result<bool, StoreError> {
-        self.read("clearing expired runs", self.world.disk.clear_expired()).await
+        self.unjudged("clearing expired runs", self.world.disk.clear_expired()).await
     }
 
     async fn query(
@@ -295,26 +297,26 @@ impl Store for FaultyStore {
         from: Option<Marker>,
         limit: usize,
     ) -> Result<Page<String>, StoreError> {
-        self.read("answering a query", self.world.disk.query(pipeline, query, from, limit)).await
+        self.unjudged("answering a query", self.world.disk.query(pipeline, query, from, limit)).await
     }
 
     async fn pending_notices(&self) -> Result<Vec<Notice>, StoreError> {
-        let notices = self.read("reading notices", self.world.disk.pending_notices()).await?;
+        let notices = self.unjudged("reading notices", self.world.disk.pending_notices()).await?;
         Ok(if self.world.lies(StoreLie::ForgetsNotices) { Vec::new() } else { notices })
     }
 
     async fn claim_notice(&self, id: &NoticeId) -> Result<bool, StoreError> {
-        let is_there = self.read("claiming a notice", self.world.disk.claim_notice(id)).await?;
-        Ok(is_there && self.world.claim(id, self.life))
+        let is_claimed = self.unjudged("claiming a notice", self.world.disk.claim_notice(id)).await?;
+        Ok(is_claimed && self.world.claim(id, self.life))
     }
 
     async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError> {
         let done = self.world.disk.notice_done(id);
-        self.write("forgetting a notice", Change::NoticeDone(id.clone()), done).await
+        self.write("removing a published notice", Change::NoticeDone(id.clone()), done).await
     }
 
     async fn machine_secret(&self, fresh: &str) -> Result<String, StoreError> {
-        self.read("reading the secret of machines", self.world.disk.machine_secret(fresh)).await
+        self.unjudged("reading the secret of machines", self.world.disk.machine_secret(fresh)).await
     }
 
     fn is_shared(&self) -> bool {
@@ -322,7 +324,7 @@ impl Store for FaultyStore {
     }
 
     async fn announce(&self, groups: &[WorkerGroup]) -> Result<(), StoreError> {
-        self.live().await;
+        self.wait_for_ever_if_dead().await;
         self.refusal("telling the other servers")?;
         for group in groups {
             if self.world.dice.chance(self.world.chances().request_lost) {
