@@ -161,7 +161,7 @@ def state(pipeline):
 # All problems of the settings come at once.
 wrong = subprocess.run([program, "server", "--ec2-image", "latest", "--ec2-disk-gib", "1"], capture_output=True, text=True, timeout=60)
 assert wrong.returncode != 0, wrong
-for named in ["ec2-tag: machines for Ec2Resource need it", 'ec2-image: "latest" is not', "ec2-disk-gib:", "ec2-worker-sha256:"]:
+for named in ["ec2-tag: missing, but needed for Ec2Resource", 'ec2-image: "latest" is not', "ec2-disk-gib:", "ec2-worker-sha256:"]:
     assert named in wrong.stderr, wrong.stderr
 
 moto = subprocess.Popen([sys.executable, stand_in], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

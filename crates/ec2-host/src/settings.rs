@@ -1,6 +1,6 @@
 //! The settings of the host: how machines are made, unless a resource says otherwise.
 
-/// The size of a machine, unless a setting or the resource names one. AWS's own default, m1.small, does not exist in a VPC
+/// The instance type of a machine, unless a setting or the resource names one. AWS's own default, m1.small, does not exist in a VPC
 /// with today's images.
 const INSTANCE_TYPE: &str = "t3.small";
 /// The disk of a machine in GiB, unless a setting says otherwise.
@@ -12,10 +12,10 @@ const SHA256_LENGTH: usize = 64;
 /// The longest value of a tag.
 const TAG_LENGTH: usize = 256;
 
-/// The settings as texts, as a person gave them. An empty list is a setting that is missing.
+/// The settings as texts, as a person gave them. A setting that is missing is `None`. Empty entries of a list are left out.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// The name of the engine, which its machines carry as a tag.
+    /// The name of the engine, which its machines carry as a tag. It becomes `Settings::engine`.
     pub tag: Option<String>,
     /// The program `ec2-worker`: `s3://BUCKET/KEY`.
     pub worker: Option<String>,
@@ -25,7 +25,7 @@ pub struct Given {
     pub instance_profile: Option<String>,
     /// The image, `ami-…`.
     pub image: Option<String>,
-    /// The size of a machine.
+    /// The instance type of a machine.
     pub instance_type: Option<String>,
     /// The disk of a machine in GiB.
     pub disk_gib: Option<String>,
@@ -39,7 +39,8 @@ pub struct Given {
     pub regions: Option<String>,
     /// The addresses of instances of RDS: `ID=HOST:PORT`, separated by commas.
     pub rds_instances: Option<String>,
-    /// The file with the certificate of the authority that machines trust besides the public ones, in PEM.
+    /// The file (PEM) with the certificate of a certificate authority that machines trust in addition to the public authorities.
+    /// `Settings::authority` is the content of this file.
     pub authority: Option<String>,
 }
 
@@ -75,7 +76,8 @@ impl Given {
     ///
     /// # Errors
     ///
-    /// All problems, each with the name of its setting without the prefix, such as `worker-sha256`.
+    /// All problems, each with the name of its setting without the prefix `ec2-`, such as `worker-sha256`. The caller adds the
+    /// prefix.
     pub fn check(self, region: &str) -> Result<Option<Settings>, Vec<(&'static str, String)>> {
         if self.is_empty() {
             return Ok(None);
@@ -85,7 +87,7 @@ impl Given {
             problems.check(setting, text.unwrap_or_default(), expected, is_legal)
         };
         let engine = check("tag", self.tag, "a name of at most 256 characters", is_tag);
-        let worker = check("worker", self.worker, "the place of ec2-worker, s3://BUCKET/KEY", is_place);
+        let worker = check("worker", self.worker, "the S3 URI of ec2-worker, s3://BUCKET/KEY", is_s3_uri);
         let sha256 = self.worker_sha256.map(|text| text.to_ascii_lowercase());
         let expected = "the SHA-256 of ec2-worker, 64 hexadecimal digits";
         let worker_sha256 = check("worker-sha256", sha256, expected, is_sha256);
@@ -146,7 +148,7 @@ impl Problems {
         is_legal: impl Fn(&str) -> bool,
     ) -> String {
         if text.is_empty() {
-            self.0.push((setting, format!("machines for Ec2Resource need it: {expected}")));
+            self.0.push((setting, format!("missing, but needed for Ec2Resource: {expected}")));
         } else if !is_legal(&text) {
             self.0.push((setting, format!("{text:?} is not {expected}")));
         }
@@ -174,8 +176,8 @@ impl Problems {
         match text.parse() {
             Ok(gib) if gib >= LEAST_DISK_GIB => gib,
             _ => {
-                let expected = format!("{text:?} is not a number of GiB, {LEAST_DISK_GIB} at least");
-                self.0.push(("disk-gib", expected));
+                let problem = format!("{text:?} is not a number of GiB, {LEAST_DISK_GIB} at least");
+                self.0.push(("disk-gib", problem));
                 DISK_GIB
             }
         }
@@ -186,9 +188,9 @@ impl Problems {
         let Some(file) = file else { return String::new() };
         match std::fs::read_to_string(&file) {
             Ok(text) if is_certificate(&text) => return text,
-            Ok(_) => {
-                self.0.push(("authority", format!("{file:?} is not a certificate in PEM without a key")))
-            }
+            Ok(_) => self
+                .0
+                .push(("authority", format!("{file:?} must contain certificates in PEM and no private key"))),
             Err(error) => self.0.push(("authority", format!("reading {file:?}: {error}"))),
         }
         String::new()
@@ -220,13 +222,13 @@ fn is_tag(text: &str) -> bool {
     text.chars().count() <= TAG_LENGTH && !text.chars().any(char::is_control)
 }
 
-fn is_place(text: &str) -> bool {
+fn is_s3_uri(text: &str) -> bool {
     let is_key = |key: &str| {
         let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-._/=+@".contains(&byte);
         !key.is_empty() && key.bytes().all(is_safe)
     };
-    let place = text.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
-    place.is_some_and(|(bucket, key)| is_plain(bucket) && is_key(key))
+    let parts = text.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+    parts.is_some_and(|(bucket, key)| is_plain(bucket) && is_key(key))
 }
 
 fn is_sha256(text: &str) -> bool {
@@ -245,7 +247,8 @@ fn is_url(text: &str) -> bool {
     (text.starts_with("http://") || text.starts_with("https://")) && is_graphic(text)
 }
 
-/// Returns whether a text has certificates in PEM alone: a key would be in the user data of every machine.
+/// Returns whether a text contains certificates and nothing else in PEM. A private key is refused, because every machine would
+/// get the key in its user data.
 fn is_certificate(text: &str) -> bool {
     let mut kinds = text.lines().filter_map(|line| line.trim_end().strip_prefix("-----BEGIN "));
     text.contains("-----BEGIN CERTIFICATE-----") && kinds.all(|kind| kind == "CERTIFICATE-----")
@@ -279,11 +282,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_has_its_default() {
+    fn missing_settings_have_defaults() {
         let settings = whole().check("eu-west-1").expect("is right").expect("is set");
         assert_eq!((settings.instance_type.as_str(), settings.disk_gib), ("t3.small", 20));
         assert_eq!(settings.regions, ["eu-west-1"]);
         assert_eq!(settings.worker_sha256, "ab".repeat(32));
+    }
+
+    #[test]
+    fn given_settings_are_kept() {
         let text = |text: &str| Some(text.to_owned());
         let given = Given {
             subnets: text("eu-west-1a=subnet-1, eu-west-1b=subnet-2"),
@@ -332,7 +339,7 @@ mod tests {
             "authority",
         ];
         assert_eq!(named, expected, "{problems:?}");
-        assert_eq!(problems[0].1, "machines for Ec2Resource need it: a name of at most 256 characters");
+        assert_eq!(problems[0].1, "missing, but needed for Ec2Resource: a name of at most 256 characters");
     }
 
     #[test]

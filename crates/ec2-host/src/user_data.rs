@@ -10,7 +10,7 @@ use crate::wish::Wish;
 
 /// The script. `@@` encloses the names of the parts that are filled in.
 const SCRIPT: &str = include_str!("user-data.sh");
-/// The service of the worker.
+/// The systemd unit of the worker.
 const UNIT: &str = include_str!("../../../ec2-worker/systemd/ec2-worker.service");
 /// The script that installs a program as a service.
 const INSTALL: &str = include_str!("../../../ec2-worker/systemd/install");
@@ -18,7 +18,7 @@ const INSTALL: &str = include_str!("../../../ec2-worker/systemd/install");
 /// Returns the script for the machine of `resource`.
 pub(crate) fn script(settings: &Settings, wish: &Wish, resource: &Resource) -> String {
     let (lines, service) = (environment(settings, resource), service(wish));
-    // The parts are filled in one after another, so that no placeholder is replaced inside the value of another one.
+    // The script is split once, before anything is filled in. So a `@@` inside a value is not taken for a placeholder.
     let filled = SCRIPT.split("@@").enumerate().map(|(at, part)| match (at % 2, part) {
         (0, text) => text,
         (_, "region") => &settings.regions[0],
@@ -64,7 +64,7 @@ fn quoted(value: &str) -> String {
     quoted
 }
 
-/// Returns the settings of the service of the worker besides those in its unit.
+/// Returns the drop-in file that adds settings to the systemd unit of the worker.
 fn service(wish: &Wish) -> String {
     match &wish.run_as {
         Some(user) => format!("[Service]\nUser={user}"),

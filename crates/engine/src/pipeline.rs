@@ -22,12 +22,13 @@ pub enum Event {
     Deactivated,
     /// The runs of the pipeline changed: one began, ended, was rerun, or has no active instance any more.
     RunsChanged {
-        /// Whether a run has not ended.
+        /// Whether at least one run is open: it has not ended. A stuck run has ended.
         moving: bool,
         /// Whether a run has an active instance: one at work, or ready for a runner to take. An instance that waits for a time
         /// or for a resumption does not count.
         active: bool,
-        /// Whether a run is stuck: instances wait for ever for a failed instance. A user may rerun that instance.
+        /// Whether a run is stuck: it has ended, but instances still wait for a failed instance. Only a rerun by a user can free
+        /// them.
         stuck: bool,
         /// Whether runs are still to come.
         more: bool,
@@ -36,8 +37,13 @@ pub enum Event {
 
 /// The request is refused in this state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the pipeline is {0}: activate it once it is INACTIVE")]
+#[error("the pipeline is {0}: {remedy}", remedy = remedy(.0))]
 pub struct Refused(pub PipelineState);
+
+/// Returns what a user can do in a state that refuses an activation.
+fn remedy(state: &PipelineState) -> &'static str {
+    if *state == PipelineState::Deleting { "create a new one" } else { "activate it once it is INACTIVE" }
+}
 
 /// Returns the state of a pipeline after `event`.
 ///

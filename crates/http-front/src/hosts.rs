@@ -1,7 +1,7 @@
 //! The hosts that an endpoint answers to.
 //!
-//! A page in a browser may come from a name whose address changes to that of this machine ("DNS rebinding"). The browser
-//! then lets the page call the endpoints, but it sends the name of the page as the host. So an endpoint answers only to
+//! An attacker can let the name of a page point to this machine after a browser has loaded the page ("DNS rebinding"). The
+//! browser then lets the page call the endpoints, but it sends the name of the page as the host. So an endpoint answers only to
 //! names that always belong to this machine, to addresses, which no page can take over, and to names that its user gave.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -9,10 +9,10 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use http::header::HOST;
 use http::{HeaderValue, Request};
 
-/// The name of this machine for itself. Browsers never look it up (RFC 6761, section 6.3), nor the names below it.
+/// The name of this machine for itself. Browsers never look up this name or a name below it (RFC 6761, section 6.3).
 const LOCALHOST: &str = "localhost";
 
-/// The names that an endpoint answers to, beside addresses and names of the loopback interface.
+/// The names that an endpoint answers to, in addition to all IP addresses, `localhost` and the names below `localhost`.
 #[derive(Clone, Debug, Default)]
 pub struct Hosts {
     names: Vec<String>,

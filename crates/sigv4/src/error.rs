@@ -13,7 +13,7 @@ pub enum SignatureError {
     /// The `Authorization` header lacks a part or cannot be read, or the request has no date in the right form.
     #[error("{0}")]
     Incomplete(String),
-    /// The access key is unknown, or the request has a session token, which no key of an endpoint has.
+    /// The access key is unknown, or the request has a session token. The endpoints know no temporary keys.
     #[error("The security token included in the request is invalid.")]
     UnknownKey,
     /// The signature is wrong, too old, too new, or for another service or region; or it does not cover a header that

@@ -1,5 +1,5 @@
-//! The writer: a thread that owns the connection and takes jobs from a queue. A writer may also have no thread; then each
-//! caller does its job itself.
+//! The writer owns the connection and does jobs. It has a thread that takes jobs from a queue, or each caller does its job
+//! itself.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -55,7 +55,7 @@ impl Writer {
         Ok(Self(Way::Thread { queue: Some(queue), thread: Some(thread) }))
     }
 
-    /// Returns a writer without a thread: every job is done and answered, alone, on its caller's thread.
+    /// Returns a writer without a thread: the thread of each caller does its job in a transaction of its own and answers it.
     #[must_use]
     pub fn inline(connection: Connection) -> Self {
         Self(Way::Inline(Mutex::new(connection)))

@@ -8,7 +8,7 @@ use sqlite_writer::{Failure, is_full};
 /// The reason why a store refused a call or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another server has changed or deleted the run since it was loaded.
+    /// Another server or call has changed or deleted the run since it was loaded.
     #[error("run {run} of pipeline {pipeline} was changed since it was loaded")]
     Conflict {
         /// The pipeline.
@@ -16,7 +16,7 @@ pub enum StoreError {
         /// The run.
         run: RunId,
     },
-    /// Another server has saved something of the pipeline since it was loaded.
+    /// Another server or call has saved something of the pipeline since it was loaded.
     #[error("pipeline {0} was changed since it was loaded")]
     Raced(PipelineId),
     /// The pipeline does not exist; it may have been deleted meanwhile.
@@ -116,7 +116,7 @@ pub enum StoreError {
     /// The encoding of the database cannot hold every text.
     #[error(
         "the database {at} has the encoding {encoding}, which cannot hold every text: \
-         make one with CREATE DATABASE name TEMPLATE template0 ENCODING 'UTF8'"
+         make another database with CREATE DATABASE name TEMPLATE template0 ENCODING 'UTF8'"
     )]
     Encoding {
         /// Host, port and database.
@@ -132,7 +132,7 @@ pub enum StoreError {
         /// The text.
         text: String,
     },
-    /// The transaction could not be committed, most often because the disk is full. The text is the reason.
+    /// The transaction could not be committed, for example on a full disk. The text says why.
     #[error("writing to the data file: {0}")]
     Commit(String),
     /// A row of the store is damaged, or of an unknown form.
@@ -159,8 +159,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns whether another server has changed or deleted the data meanwhile. The caller can load the data again, and
-    /// then change them or find that they are gone.
+    /// Returns whether another server or call has changed or deleted the data meanwhile. The caller can load the data again,
+    /// and then change them or find that they are gone.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. } | Self::Raced(_) | Self::NoPipeline(_))

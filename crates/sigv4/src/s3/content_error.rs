@@ -1,4 +1,4 @@
-//! The reason why a content did not arrive as its client signed it.
+//! The reason why the bytes of an S3 object did not arrive as the client signed them.
 
 use std::error::Error;
 
@@ -6,10 +6,10 @@ use http::StatusCode;
 
 use super::refusal::{self, Refusal};
 
-/// An error of the stream below.
+/// An error of the body that this crate wraps.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The reason why a content did not arrive as its client signed it.
+/// The reason why the bytes of an S3 object did not arrive as the client signed them.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
     /// The body itself failed: the connection broke, or it was too slow.
@@ -24,16 +24,16 @@ pub enum ContentError {
         computed: String,
     },
     /// The signature of a chunk or of the trailers is wrong.
-    #[error("the signature of a chunk does not match")]
+    #[error("the signature of a chunk or of the trailers does not match")]
     ChunkSignature,
-    /// The body is not in chunks as `aws-chunked` has them.
+    /// The body does not follow the format `aws-chunked`.
     #[error("the chunks cannot be read: {0}")]
     Malformed(&'static str),
     /// The content is shorter or longer than the header `x-amz-decoded-content-length` says.
     #[error("the content does not have the length in the header x-amz-decoded-content-length")]
     Length,
     /// The trailers are not those that the header `x-amz-trailer` names, or cannot be read.
-    #[error("the trailers cannot be read: {0}")]
+    #[error("the trailers are wrong: {0}")]
     Trailers(&'static str),
 }
 

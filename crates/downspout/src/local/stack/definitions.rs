@@ -66,9 +66,10 @@ impl Definitions {
     /// earlier uploads that the source no longer has. Other objects of the bucket, such as the ledger, stay as they are.
     pub(super) async fn upload(&mut self) -> anyhow::Result<()> {
         let mut files = match &self.source {
-            DefinitionSource::Shipped => {
-                shipped::DEFINITIONS.iter().map(|(key, bytes)| ((*key).to_owned(), bytes.to_vec())).collect()
-            }
+            DefinitionSource::Shipped => shipped::DEFINITION_FILES
+                .iter()
+                .map(|(key, bytes)| ((*key).to_owned(), bytes.to_vec()))
+                .collect(),
             DefinitionSource::Folder(folder) => read_folder(folder)
                 .with_context(|| format!("reading the definitions in {}", folder.display()))?,
         };

@@ -7,7 +7,7 @@ macro_rules! shipped {
 }
 
 /// The shipped definition files by their keys. A file comes before the definition that refers to it.
-pub(super) const DEFINITIONS: &[(&str, &[u8])] = shipped![
+pub(super) const DEFINITION_FILES: &[(&str, &[u8])] = shipped![
     "orders/tables.sql",
     "orders/agg_public_holiday.sql",
     "orders/agg_shipments.sql",
@@ -26,7 +26,7 @@ pub type Sample = (&'static str, &'static [u8]);
 /// The day of the samples. Their orders are from the year before it.
 pub const SAMPLE_DAY: &str = "2026-01-01";
 
-/// The sample files of the shipped pipeline.
+/// The sample files of the pipeline `orders`.
 pub const SAMPLES: &[Sample] = &[
     ("orders.csv", include_bytes!("../../../../../pipeline-definitions/orders/samples/orders.csv")),
     ("reviews.csv", include_bytes!("../../../../../pipeline-definitions/orders/samples/reviews.csv")),
@@ -51,7 +51,7 @@ mod tests {
                 }
             }
         }
-        let mut shipped: Vec<_> = DEFINITIONS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut shipped: Vec<_> = DEFINITION_FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
         found.sort();
         shipped.sort();
         assert_eq!(found, shipped);

@@ -112,10 +112,10 @@ fn subscribing_twice_is_one_subscription_and_unsubscribing_ends_it() {
 }
 
 #[test]
-fn a_crash_between_the_note_and_the_file_leaves_one_mail_after_the_restart() {
+fn a_crash_between_the_delivery_row_and_the_file_leaves_one_mail_after_the_restart() {
     let test = TestTopic::new();
     test.publish("n1");
-    // The first round is a process that died before it wrote the file; the second died before it set the mark.
+    // In the first iteration, the process died before it wrote the file; in the second, after that but before it set `written`.
     let outbox = test.folder.path().join("outbox");
     std::fs::remove_dir_all(&outbox).expect("the outbox is there");
     let database =
@@ -173,7 +173,7 @@ impl Endpoint {
         address
     }
 
-    /// Takes a message. The first time, the endpoint is not ready, as endpoints sometimes are.
+    /// Takes a message. The endpoint refuses the first message, as an endpoint does that is still starting.
     async fn take(State(endpoint): State<Self>, request: axum::extract::Request) -> axum::http::StatusCode {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, BODY_LIMIT).await.expect("a small body");
@@ -195,8 +195,8 @@ impl Endpoint {
         }
     }
 
-    /// Waits until the endpoint has received this number of messages, and returns the last one.
-    async fn last_of(&self, count: usize) -> (String, String) {
+    /// Waits for message number `count`, and returns it.
+    async fn message(&self, count: usize) -> (String, String) {
         let wait = async {
             loop {
                 let arrived = self.arrived.notified();
@@ -212,7 +212,7 @@ impl Endpoint {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_http_endpoint_confirms_and_receives_each_message_once() {
+async fn an_http_endpoint_confirms_and_receives_each_later_message_once() {
     let endpoint = Endpoint::default();
     let address = endpoint.start().await;
     let mut test = TestTopic::new();
@@ -234,7 +234,7 @@ async fn an_http_endpoint_confirms_and_receives_each_message_once() {
         "<SubscriptionArn>pending confirmation</SubscriptionArn>"
     );
     call(&[("Action", "Publish"), ("Message", "before the confirmation")]).expect("legal");
-    let (kind, body) = endpoint.last_of(2).await;
+    let (kind, body) = endpoint.message(2).await;
     assert_eq!(kind, "/hook SubscriptionConfirmation", "sent again after the first refusal");
     let asked: serde_json::Value = serde_json::from_str(&body).expect("JSON");
     assert!(
@@ -249,7 +249,7 @@ async fn an_http_endpoint_confirms_and_receives_each_message_once() {
     let arn = call(&[("Action", "ConfirmSubscription"), ("Token", token)]).expect("the token");
     let arn = arn.replace("<SubscriptionArn>", "").replace("</SubscriptionArn>", "");
     call(&[("Action", "Publish"), ("Subject", "s"), ("Message", "after")]).expect("legal");
-    let (kind, body) = endpoint.last_of(3).await;
+    let (kind, body) = endpoint.message(3).await;
     let document: serde_json::Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!((kind.as_str(), &document["Message"]), ("/hook Notification", &"after".into()));
     let raw = [
@@ -260,7 +260,7 @@ async fn an_http_endpoint_confirms_and_receives_each_message_once() {
     ];
     call(&raw).expect("HTTP endpoints may have raw messages");
     call(&[("Action", "Publish"), ("Message", "plain")]).expect("legal");
-    assert_eq!(endpoint.last_of(4).await, ("/hook Notification raw".to_owned(), "plain".to_owned()));
+    assert_eq!(endpoint.message(4).await, ("/hook Notification raw".to_owned(), "plain".to_owned()));
     shutdown.cancel();
     loop_.await.expect("no panic").expect("no error");
     assert!(topic.store.next_web_delivery().expect("readable").is_none(), "nothing is left to deliver");
@@ -303,7 +303,7 @@ fn publishing_to_an_unknown_topic_is_not_found() {
 }
 
 #[test]
-fn one_address_gets_a_mail_of_each_protocol_from_the_display_name() {
+fn one_address_gets_a_mail_for_each_protocol_and_the_sender_is_the_display_name() {
     let test = TestTopic::new();
     let set =
         [("Action", "SetTopicAttributes"), ("AttributeName", "DisplayName"), ("AttributeValue", "Orders")];
@@ -325,7 +325,7 @@ fn one_address_gets_a_mail_of_each_protocol_from_the_display_name() {
 }
 
 #[test]
-fn a_filter_that_nobody_passes_leaves_no_mail() {
+fn a_notice_that_no_filter_accepts_leaves_no_mail() {
     let test = TestTopic::new();
     let policy = r#"{"status": ["FAILED"]}"#;
     let filtered = [
