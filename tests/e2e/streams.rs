@@ -16,7 +16,7 @@ use crate::PROGRAM;
 /// The streams whose records the pipeline `tracking` loads, with their tables.
 const TRACKED: [(&str, &str); 2] = [("user-events", "events"), ("user-utm", "utm")];
 
-/// Returns the shipped definitions, whose streams deliver at once instead of after minutes.
+/// Returns the shipped definitions, whose streams deliver after a second instead of a minute or more.
 fn quick() -> Definitions {
     let definitions = Definitions::shipped();
     for name in ["user-data", "user-events", "user-utm"] {
@@ -61,7 +61,8 @@ async fn run(up: &Up, program: &str, arguments: &[&str]) -> String {
     said
 }
 
-/// Runs a job of the folder `tests/e2e/streams`. Returns how many events and visits it has put.
+/// Runs a job of the folder `tests/e2e/streams`. Returns how many records it has put into `user-events` and
+/// `user-utm`.
 async fn job(up: &Up, program: &str, name: &str) -> [i64; 2] {
     let jobs = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/streams");
     let work = up.data_dir().join("..").join(name.replace('.', "-"));
@@ -105,8 +106,8 @@ async fn lines(up: &Up, bucket: &str, prefix: &str) -> Vec<Value> {
     lines
 }
 
-/// Waits until the tables of the pipeline `tracking` have so many rows, all different, and one mail has come for each
-/// delivered file.
+/// Waits until the tables of the pipeline `tracking` have the `expected` numbers of rows, all different, and one mail has come
+/// for each delivered file.
 async fn loaded(up: &Up, expected: [i64; 2]) {
     until("the rows", async || {
         // The tables are made by the first run.
@@ -167,7 +168,7 @@ async fn puts_of_boto3_the_aws_cli_and_the_javascript_sdk_become_rows_and_mails(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_door_checks_users_and_names_are_removed_at_every_depth() {
+async fn the_door_checks_bodies_and_fields_are_found_at_every_depth() {
     let definitions = quick();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/streams/user_data_job.py");
@@ -253,7 +254,7 @@ fn is(found: i64, expected: i64) -> Result<(), String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flush_delivers_buffered_records_and_a_broken_file_changes_nothing() {
+async fn a_flush_delivers_buffered_records_and_a_broken_file_leaves_the_version_before_in_force() {
     let definitions = Definitions::shipped();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let sent = up.downspout(&["stream", "generate", "user-events", "--count", "30", "--rate", "0"]);

@@ -1,17 +1,18 @@
 //! The corpus: files as people have them, each with a side-car that says how to load the file and which rows must result.
 //!
-//! A case is a file in `tests/corpus` and `NAME.json` beside it:
+//! A case is a file `NAME` in `tests/corpus` and the side-car `NAME.case.json` beside it. The fields of the side-car:
 //!
 //! - `origin`: where such a file comes from;
 //! - `table`: the columns of the table, as in CREATE TABLE;
-//! - `format`: the fields of the data format with its `type`, without it CSV; `activity`: fields of the CopyActivity;
+//! - `format`: the fields of the data format; its `type` is CSV if it is missing;
+//! - `activity`: fields of the CopyActivity;
 //! - `insert`: the `insertQuery` of the table's node, with TABLE in place of its name;
 //! - `rows`: the rows as PostgreSQL shows them, in order; `null` is NULL;
 //! - `refused`: for each refused row its line, its column or `null`, and a part of the reason;
 //! - `fails`: a part of the message, if the load must fail;
 //! - `notes`: parts of the notes, if a note is the point of the case;
 //! - `python`: how Python's csv module reads the file (`encoding`, `skip`, `header`, and arguments of csv.reader), if
-//!   it can: its rows must be ours, stored by psycopg.
+//!   the module can read it. The rows that psycopg stores from this reading must equal the rows of our load.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -66,9 +66,9 @@ async fn files_of_other_programs_are_loaded_with_a_declared_and_with_a_detected_
         "",
         "tab\there",
     ];
-    let expected = |lacks_empty: bool| -> Vec<String> {
+    let expected = |empty_is_null: bool| -> Vec<String> {
         let row = |(id, note): (usize, &&str)| {
-            let note = if note.is_empty() && lacks_empty { "NULL" } else { note };
+            let note = if note.is_empty() && empty_is_null { "NULL" } else { note };
             let price = ["0.1", "NULL", "-1e-07", "1e+300"][id % 4];
             let day = ["2024-02-29", "NULL"][id % 2];
             let at = ["2024-01-31 10:30:00.5", "NULL", "1999-12-31 23:59:59"][id % 3];
@@ -76,8 +76,8 @@ async fn files_of_other_programs_are_loaded_with_a_declared_and_with_a_detected_
         };
         notes.iter().enumerate().map(row).collect()
     };
-    // `true` marks the files in which a load reads an empty text as a missing value: pandas writes both in the same way, and
-    // DuckDB writes an empty text without quotes if it writes a missing value as a word.
+    // `true` marks the files in which an empty text is loaded as NULL. pandas writes empty and missing values alike. DuckDB
+    // writes an empty text without quotes when missing values have a word.
     let cases: [(&str, bool, Change); 18] = [
         ("polars.csv", false, |_| {}),
         ("polars_lines.csv", false, |d| d.separator = b";".to_vec()),
@@ -101,12 +101,12 @@ async fn files_of_other_programs_are_loaded_with_a_declared_and_with_a_detected_
         ("pandas.csv.zip", true, |_| {}),
     ];
     let mut wrong = Vec::new();
-    for (name, lacks_empty, change) in cases {
+    for (name, empty_is_null, change) in cases {
         let nulls = dialect(change).nulls;
         let detected = Dialect { detects: true, header: true, nulls, ..Dialect::default() };
         for (how, dialect) in [("declared", dialect(change)), ("detected", detected)] {
             let rows = rows(&world, folder.path(), name, dialect).await;
-            if rows != Ok(expected(lacks_empty)) {
+            if rows != Ok(expected(empty_is_null)) {
                 wrong.push(format!("{name}, {how}: {rows:?}"));
             }
         }

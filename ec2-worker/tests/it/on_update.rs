@@ -1,4 +1,4 @@
-//! Updates of keys never change rows of other tables by foreign keys, unless the load is told to.
+//! An update of a key must not change rows of other tables through ON UPDATE actions, unless `myCascade` allows it.
 
 use definition::kind::field::LoadMode;
 use ec2_worker::etl::load::Load;
@@ -9,7 +9,7 @@ use super::stack::{BUCKET, Stack};
 const ACTIONS: [&str; 3] = ["CASCADE", "SET NULL", "SET DEFAULT"];
 
 /// A table `t` with a unique column `code`, and a child that refers to the code `old`.
-fn family(action: &str) -> String {
+fn parent_and_child(action: &str) -> String {
     format!(
         "CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE DEFAULT '', v text DEFAULT ''); INSERT INTO t VALUES (0, 'none'), (1, 'old'), (2, 'free');
          CREATE TABLE child (code text DEFAULT 'none' REFERENCES t (code) ON UPDATE {action}); INSERT INTO child VALUES ('old')"
@@ -23,9 +23,9 @@ fn upsert(world: &World, content: &str) -> Load {
 }
 
 #[tokio::test]
-async fn an_upsert_that_would_change_rows_of_another_table_is_refused_with_its_name() {
+async fn an_upsert_that_would_change_another_table_is_refused_and_the_message_names_that_table() {
     for action in ACTIONS {
-        let world = World::new(&family(action)).await;
+        let world = World::new(&parent_and_child(action)).await;
         let mut load = upsert(&world, "id,code,v\n1,new,x\n");
         let failure = world.run(&load).await.expect_err(action);
         assert_eq!(failure.id, "BadInput:OtherTables");
@@ -46,8 +46,9 @@ async fn an_upsert_that_would_change_rows_of_another_table_is_refused_with_its_n
 #[tokio::test]
 async fn an_upsert_that_leaves_the_referenced_values_is_loaded() {
     for action in ACTIONS {
-        let world = World::new(&family(action)).await;
-        // The code of row 2 changes, but no row refers to it. A later line of the file decides about row 1.
+        let world = World::new(&parent_and_child(action)).await;
+        // The code of row 2 changes, but no row refers to it. The file has two lines for row 1; the last
+        // one counts, and it keeps the code.
         for content in
             ["id,v\n1,x\n", "id,code,v\n1,wrong,x\n1,old,x\n2,other,x\n3,more,x\n", "code,id\nold,1\n"]
         {
@@ -98,9 +99,9 @@ async fn a_value_that_only_looks_different_and_a_value_that_a_trigger_changes_co
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tables_that_are_put_in_place_together_change_no_rows_of_other_tables() {
+async fn tables_put_in_place_together_change_other_tables_only_with_cascade() {
     for (mode, says) in [("upsert", "public.child"), ("append", "public.child")] {
-        let world = World::new(&family("SET NULL")).await;
+        let world = World::new(&parent_and_child("SET NULL")).await;
         let stack = Stack::start().await;
         let file = if mode == "upsert" { "id,code,v\n1,new,x\n" } else { "id,code,v\n7,new,x\n" };
         stack.put("in.csv", file).await;

@@ -66,16 +66,16 @@ async fn a_load_survives_connections_that_break_at_any_point() {
     let cuts = [
         Cut::AnswerTo("COMMIT"), // of the ledger's schema
         Cut::AnswerTo("SAVEPOINT batch"),
-        Cut::Rows(10),
-        Cut::Rows(900_000),
+        Cut::RowBytes(10),
+        Cut::RowBytes(900_000),
         Cut::AnswerTo("ROLLBACK TO SAVEPOINT batch; RELEASE SAVEPOINT batch"),
-        Cut::Rows(2_500_000),
+        Cut::RowBytes(2_500_000),
     ];
     let proxy = Proxy::start(world.postgres.port(), cuts).await;
     let told = world.run(&load(&world, &proxy.url())).await.expect("it goes on");
     assert_exact(&world, &told).await;
     assert!(told.contains("the connection to the database broke"), "{told}");
-    assert_eq!(proxy.cut(), cuts.len() as u64);
+    assert_eq!(proxy.cut_connections(), cuts.len() as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +85,7 @@ async fn rows_are_not_loaded_twice_if_the_answer_to_the_commit_is_lost() {
     let told = world.run(&load(&world, &proxy.url())).await.expect("it goes on");
     assert_exact(&world, &told).await;
     assert!(told.contains("loaded by an earlier attempt"), "{told}");
-    assert_eq!(proxy.cut(), 2);
+    assert_eq!(proxy.cut_connections(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,9 +94,11 @@ async fn an_upsert_and_a_statement_survive_broken_connections_too() {
     world.client.batch_execute("INSERT INTO t VALUES (1, 'old')").await.expect("a row");
     let small: String = (0..3_000).map(|id| format!("{id},note {id}\n")).collect();
     let file = world.file(format!("id,note\n{small}"));
-    let proxy =
-        Proxy::start(world.postgres.port(), [Cut::AnswerTo("COMMIT"), Cut::Rows(20_000), Cut::Rows(50_000)])
-            .await;
+    let proxy = Proxy::start(
+        world.postgres.port(),
+        [Cut::AnswerTo("COMMIT"), Cut::RowBytes(20_000), Cut::RowBytes(50_000)],
+    )
+    .await;
     let mut upsert = world.load("t", &file);
     upsert.target = database::parse(&proxy.url(), None, None, None, &[]).expect("a URL");
     upsert.mode = LoadMode::Upsert;

@@ -1,4 +1,5 @@
-//! A proxy before PostgreSQL that counts the statements of the clients, and cuts connections where a test wants it.
+//! A proxy in front of PostgreSQL. It counts COPY statements and round trips, and cuts connections at the points that a test
+//! chooses.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cut {
     /// After this number of bytes of rows, in the middle of a COPY.
-    Rows(u64),
+    RowBytes(u64),
     /// After the database has carried out this statement, before the client hears of it.
     AnswerTo(&'static str),
 }
@@ -63,12 +64,12 @@ impl Proxy {
     }
 
     /// Returns how many connections were cut.
-    pub(crate) fn cut(&self) -> u64 {
+    pub(crate) fn cut_connections(&self) -> u64 {
         self.shared.cut.load(Ordering::SeqCst)
     }
 }
 
-/// Carries one connection. Its end closes both sides.
+/// Forwards one connection. When this function returns, both sockets are closed.
 async fn connection(mut client: TcpStream, port: u16, shared: Arc<Shared>) {
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
     // Without this, small messages wait for the acknowledgement of earlier ones.
@@ -78,13 +79,13 @@ async fn connection(mut client: TcpStream, port: u16, shared: Arc<Shared>) {
     let cut = shared.cuts.lock().expect("no panic").pop_front();
     let (from_client, mut to_client) = client.split();
     let (mut from_server, to_server) = server.split();
-    let answers = Mutex::new(false);
+    let cuts_next_answer = Mutex::new(false);
     tokio::select! {
-        _ = requests(from_client, to_server, cut, &shared, &answers) => {}
+        _ = requests(from_client, to_server, cut, &shared, &cuts_next_answer) => {}
         () = async {
             let mut buffer = vec![0; 64 * 1024];
             while let Ok(count @ 1..) = from_server.read(&mut buffer).await {
-                if *answers.lock().expect("no panic") {
+                if *cuts_next_answer.lock().expect("no panic") {
                     // The database has answered the statement, and the client must not hear it.
                     shared.cut.fetch_add(1, Ordering::SeqCst);
                     return;
@@ -97,13 +98,13 @@ async fn connection(mut client: TcpStream, port: u16, shared: Arc<Shared>) {
     }
 }
 
-/// Carries the messages of a client (PostgreSQL manual, "Message Formats"). Returns when the connection must end.
+/// Forwards the messages of a client (PostgreSQL manual, "Message Formats"). Returns when the connection must end.
 async fn requests(
     from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     cut: Option<Cut>,
     shared: &Shared,
-    answers: &Mutex<bool>,
+    cuts_next_answer: &Mutex<bool>,
 ) -> std::io::Result<()> {
     let mut from = BufReader::with_capacity(64 * 1024, from);
     // The first message has no type.
@@ -129,14 +130,14 @@ async fn requests(
             _ => {}
         }
         match cut {
-            Some(Cut::Rows(limit)) if kind == b'd' && rows > limit => {
+            Some(Cut::RowBytes(limit)) if kind == b'd' && rows > limit => {
                 // Half of a message has gone when the line is cut.
                 to.write_all(&message[..message.len() / 2]).await?;
                 shared.cut.fetch_add(1, Ordering::SeqCst);
                 return Ok(());
             }
             Some(Cut::AnswerTo(statement)) if kind == b'Q' && text.trim_end_matches('\0') == statement => {
-                *answers.lock().expect("no panic") = true;
+                *cuts_next_answer.lock().expect("no panic") = true;
             }
             _ => {}
         }

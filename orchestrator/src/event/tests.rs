@@ -80,7 +80,7 @@ fn a_key_is_form_decoded_once() {
 }
 
 #[test]
-fn a_malformed_record_ends_alone() {
+fn a_malformed_record_does_not_stop_the_others() {
     let items = items_of(&fixture!("s3-malformed-records"));
     assert_eq!(arrived(&items), ["in/good.csv"]);
     let reasons = reasons(&items);
@@ -98,7 +98,7 @@ fn a_malformed_record_ends_alone() {
 }
 
 #[test]
-fn a_folder_and_a_test_of_the_notification_start_nothing() {
+fn a_folder_a_test_event_and_an_unknown_event_start_nothing() {
     let reason = |event: &Value| reasons(&items_of(event)).concat();
     assert_eq!(reason(&fixture!("s3-folder")), "an empty object that represents a folder");
     assert_eq!(reason(&fixture!("s3-test-event")), "s3:TestEvent: S3 tests the notification");
@@ -137,7 +137,7 @@ fn each_message_of_a_batch_of_sqs_is_read_alone() {
 }
 
 #[test]
-fn an_event_is_found_inside_sns_inside_sqs_and_as_sns_delivers_it_raw() {
+fn an_event_from_sns_through_sqs_is_found_in_an_envelope_and_raw() {
     let messages = messages(&fixture!("sns-in-sqs"));
     let arrivals: Vec<_> = messages.iter().map(|message| arrived(&message.items)).collect();
     assert_eq!(arrivals, [vec!["in/enveloped.csv"], vec!["in/raw.csv"], vec![]]);

@@ -1,4 +1,5 @@
-# The AWS CLI puts to both protocols. $1 is an empty folder, $2 the folder of the jobs. Prints how many events and visits it has put.
+# The AWS CLI puts to both protocols. $1 is an empty folder, $2 the folder of the jobs.
+# Prints how many records it has put into user-events and user-utm.
 set -euo pipefail
 cd "$1"
 record() { PYTHONPATH="$1" python -c "import records; print(records.$2(), end='')"; }

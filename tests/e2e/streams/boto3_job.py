@@ -1,4 +1,7 @@
-"""boto3 does everything that a producer does, on Kinesis and on Firehose. Prints how many events and visits it has put."""
+"""boto3 does everything that a producer does, on Kinesis and on Firehose.
+
+Prints how many records it has put into user-events and user-utm.
+"""
 import uuid
 
 import boto3

@@ -1,4 +1,4 @@
-// The AWS SDK for JavaScript puts to both protocols. Prints how many events and visits it has put.
+// The AWS SDK for JavaScript puts to both protocols. Prints how many records it has put into user-events and user-utm.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
