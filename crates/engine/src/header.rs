@@ -41,7 +41,8 @@ pub struct RunEnd {
     pub outcome: RunOutcome,
     /// The rerun generation of the run when it ended.
     pub generation: u32,
-    /// The run is stuck: some instances still wait, and nothing will ever free them (`failureAndRerunMode` none).
+    /// The run is stuck: some instances still wait for a failed instance (`failureAndRerunMode` none). Only a rerun by a user can
+    /// free them.
     pub stuck: bool,
     /// The time at which the next of the instances that still wait becomes late; `None` if none of them will.
     #[serde(default)]

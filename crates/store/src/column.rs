@@ -23,7 +23,8 @@ pub(crate) fn digest(body: &str) -> Vec<u8> {
     Sha256::digest(body).to_vec()
 }
 
-/// Returns whether the run is stuck. A stuck run has ended, but some instances wait and nothing will ever free them.
+/// Returns whether the run is stuck. A stuck run has ended, but some instances still wait; only a rerun by a user can
+/// free them.
 pub(crate) fn is_stuck(header: &Header) -> bool {
     header.ended.as_ref().is_some_and(|end| end.stuck)
 }

@@ -157,7 +157,7 @@ impl FaultyStore {
                 world.judge().deleted(&id);
                 Ok(())
             }
-            Change::NoticeDone(id) => world.judge().forgotten(&id),
+            Change::NoticeDone(id) => world.judge().notice_removed(&id),
             Change::Saved { runs, notices } => {
                 for (pipeline, run) in runs {
                     let is_new = !world.judge().knows(&pipeline, &run);

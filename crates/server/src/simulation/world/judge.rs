@@ -105,8 +105,8 @@ impl Judge {
     }
 
     /// Checks that a notice may be removed from the store.
-    pub(in crate::simulation) fn forgotten(&self, id: &NoticeId) -> Result<(), String> {
-        self.alarms.forgotten(id)
+    pub(in crate::simulation) fn notice_removed(&self, id: &NoticeId) -> Result<(), String> {
+        self.alarms.notice_removed(id)
     }
 
     fn attempt(&self, task: &TaskId) -> Option<(&Run, &Attempt)> {

@@ -136,7 +136,7 @@ impl Alarms {
         }
     }
 
-    pub(super) fn forgotten(&self, id: &NoticeId) -> Result<(), String> {
+    pub(super) fn notice_removed(&self, id: &NoticeId) -> Result<(), String> {
         if self.taken.contains(id) {
             Ok(())
         } else {
