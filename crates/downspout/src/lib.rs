@@ -8,6 +8,7 @@
 mod bucket_listing;
 pub mod command;
 mod file_upload;
+mod https;
 pub mod local;
 mod program;
 mod sdk_error;

@@ -11,18 +11,17 @@ use anyhow::Context;
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
 use tokio_util::sync::CancellationToken;
 use url::{Origin, Url};
 
 use super::Topic;
 use super::deliveries::{next_due, next_try};
 use super::store::WebDelivery;
+use crate::https;
 
 /// How long an endpoint may take to answer, as in SNS.
 const SEND_LIMIT: Duration = Duration::from_secs(15);
@@ -71,13 +70,7 @@ type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 ///
 /// If TLS cannot be set up.
 pub(super) async fn run(topic: Arc<Topic>, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .context("setting up TLS for subscriptions with the protocol https")?
-        .with_root_certificates(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
-        .with_no_client_auth();
-    let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+    let connector = https::connector().context("setting up TLS for subscriptions with the protocol https")?;
     let client: HttpClient = Client::builder(TokioExecutor::new()).build(connector);
     let next = || topic.store.next_web_delivery().map(|next| next.map(|delivery| (delivery.due, delivery)));
     while let Some(delivery) = next_due(next, &topic.web_waits, &shutdown).await {
