@@ -23,6 +23,7 @@ mod serve;
 mod service;
 #[cfg(test)]
 mod simulation;
+mod span;
 mod throttle;
 mod wire;
 mod worker_groups;
@@ -34,4 +35,5 @@ pub use host_check::host_problems;
 pub use keys::{AccessKey, KeyFileError, Keys, is_account_id, read_keys, write_keys};
 pub use serve::serve;
 pub use sigv4;
+pub use span::SPAN_TARGET;
 pub use throttle::Rate;

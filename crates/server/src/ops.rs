@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use tracing::Instrument as _;
 
 use crate::driver::retry_on_race;
 use crate::error::ServiceError;
@@ -93,6 +94,6 @@ pub(crate) async fn serve(
     // The operation runs in a task of its own, so that a client that hangs up does not stop a change half way.
     let task = Arc::clone(service);
     let work = async move { retry_on_race!(dispatch(&task, operation, body.clone())) };
-    let task = service.operations.spawn(work);
+    let task = service.operations.spawn(work.in_current_span());
     task.await.unwrap_or_else(|panic| Err(ServiceError::Internal(panic.into())))
 }

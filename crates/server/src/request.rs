@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_front::{Hosts, SlowBody};
 use jiff::Timestamp;
 use sigv4::Verifier;
+use tracing::{Instrument as _, Span};
 
 use crate::access;
 use crate::accounts::Accounts;
@@ -20,6 +21,7 @@ use crate::machine_keys::MachineKey;
 use crate::metrics::Metrics;
 use crate::ops::{self, Operation};
 use crate::route;
+use crate::span;
 use crate::throttle::Throttle;
 
 /// The limit of a request body in bytes. The longest member of the model (an expression) has 20 MiB; the rest is room
@@ -27,6 +29,9 @@ use crate::throttle::Throttle;
 const MOST_BODY_BYTES: usize = 24 << 20;
 /// The time within which the body of a request must arrive.
 const BODY_WAIT: Duration = Duration::from_secs(30);
+/// The operation of a request that names none. The name of an operation that does not exist would be a label that clients
+/// make up.
+const NO_OPERATION: &str = "none";
 /// The content type of the protocol.
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
@@ -52,6 +57,7 @@ struct Call {
     operation: Option<Operation>,
     /// The key that signed the request.
     access_key_id: String,
+    span: Span,
 }
 
 /// Answers one request.
@@ -65,14 +71,18 @@ pub(crate) async fn answer(front: Arc<Front>, mut request: Request<Body>) -> Res
         target: target.unwrap_or_default().to_owned(),
         operation: None,
         access_key_id: String::new(),
+        span: Span::none(),
     };
     if checked.is_ok()
         && let Some(response) = health::answer(&front.accounts, &parts).await
     {
         return response;
     }
+    let named = route::operation(&parts.headers).map_or(NO_OPERATION, Operation::as_str);
+    call.span = span::request(&call.id, named, &parts.headers);
+    let span = call.span.clone();
     let result = match checked {
-        Ok(()) => serve(&front, parts, body, &mut call).await,
+        Ok(()) => serve(&front, parts, body, &mut call).instrument(span).await,
         Err(refused) => Err(refused.into()),
     };
     note(&front, &call, result.as_ref().err());
@@ -95,6 +105,7 @@ async fn serve(
     // Clients sign by the system's clock, whatever the service's own clock shows.
     let access_key_id = front.verifier.verify(&parts, &body, Timestamp::now())?;
     access_key_id.clone_into(&mut call.access_key_id);
+    call.span.record("request.key", access_key_id);
     let signer = signer(front, access_key_id)?;
     if front.throttle.as_ref().is_some_and(|throttle| !throttle.admit(access_key_id)) {
         return Err(ServiceError::Throttled);
@@ -105,6 +116,7 @@ async fn serve(
         Signer::Key(key) => &key.account_id,
         Signer::Machine(key) => &key.account,
     };
+    call.span.record("account.id", account);
     let service = front.accounts.get(account).ok_or(ServiceError::Busy)?;
     let machine_group;
     let groups = match &signer {
@@ -171,13 +183,13 @@ fn respond(result: Result<Vec<u8>, ServiceError>, request_id: &str) -> Response 
     response
 }
 
-/// Counts the request, and writes its lines of the log.
+/// Counts the request, writes its lines of the log, and ends its span.
 fn note(front: &Front, call: &Call, error: Option<&ServiceError>) {
-    // The name of an operation that does not exist would be a label that clients make up.
-    let operation = call.operation.map_or("none", Operation::as_str);
+    let operation = call.operation.map_or(NO_OPERATION, Operation::as_str);
     let result = error.map_or("ok", ServiceError::code);
     let time = call.begun.elapsed();
     let is_long_poll = call.operation == Some(Operation::PollForTask);
+    span::end_request(&call.span, error);
     front.metrics.count_request(operation, result, (!is_long_poll).then_some(time));
     let (id, target, key) = (call.id.as_str(), call.target.as_str(), call.access_key_id.as_str());
     match error {

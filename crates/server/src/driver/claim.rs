@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use definition::{ObjectId, PipelineObject};
 use engine::{Event, RunnerId, TaskId};
+use tracing::Instrument as _;
 
 use super::{Driver, StepError, retry_on_race};
 use crate::error::ServiceError;
+use crate::span;
 use crate::worker_groups::Offer;
 
 /// An attempt that was handed to a runner.
@@ -22,7 +24,16 @@ impl Driver {
         offer: &Offer,
         runner: RunnerId,
     ) -> Result<Option<Claimed>, ServiceError> {
-        retry_on_race!(self.try_claim(offer, runner.clone()))
+        let span = span::claim(offer);
+        let claim = async { retry_on_race!(self.try_claim(offer, runner.clone())) };
+        let claimed = claim.instrument(span.clone()).await;
+        let result = match &claimed {
+            Ok(Some(_)) => "ok",
+            Ok(None) => "not free",
+            Err(_) => "failed",
+        };
+        span::end(&span, result, claimed.is_err());
+        claimed
     }
 
     async fn try_claim(&self, offer: &Offer, runner: RunnerId) -> Result<Option<Claimed>, ServiceError> {

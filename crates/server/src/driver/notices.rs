@@ -8,8 +8,10 @@ use engine::{Notice, NoticeId};
 use tokio::task::{self, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{Driver, Topic};
+use crate::span;
 
 /// The pause after the first failed try. The pause doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -135,9 +137,22 @@ impl Driver {
                 continue;
             }
             let (driver, sns, id) = (Arc::clone(self), sns.clone(), notice.id.clone());
-            let task = publishing.tasks.spawn(async move { driver.publish_one(&sns, &notice).await });
+            let task = publishing.tasks.spawn(async move { driver.publish(&sns, &notice).await });
             publishing.under_way.insert(task.id(), id);
         }
+    }
+
+    /// Publishes a notice in a span of its own.
+    async fn publish(&self, sns: &impl Topic, notice: &Notice) -> Result<(), Unsent> {
+        let span = span::publish(&notice.id, &notice.pipeline);
+        let published = self.publish_one(sns, notice).instrument(span.clone()).await;
+        let result = match &published {
+            Ok(()) => "ok",
+            Err(Unsent::Claimed) => "claimed by another server",
+            Err(Unsent::Refused(_)) => "failed",
+        };
+        span::end(&span, result, matches!(published, Err(Unsent::Refused(_))));
+        published
     }
 
     /// Publishes a notice, and removes it from the store once the topic has accepted it. After a crash between the two,

@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use engine::{Effect, Event, Run, RunId, Step};
 use store::{Batch, StoreError};
+use tracing::{Instrument as _, Span};
 
 use super::live_pipeline::RunState;
 use super::race_retry::RaceError;
 use super::{Driver, LivePipeline, PipelineGuard, StepError};
+use crate::span;
 use crate::worker_groups::Offer;
 
 /// Copies of runs after their events, with the changes to save and the effects to carry out.
@@ -31,6 +33,13 @@ impl Driver {
         run: &RunId,
         event: Event,
     ) -> Result<Step, StepError> {
+        let span = span::step(&live.pipeline.id, Some(run));
+        let step = self.step_one(live, run, event).instrument(span.clone()).await;
+        end_step(&span, step.as_ref().err());
+        step
+    }
+
+    async fn step_one(&self, live: &mut PipelineGuard, run: &RunId, event: Event) -> Result<Step, StepError> {
         let now = self.now();
         if !live.fetch(&*self.store, run).await? {
             return Err(StepError::NoRun(run.clone()));
@@ -106,6 +115,18 @@ impl Driver {
         events: BTreeMap<RunId, Event>,
         batch: Batch,
     ) -> Result<(), StepError> {
+        let span = span::step(&live.pipeline.id, None);
+        let stepped = self.step_together(live, events, batch).instrument(span.clone()).await;
+        end_step(&span, stepped.as_ref().err());
+        stepped
+    }
+
+    async fn step_together(
+        &self,
+        live: &mut PipelineGuard,
+        events: BTreeMap<RunId, Event>,
+        batch: Batch,
+    ) -> Result<(), StepError> {
         let stepped = self.step_copies(live, events, batch).await;
         if stepped.is_err() {
             live.drop_idle_runs();
@@ -157,7 +178,8 @@ impl Driver {
         live.derive_state(self.now());
         // The run is read back from `live`: a copy of a large run would cost as much as everything else here.
         let batch = live.run(&id).into_iter().fold(batch(live), |batch, run| batch.new_run(run, step));
-        self.save(live, batch).await?;
+        let span = span::begin(&live.pipeline.id, &id);
+        self.save(live, batch).instrument(span).await?;
         live.drop_idle_runs();
         self.act(live, &step.effects);
         Ok(())
@@ -166,14 +188,16 @@ impl Driver {
     /// Saves a change of a pipeline. When the save fails, the next use reads the pipeline again from the store.
     pub(crate) async fn save(&self, live: &mut PipelineGuard, batch: Batch) -> Result<(), StoreError> {
         let ended: Vec<_> = batch.ended_attempts().collect();
-        let begun = Instant::now();
-        let saved = self.store.save(batch.since(&live.pipeline.id, live.revision)).await;
+        let (begun, span) = (Instant::now(), span::save(&live.pipeline.id));
+        let batch = batch.since(&live.pipeline.id, live.revision);
+        let saved = self.store.save(batch).instrument(span.clone()).await;
         let result = match &saved {
             Ok(()) => "ok",
             Err(error) if error.is_conflict() => "conflict",
             Err(_) => "failed",
         };
         self.metrics.count_save(result, begun.elapsed());
+        span::end(&span, result, result == "failed");
         match &saved {
             Ok(()) => {
                 live.revision += 1;
@@ -213,5 +237,15 @@ impl Driver {
             }
         }
         self.set_timer(live);
+    }
+}
+
+/// Notes how a step ended. Runs often refuse events, such as late reports, so a refusal is no error of the service.
+fn end_step(span: &Span, error: Option<&StepError>) {
+    match error {
+        None => span::end(span, "ok", false),
+        Some(StepError::Illegal(_) | StepError::NoRun(_)) => span::end(span, "refused", false),
+        Some(StepError::Store(error)) if error.is_conflict() => span::end(span, "conflict", false),
+        Some(StepError::Store(_)) => span::end(span, "failed", true),
     }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use engine::{Event, PipelineId, RunId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{Driver, LivePipeline, RETRY_WAKE, retry_on_race};
 use crate::error::ServiceError;
+use crate::span;
 
 impl Driver {
     /// Wakes each pipeline when it is due, until `shutdown`. A test that sets the clock notifies `clock_set`.
@@ -26,7 +28,11 @@ impl Driver {
     }
 
     pub(super) async fn wake(&self, id: &PipelineId) {
-        if let Err(error) = retry_on_race!(self.try_wake(id)) {
+        let span = span::wake(id);
+        let wake = async { retry_on_race!(self.try_wake(id)) };
+        let woken = wake.instrument(span.clone()).await;
+        span::end(&span, if woken.is_ok() { "ok" } else { "failed" }, woken.is_err());
+        if let Err(error) = woken {
             tracing::error!(pipeline.id = %id, "waking a run failed, trying again: {error:#}");
             self.wake_after_pause(id);
         }

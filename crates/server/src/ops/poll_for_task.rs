@@ -6,6 +6,7 @@ use std::sync::Arc;
 use engine::{RunnerId, WorkerGroup};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use crate::driver::Claimed;
 use crate::error::ServiceError;
@@ -85,7 +86,7 @@ async fn claim(
 ) -> Result<Option<Claimed>, ServiceError> {
     let (sender, receiver) = oneshot::channel();
     let (claimer, group) = (Arc::clone(service), group.clone());
-    service.operations.spawn(async move {
+    let work = async move {
         let driver = &claimer.driver;
         let claimed = driver.claim(&offer, runner).await;
         if claimed.is_err() {
@@ -95,7 +96,8 @@ async fn claim(
         if let Err(Ok(Some(unheard))) = sender.send(claimed) {
             driver.take_back(&unheard.task).await;
         }
-    });
+    };
+    service.operations.spawn(work.in_current_span());
     receiver.await.map_err(|lost| ServiceError::Internal(lost.into()))?
 }
 
