@@ -47,6 +47,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Parser, Subcommand};
 
+use crate::traces::Endpoint;
+
 pub use exit::Exit;
 pub use up::{LogArgs, LogFormat};
 
@@ -205,6 +207,14 @@ impl Command {
         match self {
             Self::Up(args) => args.log.clone(),
             _ => LogArgs::default(),
+        }
+    }
+
+    /// Returns the collector to which the command sends traces.
+    pub(crate) fn otlp_endpoint(&self) -> Option<Endpoint> {
+        match self {
+            Self::Server(args) => args.otlp_endpoint(),
+            _ => None,
         }
     }
 

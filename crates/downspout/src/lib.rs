@@ -12,5 +12,6 @@ mod https;
 pub mod local;
 mod program;
 mod sdk_error;
+mod traces;
 
 pub use program::main;

@@ -8,10 +8,13 @@ use anyhow::Context as _;
 use clap::Parser;
 use tokio::runtime::Runtime;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::command::{self, Cli, Command, LogArgs, LogFormat, exit};
+use crate::traces::Traces;
 
 /// The stack of each thread. A program that is not optimised needs more than the usual 2 MiB for the calls of AWS's SDK.
 const STACK_BYTES: usize = 8 << 20;
@@ -22,14 +25,18 @@ const LOG_FILES: usize = 14;
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = start_log(&cli) {
-        return exit::report(&error).into();
-    }
     let runtime = match runtime(&cli.command) {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&anyhow::Error::from(error).context("starting")).into(),
     };
+    let traces = match start_log(&cli, &runtime) {
+        Ok(traces) => traces,
+        Err(error) => return exit::report(&error).into(),
+    };
     let outcome = runtime.block_on(command::run(cli));
+    if let Some(traces) = traces {
+        traces.flush();
+    }
     // The limit lets the program end even if a thread still waits for standard input or for a slow disk.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     outcome.unwrap_or_else(|error| exit::report(&error)).into()
@@ -46,8 +53,9 @@ fn runtime(command: &Command) -> std::io::Result<Runtime> {
     builder.build()
 }
 
-/// Starts the log. The error says that the file of the log cannot be written.
-fn start_log(cli: &Cli) -> anyhow::Result<()> {
+/// Starts the log, and the exporter of traces if the command has a collector. The error says that the file of the log cannot be
+/// written, or that the exporter cannot start.
+fn start_log(cli: &Cli, runtime: &Runtime) -> anyhow::Result<Option<Traces>> {
     let ours = |level: &str| {
         format!("warn,downspout={level},orchestrator={level},server={level},ec2_worker={level}")
     };
@@ -60,7 +68,9 @@ fn start_log(cli: &Cli) -> anyhow::Result<()> {
         std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.is_empty()).unwrap_or(default);
     // s3s logs each refused request as an error. The front of S3 logs the same requests as debug messages.
     let filter = if filter.contains("s3s") { filter } else { format!("{filter},s3s=off") };
-    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("warn,s3s=off"));
+    let spans = format!("{}=off", server::SPAN_TARGET);
+    let filter = EnvFilter::try_new(format!("{filter},{spans}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("warn,s3s=off,{spans}")));
     let LogArgs { log_file, log_format } = cli.command.log();
     let has_colour = log_file.is_none()
         && std::io::stderr().is_terminal()
@@ -69,12 +79,16 @@ fn start_log(cli: &Cli) -> anyhow::Result<()> {
         Some(file) => BoxMakeWriter::new(daily(&file)?),
         None => BoxMakeWriter::new(std::io::stderr),
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
-    match log_format {
-        LogFormat::Text => log.with_ansi(has_colour).init(),
-        LogFormat::Json => log.json().init(),
-    }
-    Ok(())
+    let log = tracing_subscriber::fmt::layer().with_writer(writer).with_target(false);
+    let log = match log_format {
+        LogFormat::Text => log.with_ansi(has_colour).with_filter(filter).boxed(),
+        LogFormat::Json => log.json().with_filter(filter).boxed(),
+    };
+    let endpoint = cli.command.otlp_endpoint();
+    let traces = endpoint.map(|endpoint| Traces::start(&endpoint, runtime.handle().clone())).transpose()?;
+    let layers: Vec<_> = [log].into_iter().chain(traces.as_ref().map(Traces::layer)).collect();
+    tracing_subscriber::registry().with(layers).init();
+    Ok(traces)
 }
 
 /// Returns a writer that begins a new file each day: the given name with the date at its end.

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use settings::{Checked, Settings};
 
 use super::{Exit, output};
+use crate::traces::Endpoint;
 
 /// The number of endpoints that share the connections of the process. The one for metrics has few connections, so it is not counted.
 const ENDPOINTS: u64 = 1;
@@ -57,6 +58,15 @@ pub struct ServerArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
+}
+
+impl ServerArgs {
+    /// Returns the address to which traces go. The log needs it, and begins before the command. If settings cannot be used,
+    /// the command reports them later, and the answer is `None`.
+    pub(crate) fn otlp_endpoint(&self) -> Option<Endpoint> {
+        let from_file = || settings::read(self.config.as_deref()?).ok()?.otlp_endpoint;
+        self.settings.otlp_endpoint.clone().or_else(from_file)?.parse().ok()
+    }
 }
 
 pub(super) async fn run(args: ServerArgs) -> anyhow::Result<Exit> {

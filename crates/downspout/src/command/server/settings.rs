@@ -9,6 +9,7 @@ use server::{ACCOUNT_ID, KEEP_RUNS, Rate};
 use store::Location;
 
 use super::ec2::{self, Ec2Settings};
+use crate::traces::Endpoint;
 
 /// The address to listen on, unless a setting names one.
 const LISTEN: &str = "127.0.0.1:4567";
@@ -64,6 +65,10 @@ pub(super) struct Settings {
     /// The address where Prometheus finds /metrics, without signatures; off without it
     #[arg(long, value_name = "HOST:PORT", env = "DOWNSPOUT_METRICS_LISTEN")]
     metrics_listen: Option<String>,
+    /// The collector that gets traces by OTLP over HTTP, in protobuf; off without it. Headers for the collector, such as a
+    /// key, come from OTEL_EXPORTER_OTLP_HEADERS
+    #[arg(long, value_name = "http://HOST:4318", env = "DOWNSPOUT_OTLP_ENDPOINT", hide_env_values = true)]
+    pub(super) otlp_endpoint: Option<String>,
     /// Whether each call gets a line in the log: true or false [default: true]
     #[arg(long, value_name = "true or false", env = "DOWNSPOUT_ACCESS_LOG")]
     access_log: Option<String>,
@@ -149,6 +154,7 @@ impl Settings {
             "keep-runs" => &mut self.keep_runs,
             "calls-per-second" => &mut self.calls_per_second,
             "metrics-listen" => &mut self.metrics_listen,
+            "otlp-endpoint" => &mut self.otlp_endpoint,
             "access-log" => &mut self.access_log,
             "sns" => &mut self.sns,
             other => return self.ec2.named(other),
@@ -169,6 +175,7 @@ impl Settings {
             keep_runs: self.keep_runs.or(other.keep_runs),
             calls_per_second: self.calls_per_second.or(other.calls_per_second),
             metrics_listen: self.metrics_listen.or(other.metrics_listen),
+            otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
             access_log: self.access_log.or(other.access_log),
             sns: self.sns.or(other.sns),
             ec2: self.ec2.or(other.ec2),
@@ -190,6 +197,9 @@ impl Settings {
             problems.take("keep-runs", Period::parse(keep_runs).map_err(|error| error.to_string()));
         let rate = self.calls_per_second.as_deref().unwrap_or(CALLS_PER_SECOND);
         let rate = problems.take("calls-per-second", rate_of(rate));
+        // The exporter of traces belongs to the log, which has begun before this check.
+        let otlp_endpoint = self.otlp_endpoint.as_deref().map(str::parse::<Endpoint>).transpose();
+        problems.take("otlp-endpoint", otlp_endpoint.map_err(|error| error.to_string()));
         let logs_access = problems.take("access-log", flag(self.access_log.as_deref()));
         let publishes = problems.take("sns", flag(self.sns.as_deref()));
         let tls = problems.take("tls-certificate", tls(self.tls_certificate, self.tls_key));
@@ -299,10 +309,19 @@ mod tests {
         sorted.sort();
         assert_eq!(sorted, expected);
         let text = "store = 'mysql://me:hidden@h/p'\naccount-id = '5'\nkeep-runs = 'soon'\n\
-                    calls-per-second = 'many'\nsns = 'no'\ntls-key = 'k'";
+                    calls-per-second = 'many'\nsns = 'no'\ntls-key = 'k'\notlp-endpoint = 'http://me:hidden@h'";
         let problems = file(text).expect("reads").check().expect_err("refused");
         let names: Vec<_> = problems.iter().filter_map(|problem| problem.split(':').next()).collect();
-        assert_eq!(names, ["store", "account-id", "keep-runs", "calls-per-second", "sns", "tls-certificate"]);
+        let expected = [
+            "store",
+            "account-id",
+            "keep-runs",
+            "calls-per-second",
+            "otlp-endpoint",
+            "sns",
+            "tls-certificate",
+        ];
+        assert_eq!(names, expected);
         assert!(!problems.join(" ").contains("hidden"), "{problems:?}");
     }
 
