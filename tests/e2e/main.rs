@@ -35,6 +35,7 @@ mod source_rules;
 mod streams;
 mod terraform;
 mod together;
+mod traces;
 mod translation;
 mod validate;
 
