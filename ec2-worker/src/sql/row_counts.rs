@@ -19,12 +19,9 @@ pub fn reports_changed_rows(statement: &str) -> bool {
             Token::Space => continue,
             Token::Open => depth += 1,
             Token::Close => depth = depth.saturating_sub(1),
-            Token::Word if depth > 0 => {
-                // A query of WITH that changes rows begins right after its parenthesis.
-                if before == "(" && CHANGES.contains(&text.as_str()) {
-                    return false;
-                }
-            }
+            // A query of WITH that changes rows begins right after its parenthesis.
+            Token::Word if depth > 0 && before == "(" && CHANGES.contains(&text.as_str()) => return false,
+            Token::Word if depth > 0 => {}
             Token::Word if before.is_empty() && text == "with" => begins_with_with = true,
             Token::Word => {
                 let is_name = matches!(before.as_str(), "with" | "recursive" | ",");

@@ -255,6 +255,7 @@ fn reading(variant: &Variant, file: &PathBuf, runtime: &Runtime) -> Result<f64> 
         kind,
         not_null: true,
         has_default: false,
+        inside: None,
     };
     let columns = [
         ("order_id", ColumnType::Int8),

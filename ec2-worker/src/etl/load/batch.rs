@@ -15,7 +15,7 @@ use super::super::table::Table;
 use super::super::transform::{Chunk, Layout};
 use super::doubles::{Doubles, subtransactions};
 use super::list;
-use super::merge::{Merge, merge};
+use super::merge::{Merge, Way, merge};
 use super::on_update::Guard;
 use crate::database::Transaction;
 use crate::failure::Failure;
@@ -63,22 +63,6 @@ pub(super) struct Accepted {
     /// The number of rows that the database has stored, if it reports the number. A trigger or the statement of the user may
     /// leave rows out.
     pub(super) stored: Option<u64>,
-}
-
-/// In which way rows go into a table.
-#[derive(Clone, Debug)]
-pub(super) enum Way {
-    /// COPY into the table.
-    Copy,
-    /// COPY into a temporary table, and INSERT from there.
-    Insert,
-    /// As `Insert`, but a row replaces the row with the same key.
-    Upsert(Vec<String>),
-    /// As `Upsert`, for the only rows that the table will have. A second row with the same key is refused. The second
-    /// value is the table for the keys of the loaded rows.
-    Keep(Vec<String>, String),
-    /// As `Keep`, but the rows that are replaced are deleted first, so that they can exchange unique values.
-    Swap(Vec<String>, String),
 }
 
 impl<'a> Writer<'a> {

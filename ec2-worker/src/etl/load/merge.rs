@@ -2,13 +2,28 @@
 
 use super::super::column::Column;
 use super::super::table::Table;
-use super::batch::Way;
 use super::list;
 use super::on_update::Guard;
 use super::replace::equal;
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
+
+/// In which way rows go into a table.
+#[derive(Clone, Debug)]
+pub(super) enum Way {
+    /// COPY into the table.
+    Copy,
+    /// COPY into a temporary table, and INSERT from there.
+    Insert,
+    /// As `Insert`, but a row replaces the row with the same key.
+    Upsert(Vec<String>),
+    /// As `Upsert`, for the only rows that the table will have. A second row with the same key is refused. The second
+    /// value is the table for the keys of the loaded rows.
+    Keep(Vec<String>, String),
+    /// As `Keep`, but the rows that are replaced are deleted first, so that they can exchange unique values.
+    Swap(Vec<String>, String),
+}
 
 /// Moves rows into a table.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use super::super::source::{Origin, Source};
 use super::super::statement::Statement;
 use super::super::table::{Relation, Table};
 use super::super::transform::Layout;
-use super::batch::Way;
+use super::merge::Way;
 use super::on_update::Guard;
 use super::{Load, LoadTry, lock, replace, rules, waiting};
 use crate::database::{Pool, Transaction};

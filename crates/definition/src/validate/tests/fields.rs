@@ -235,7 +235,7 @@ fn value_fields_are_legal_on_activities_and_formats() {
              'order_date dd/MM/yyyy'. Found 'born hh:mm': an hour of 12 needs `a` for am or pm; `H` is the hour of 24",
             "F.myDateFormat INVALID_FIELD_VALUE:  'myDateFormat' value must be a Joda date pattern such as \
              'dd/MM/yyyy'. Found 'DD/MM/YYYY': the letter `D` cannot be read; `d` is the day of the month",
-            "F.myDecimal INVALID_FIELD_VALUE:  'myDecimal' value must be one character that is not a letter, digit, sign \
+            "F.myDecimal INVALID_FIELD_VALUE:  'myDecimal' value must be one character that is not a letter, a digit, +, - \
              or %. Found '..'",
             "F.myTrailingSign INVALID_FIELD_VALUE:  'myTrailingSign' value must be 'true' or 'false'. Found 'yes'",
         ]
