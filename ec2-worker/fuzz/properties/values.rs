@@ -82,7 +82,9 @@ pub(crate) fn check(bytes: &[u8], database: Option<&mut Database>) {
     // ISO 8601 also has a comma before the decimals of a second, which PostgreSQL does not read.
     let is_moment = column.kind.moments().is_some() && !matches!(column.kind, ColumnType::Each(_));
     let asked = if is_moment { text.replace(',', ".") } else { text.to_owned() };
-    let wanted = database.reading(name, &asked);
+    // The load leaves blanks around a value out, also where the server refuses them.
+    let asked = if column.kind.keeps_spaces() { asked.as_str() } else { asked.trim_ascii() };
+    let wanted = database.reading(name, asked);
     let Some(plain) = plain else {
         // The load refuses a zero with an exponent that no other number could have, and a number with blanks before its
         // exponent.
