@@ -254,6 +254,18 @@ impl ColumnType {
     }
 }
 
+impl Inside {
+    /// Returns whether a value inside is a number or contains one.
+    #[must_use]
+    pub fn has_numbers(&self) -> bool {
+        match self {
+            Self::Value(column) => column.kind.has_numbers(),
+            Self::Array(_, of) | Self::Range(of) | Self::Multirange(of) => of.has_numbers(),
+            Self::Composite(fields) => fields.iter().any(Self::has_numbers),
+        }
+    }
+}
+
 impl IntervalUnit {
     /// Returns the finest unit that a column keeps, from its type modifier. PostgreSQL drops all finer ones, and keeps the coarser
     /// ones, whatever the type says about them.

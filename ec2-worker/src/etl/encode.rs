@@ -115,7 +115,7 @@ fn checked<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<C
     let refused = || refusal(column, rules, text);
     // The dates and times of these types are rewritten, which checks them.
     if let Some(inside) = column.inside.as_deref().filter(|_| !matches!(column.kind, ColumnType::Each(_))) {
-        return nested::check(column, inside, text).map(|()| Cow::Borrowed(text));
+        return nested::check(column, inside, rules, text).map(|()| Cow::Borrowed(text));
     }
     match column.kind {
         ColumnType::Int4 => int4(column, rules, text).map(drop)?,
@@ -143,7 +143,10 @@ fn checked<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<C
             format!("{} is not an {} (as 1.5 hours or -01:30:00): {what}", shown(text), column.type_name)
         })?,
         ColumnType::Byte => other::byte(text).ok_or_else(refused)?,
-        ColumnType::Id => other::id(text).ok_or_else(refused)?,
+        ColumnType::Id => {
+            let most = if column.type_name == "xid8" { u64::MAX } else { u64::from(u32::MAX) };
+            other::id(most, text).ok_or_else(refused)?;
+        }
         ColumnType::Enum | ColumnType::Numbers | ColumnType::Other | ColumnType::OtherText => {}
         ColumnType::Date
         | ColumnType::Timestamp
@@ -194,6 +197,10 @@ fn by_number_form<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> R
                 column.type_name
             )
         });
+    }
+    // The numbers inside are checked one by one.
+    if column.inside.is_some() {
+        return Ok(Cow::Borrowed(text));
     }
     let plain = form.plain(text).ok_or_else(|| refusal(column, rules, text))?;
     if let ColumnType::Numeric(Some((_, scale))) = column.kind

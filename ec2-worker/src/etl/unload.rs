@@ -174,6 +174,7 @@ impl ServerCsv {
             && dialect.record_end.bytes() == b"\n"
             && dialect.null.is_empty()
             && dialect.nulls.is_empty()
+            && !dialect.quoted_nulls
             && dialect.comment.is_empty();
         match (separator, dialect.quote) {
             (Some(_), Some(quote)) if is_same && quote != 0 => {

@@ -122,7 +122,11 @@ impl ValueRules {
                 rules.truths.clone_from(&self.truths);
                 rules.falsehoods.clone_from(&self.falsehoods);
             }
-            kind if kind.has_numbers() => rules.numbers.clone_from(&self.numbers),
+            kind if kind.has_numbers()
+                || column.inside.as_ref().is_some_and(|inside| inside.has_numbers()) =>
+            {
+                rules.numbers.clone_from(&self.numbers);
+            }
             kind => {
                 let Some(moments) = kind.moments() else { return rules };
                 let own = self.columns.iter().filter(|of| of.is_for(column)).map(|of| &of.pattern);

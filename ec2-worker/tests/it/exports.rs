@@ -352,3 +352,11 @@ async fn other_programs_read_what_is_written() {
     copy.finish().await.expect("read");
     assert_eq!(texts(&world, "back").await, texts(&world, "t").await);
 }
+
+#[tokio::test]
+async fn an_empty_text_that_would_come_back_as_null_fails_the_export() {
+    let world = World::new("CREATE TABLE t (id int, note text); INSERT INTO t VALUES (1, '')").await;
+    let dialect = Dialect { header: true, quoted_nulls: true, ..Dialect::default() };
+    let failure = exported(&world, None, &dialect).await.expect_err("refused");
+    assert!(failure.message.contains("`myQuotedNulls` of the data format makes NULL"), "{failure}");
+}

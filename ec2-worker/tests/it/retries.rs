@@ -374,3 +374,24 @@ async fn rows_of_a_run_that_has_not_put_its_tables_in_place_are_not_retried() {
     assert!(failure.message.contains("run df-1 has not put its rows into public.t"), "{failure}");
     assert_eq!(case.world.rows("SELECT * FROM t").await, "");
 }
+
+#[tokio::test]
+async fn a_mended_object_of_json_is_read_as_an_object() {
+    let json = Dialect { form: Form::Json, ..headed() };
+    let file = "{\"id\": 1, \"name\": \"x\"}\n{\"id\": 2}\n{\"id\": 3}\n{\"id\": 4}\n";
+    let create = "CREATE TABLE t (id int, name text DEFAULT 'D')";
+    let case = Case::new(create, LoadMode::Append, &[("a.json", file)], json).await;
+    assert_eq!(case.world.rows("SELECT * FROM t").await, "1|x");
+    let wrong = case.mended(&["{\"id\": 2}", "{\"id\": 3, \"nam\": \"y\"}", "{\"id\": 4"]).await;
+    let failure = case.retry(&wrong).await.expect_err("no record").message;
+    for says in [
+        "line 2: raw_line lacks the key `name`",
+        "line 3: raw_line has the key `nam`, which the file lacks; it has id, name",
+        "line 4: raw_line is not an object of JSON",
+    ] {
+        assert!(failure.contains(says), "{failure}");
+    }
+    let mended = ["{\"id\": 2, \"name\": \"a \\\"b\\\", c\"}", "{\"name\": null, \"id\": 3}", "4,\"as CSV\""];
+    assert_eq!(case.retry(&case.mended(&mended).await).await.expect("loaded").loaded, 3);
+    assert_eq!(case.world.rows("SELECT * FROM t ORDER BY id").await, "1|x 2|a \"b\", c 3|NULL 4|as CSV");
+}

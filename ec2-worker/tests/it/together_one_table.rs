@@ -123,6 +123,12 @@ async fn what_cannot_be_published_together_is_refused() {
              CREATE TRIGGER audit AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
             "the trigger audit would act only when the run has ended, and may change other tables",
         ),
+        (
+            "CREATE TABLE t (id int, v text) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF t DEFAULT;
+             CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             CREATE TRIGGER swallow BEFORE INSERT ON part FOR EACH ROW EXECUTE FUNCTION f()",
+            "the trigger swallow of part would act only when the run has ended",
+        ),
         ("CREATE TABLE t (id int, v text); CREATE RULE r AS ON INSERT TO t DO INSTEAD NOTHING", "the rule r"),
         ("CREATE TABLE t (id int, v text); CREATE TABLE heir () INHERITS (t)", "the inheritance of heir"),
     ] {

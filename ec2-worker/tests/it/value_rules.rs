@@ -95,6 +95,16 @@ async fn numbers_and_booleans_are_read_as_the_file_declares_them() {
     )
     .await;
     become_by(&world, "float8", &rules, &[("1,5", "1.5"), ("NaN", "NaN"), ("1.000,25", "1000.25")]).await;
+    // The forms of numbers do not count inside a value, where a number with their characters has two meanings.
+    become_by(
+        &world,
+        "stay",
+        &rules,
+        &[("(5,,,1.500)", "($5.00,,,1.500)"), ("(1.50,,,x)", "refused"), ("(,,1.500 hours,x)", "refused")],
+    )
+    .await;
+    become_by(&world, "spans", &rules, &[("{\"[1,2)\"}", "{\"[1,2)\"}"), ("{\"[1.500,2)\"}", "refused")])
+        .await;
     become_by(&world, "bool", &rules, &[("OUI", "true"), ("Non", "false"), ("t", "true"), ("si", "refused")])
         .await;
     become_by(&world, "text", &rules, &[("1.234,5", "1.234,5"), ("oui", "oui")]).await;

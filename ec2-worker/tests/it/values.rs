@@ -22,7 +22,7 @@ pub(crate) const READING: &str = "CREATE FUNCTION reading(value text) RETURNS te
     END $$; CREATE DOMAIN day AS date; CREATE DOMAIN birthday AS day; CREATE DOMAIN host AS inet;
     CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (a int, b date);
     CREATE TYPE stay AS (price money, at timestamp, length interval, name text);
-    CREATE TYPE amounts AS RANGE (subtype = money);";
+    CREATE TYPE amounts AS RANGE (subtype = money); CREATE DOMAIN spans AS numrange[];";
 
 /// The ways to the database.
 pub(crate) const WAYS: [&str; 3] = ["binary_way", "text_way", "insert_way"];
@@ -378,7 +378,9 @@ const AS_THE_SERVER: &[(&str, &[&str], &[&str])] = &[
     ),
     ("\"char\"", &["a", "", " ", "\\101"], &["abc", "é"]),
     ("\"char\"[]", &["{a,b}"], &["{ab}"]),
-    ("oid", &["1", " 7 ", "x"], &["-1"]),
+    ("oid", &["1", " 7 ", "x", "4294967296"], &["-1"]),
+    ("xid", &["1"], &["4294967297", "-1"]),
+    ("xid8", &["4294967297"], &["-1"]),
     ("interval year", &["1 year", "5", "2 years 0 months"], &["1 year 5 months", "3 days", "1.5 years"]),
     ("interval day", &["3 days", "1 month 2 days"], &["36 hours"]),
     ("interval hour to minute", &["01:30", "1 day 01:30:00"], &["01:30:45"]),

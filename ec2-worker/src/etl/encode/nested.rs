@@ -2,7 +2,9 @@
 //! has the same meaning as alone, or the whole value is refused.
 
 use super::super::column::{Column, ColumnType, Inside};
+use super::super::number_form::NumberForm;
 use super::super::value_rules::ColumnRules;
+use super::other::without_form;
 use super::refusal::shown;
 
 /// Why a text is not a value.
@@ -13,14 +15,20 @@ enum Misfit<'a> {
     Value(Vec<u8>, &'a Column),
 }
 
-/// Checks `text`, a value of `column` with values inside.
+/// Checks `text`, a value of `column` with values inside. The fields of the definition for dates and numbers do not count for these,
+/// so a number is refused if it has a character to which `rules` give another meaning than PostgreSQL.
 ///
 /// # Errors
 ///
 /// If it is not a value, or if PostgreSQL would read another value than the same text gives in a column of its own.
-pub(super) fn check(column: &Column, inside: &Inside, text: &[u8]) -> Result<(), String> {
+pub(super) fn check(
+    column: &Column,
+    inside: &Inside,
+    rules: &ColumnRules,
+    text: &[u8],
+) -> Result<(), String> {
     let (value, of) = (shown(text), &column.type_name);
-    value_of(inside, text).map_err(|misfit| match misfit {
+    Reader { form: rules.numbers.as_ref() }.value(inside, text).map_err(|misfit| match misfit {
         Misfit::Form => format!("{value} is not a {of}{}", form(inside, text)),
         Misfit::Value(inner, leaf) => {
             format!(
@@ -60,151 +68,165 @@ fn remedy(leaf: &Column) -> &'static str {
             "; inside a value, write intervals as 1.5 hours or -01:30:00, with units that the type keeps"
         }
         kind if kind.is_number() => {
-            "; inside a value, write numbers as 1234.5, without letters, `_` and groups, and such as fit the type"
+            "; inside a value, write numbers as 1234.5, without letters, `_` and groups, and such as fit the type; with `myGrouping` or \
+             `myDecimal`, only numbers without these characters"
         }
         _ => "; correct the value",
     }
 }
 
-fn value_of<'a>(inside: &'a Inside, text: &[u8]) -> Result<(), Misfit<'a>> {
-    match inside {
-        Inside::Value(column) => super::plain(column, &ColumnRules::NONE, text)
-            .map(drop)
-            .map_err(|_| Misfit::Value(text.to_vec(), column)),
-        Inside::Array(separator, of) => array(*separator, of, text),
-        Inside::Composite(fields) => composite(fields, text),
-        Inside::Range(of) => {
-            let rest = range(of, text.trim_ascii_start())?;
-            only_blanks(rest)
+/// Reads the values inside a value. `form` is the form of numbers that counts outside of it.
+struct Reader<'f> {
+    form: Option<&'f NumberForm>,
+}
+
+impl Reader<'_> {
+    fn value<'a>(&self, inside: &'a Inside, text: &[u8]) -> Result<(), Misfit<'a>> {
+        match inside {
+            Inside::Value(column) => {
+                let is_plain = !column.kind.has_numbers()
+                    || self.form.is_none_or(|form| without_form(form, false, text).is_some());
+                let is_value = is_plain && super::plain(column, &ColumnRules::NONE, text).is_ok();
+                if is_value { Ok(()) } else { Err(Misfit::Value(text.to_vec(), column)) }
+            }
+            Inside::Array(separator, of) => self.array(*separator, of, text),
+            Inside::Composite(fields) => self.composite(fields, text),
+            Inside::Range(of) => {
+                let rest = self.range(of, text.trim_ascii_start())?;
+                only_blanks(rest)
+            }
+            Inside::Multirange(of) => self.multirange(of, text),
         }
-        Inside::Multirange(of) => multirange(of, text),
+    }
+
+    /// Checks an array, as `array_in` of PostgreSQL reads it.
+    fn array<'a>(&self, separator: u8, of: &'a Inside, text: &[u8]) -> Result<(), Misfit<'a>> {
+        let mut rest = text.trim_ascii_start();
+        // The bounds stand before the elements, as `[0:1]=`.
+        if rest.starts_with(b"[") {
+            let end = memchr::memchr(b'=', rest).ok_or(Misfit::Form)?;
+            rest = rest[end + 1..].trim_ascii_start();
+        }
+        only_blanks(self.braces(separator, of, rest)?)
+    }
+
+    /// Checks the elements in braces at the start of `text`, and returns the rest.
+    fn braces<'a, 't>(&self, separator: u8, of: &'a Inside, text: &'t [u8]) -> Result<&'t [u8], Misfit<'a>> {
+        let mut rest = text.strip_prefix(b"{").ok_or(Misfit::Form)?.trim_ascii_start();
+        if let Some(rest) = rest.strip_prefix(b"}") {
+            return Ok(rest);
+        }
+        loop {
+            rest = rest.trim_ascii_start();
+            rest = if rest.starts_with(b"{") {
+                self.braces(separator, of, rest)?
+            } else {
+                self.element(separator, of, rest)?
+            };
+            rest = rest.trim_ascii_start();
+            match rest.split_first() {
+                Some((b'}', after)) => return Ok(after),
+                Some((byte, after)) if *byte == separator => rest = after,
+                _ => return Err(Misfit::Form),
+            }
+        }
+    }
+
+    /// Checks the element of an array at the start of `text`, and returns the rest.
+    fn element<'a, 't>(&self, separator: u8, of: &'a Inside, text: &'t [u8]) -> Result<&'t [u8], Misfit<'a>> {
+        let (mut value, mut index, is_quoted) = (Vec::new(), 0, text.starts_with(b"\""));
+        // Blanks at the end of an unquoted element do not count, unless a backslash stands before them.
+        let mut kept = 0;
+        if is_quoted {
+            index += 1;
+        }
+        loop {
+            match *text.get(index).ok_or(Misfit::Form)? {
+                b'"' if is_quoted => {
+                    index += 1;
+                    kept = value.len();
+                    break;
+                }
+                b'\\' => {
+                    value.push(*text.get(index + 1).ok_or(Misfit::Form)?);
+                    index += 2;
+                    kept = value.len();
+                }
+                b'"' | b'{' if !is_quoted => return Err(Misfit::Form),
+                byte if !is_quoted && (byte == separator || byte == b'}') => break,
+                byte => {
+                    value.push(byte);
+                    index += 1;
+                    if is_quoted || !byte.is_ascii_whitespace() {
+                        kept = value.len();
+                    }
+                }
+            }
+        }
+        value.truncate(kept);
+        if !is_quoted && value.is_empty() {
+            return Err(Misfit::Form);
+        }
+        let is_null = !is_quoted && text[..index].trim_ascii().eq_ignore_ascii_case(b"null");
+        if !is_null {
+            self.value(of, &value)?;
+        }
+        Ok(&text[index..])
+    }
+
+    /// Checks a composite value, as `record_in` of PostgreSQL reads it.
+    fn composite<'a>(&self, fields: &'a [Inside], text: &[u8]) -> Result<(), Misfit<'a>> {
+        let mut rest = text.trim_ascii_start().strip_prefix(b"(").ok_or(Misfit::Form)?;
+        for (index, field) in fields.iter().enumerate() {
+            if index > 0 {
+                rest = rest.strip_prefix(b",").ok_or(Misfit::Form)?;
+            }
+            let (value, after) = part(rest, b",)")?;
+            value.map_or(Ok(()), |value| self.value(field, &value))?;
+            rest = after;
+        }
+        only_blanks(rest.strip_prefix(b")").ok_or(Misfit::Form)?)
+    }
+
+    /// Checks the range at the start of `text`, as `range_in` of PostgreSQL reads it, and returns the rest.
+    fn range<'a, 't>(&self, of: &'a Inside, text: &'t [u8]) -> Result<&'t [u8], Misfit<'a>> {
+        const EMPTY: &[u8] = b"empty";
+        if text.get(..EMPTY.len()).is_some_and(|word| word.eq_ignore_ascii_case(EMPTY)) {
+            return Ok(&text[EMPTY.len()..]);
+        }
+        let (first, rest) = text.split_first().ok_or(Misfit::Form)?;
+        if !matches!(first, b'[' | b'(') {
+            return Err(Misfit::Form);
+        }
+        let (lower, rest) = part(rest, b",])")?;
+        let (upper, rest) = part(rest.strip_prefix(b",").ok_or(Misfit::Form)?, b",])")?;
+        for bound in [lower, upper].into_iter().flatten() {
+            self.value(of, &bound)?;
+        }
+        match rest.split_first() {
+            Some((b']' | b')', after)) => Ok(after),
+            _ => Err(Misfit::Form),
+        }
+    }
+
+    fn multirange<'a>(&self, of: &'a Inside, text: &[u8]) -> Result<(), Misfit<'a>> {
+        let mut rest = text.trim_ascii().strip_prefix(b"{").ok_or(Misfit::Form)?.trim_ascii_start();
+        if let Some(rest) = rest.strip_prefix(b"}") {
+            return only_blanks(rest);
+        }
+        loop {
+            rest = self.range(of, rest.trim_ascii_start())?.trim_ascii_start();
+            match rest.split_first() {
+                Some((b'}', after)) => return only_blanks(after),
+                Some((b',', after)) => rest = after,
+                _ => return Err(Misfit::Form),
+            }
+        }
     }
 }
 
 fn only_blanks<'a>(rest: &[u8]) -> Result<(), Misfit<'a>> {
     if rest.trim_ascii().is_empty() { Ok(()) } else { Err(Misfit::Form) }
-}
-
-/// Checks an array, as `array_in` of PostgreSQL reads it.
-fn array<'a>(separator: u8, of: &'a Inside, text: &[u8]) -> Result<(), Misfit<'a>> {
-    let mut rest = text.trim_ascii_start();
-    // The bounds stand before the elements, as `[0:1]=`.
-    if rest.starts_with(b"[") {
-        let end = memchr::memchr(b'=', rest).ok_or(Misfit::Form)?;
-        rest = rest[end + 1..].trim_ascii_start();
-    }
-    only_blanks(braces(separator, of, rest)?)
-}
-
-/// Checks the elements in braces at the start of `text`, and returns the rest.
-fn braces<'a, 't>(separator: u8, of: &'a Inside, text: &'t [u8]) -> Result<&'t [u8], Misfit<'a>> {
-    let mut rest = text.strip_prefix(b"{").ok_or(Misfit::Form)?.trim_ascii_start();
-    if let Some(rest) = rest.strip_prefix(b"}") {
-        return Ok(rest);
-    }
-    loop {
-        rest = rest.trim_ascii_start();
-        rest =
-            if rest.starts_with(b"{") { braces(separator, of, rest)? } else { element(separator, of, rest)? };
-        rest = rest.trim_ascii_start();
-        match rest.split_first() {
-            Some((b'}', after)) => return Ok(after),
-            Some((byte, after)) if *byte == separator => rest = after,
-            _ => return Err(Misfit::Form),
-        }
-    }
-}
-
-/// Checks the element of an array at the start of `text`, and returns the rest.
-fn element<'a, 't>(separator: u8, of: &'a Inside, text: &'t [u8]) -> Result<&'t [u8], Misfit<'a>> {
-    let (mut value, mut index, is_quoted) = (Vec::new(), 0, text.starts_with(b"\""));
-    // Blanks at the end of an unquoted element do not count, unless a backslash stands before them.
-    let mut kept = 0;
-    if is_quoted {
-        index += 1;
-    }
-    loop {
-        match *text.get(index).ok_or(Misfit::Form)? {
-            b'"' if is_quoted => {
-                index += 1;
-                kept = value.len();
-                break;
-            }
-            b'\\' => {
-                value.push(*text.get(index + 1).ok_or(Misfit::Form)?);
-                index += 2;
-                kept = value.len();
-            }
-            b'"' | b'{' if !is_quoted => return Err(Misfit::Form),
-            byte if !is_quoted && (byte == separator || byte == b'}') => break,
-            byte => {
-                value.push(byte);
-                index += 1;
-                if is_quoted || !byte.is_ascii_whitespace() {
-                    kept = value.len();
-                }
-            }
-        }
-    }
-    value.truncate(kept);
-    if !is_quoted && value.is_empty() {
-        return Err(Misfit::Form);
-    }
-    let is_null = !is_quoted && text[..index].trim_ascii().eq_ignore_ascii_case(b"null");
-    if !is_null {
-        value_of(of, &value)?;
-    }
-    Ok(&text[index..])
-}
-
-/// Checks a composite value, as `record_in` of PostgreSQL reads it.
-fn composite<'a>(fields: &'a [Inside], text: &[u8]) -> Result<(), Misfit<'a>> {
-    let mut rest = text.trim_ascii_start().strip_prefix(b"(").ok_or(Misfit::Form)?;
-    for (index, field) in fields.iter().enumerate() {
-        if index > 0 {
-            rest = rest.strip_prefix(b",").ok_or(Misfit::Form)?;
-        }
-        let (value, after) = part(rest, b",)")?;
-        value.map_or(Ok(()), |value| value_of(field, &value))?;
-        rest = after;
-    }
-    only_blanks(rest.strip_prefix(b")").ok_or(Misfit::Form)?)
-}
-
-/// Checks the range at the start of `text`, as `range_in` of PostgreSQL reads it, and returns the rest.
-fn range<'a, 't>(of: &'a Inside, text: &'t [u8]) -> Result<&'t [u8], Misfit<'a>> {
-    const EMPTY: &[u8] = b"empty";
-    if text.get(..EMPTY.len()).is_some_and(|word| word.eq_ignore_ascii_case(EMPTY)) {
-        return Ok(&text[EMPTY.len()..]);
-    }
-    let (first, rest) = text.split_first().ok_or(Misfit::Form)?;
-    if !matches!(first, b'[' | b'(') {
-        return Err(Misfit::Form);
-    }
-    let (lower, rest) = part(rest, b",])")?;
-    let (upper, rest) = part(rest.strip_prefix(b",").ok_or(Misfit::Form)?, b",])")?;
-    for bound in [lower, upper].into_iter().flatten() {
-        value_of(of, &bound)?;
-    }
-    match rest.split_first() {
-        Some((b']' | b')', after)) => Ok(after),
-        _ => Err(Misfit::Form),
-    }
-}
-
-fn multirange<'a>(of: &'a Inside, text: &[u8]) -> Result<(), Misfit<'a>> {
-    let mut rest = text.trim_ascii().strip_prefix(b"{").ok_or(Misfit::Form)?.trim_ascii_start();
-    if let Some(rest) = rest.strip_prefix(b"}") {
-        return only_blanks(rest);
-    }
-    loop {
-        rest = range(of, rest.trim_ascii_start())?.trim_ascii_start();
-        match rest.split_first() {
-            Some((b'}', after)) => return only_blanks(after),
-            Some((b',', after)) => rest = after,
-            _ => return Err(Misfit::Form),
-        }
-    }
 }
 
 /// Reads a field of a composite value or a bound of a range up to one of `ends` outside quotes. Returns its text, or `None` if it is empty
@@ -250,7 +272,7 @@ mod tests {
     }
 
     fn fits(inside: &Inside, text: &str) -> bool {
-        value_of(inside, text.as_bytes()).is_ok()
+        Reader { form: None }.value(inside, text.as_bytes()).is_ok()
     }
 
     #[test]

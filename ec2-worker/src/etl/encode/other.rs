@@ -101,10 +101,12 @@ pub(super) fn byte(text: &[u8]) -> Option<()> {
     (text.len() <= 1 || is_octal).then_some(())
 }
 
-/// Checks that a text is a whole number without a sign. PostgreSQL takes a negative number for a large one.
-pub(super) fn id(text: &[u8]) -> Option<()> {
+/// Checks that a text is a whole number without a sign, and not above `most`. PostgreSQL takes a negative number for a large one, and
+/// drops the high bits of a number that is too large.
+pub(super) fn id(most: u64, text: &[u8]) -> Option<()> {
     let text = text.trim_ascii();
-    (!text.is_empty() && text.iter().all(u8::is_ascii_digit)).then_some(())
+    let number: u64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (text[0].is_ascii_digit() && number <= most).then_some(())
 }
 
 /// Checks that no number inside a text has a character that a form of numbers gives another meaning than PostgreSQL. In a list of

@@ -53,7 +53,10 @@ pub(super) fn refusal(column: &Column, rules: &ColumnRules, text: &[u8]) -> Stri
             "{value} is not a \"char\", which is one byte, and PostgreSQL would drop the rest; shorten the value, or give the column the type text"
         ),
         ColumnType::Id => {
-            format!("{value} is not a {}, a whole number without a sign; correct the value", column.type_name)
+            format!(
+                "{value} is not a {}, a whole number without a sign that fits the type; correct the value",
+                column.type_name
+            )
         }
         _ => format!("{value} is not a {}; {}", column.type_name, other_text(text)),
     }

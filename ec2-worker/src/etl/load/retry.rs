@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::ledger::{self, WorkKey};
 use crate::progress::Progress;
 use crate::storage::{ObjectRef, S3Uri, Storage};
-use mended_file::{MendedFile, beginning, one_record, plain, two_meanings};
+use mended_file::{MendedFile, beginning, one_record, plain, record_of_object, two_meanings};
 
 /// The largest number of problems that one message lists.
 const SHOWN: usize = 5;
@@ -324,10 +324,18 @@ impl Retry<'_> {
             let (found, header) = self.beginning(tx, table, name).await?;
             let dialect = plain(found);
             let end = dialect.record_end.bytes();
-            let mut bytes = header;
-            let mut rows = Vec::new();
+            let (mut bytes, mut rows) = (header.clone(), Vec::new());
             for mended in mended.iter().filter(|mended| mended.row.file == name) {
                 let text = mended.row.raw_line.trim_end_matches(['\r', '\n']);
+                let record = match record_of_object(text, &header, &dialect) {
+                    None => text.to_owned(),
+                    Some(Ok(record)) => record,
+                    Some(Err(problem)) => {
+                        problems.push(format!("{}: {problem}", mended.place));
+                        continue;
+                    }
+                };
+                let text = record.as_str();
                 if let Err(problem) = one_record(text, &dialect) {
                     problems.push(format!("{}: {problem}", mended.place));
                 }

@@ -45,12 +45,18 @@ const STATE: &str = "SELECT state, taken_by FROM downspout.next_tables WHERE run
 /// The reasons against a next table, and whether `myCascade` allows it nevertheless. Triggers and rules would change rows
 /// only when the run puts them in place, so its other activities would not see the changes. The rows of heirs count as rows
 /// of the table, but a next table has no heirs.
+///
+/// A trigger of a partitioned table stands once more at each partition, with the id of the first one in `tgparentid` since PostgreSQL 13.
 const CODE: &str = "
-SELECT 'the trigger ' || t.tgname || ' would act only when the run has ended'
+WITH RECURSIVE parts(oid) AS (
+  SELECT $1::int8::oid UNION SELECT i.inhrelid FROM parts p JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid)
+SELECT 'the trigger ' || t.tgname || CASE WHEN t.tgrelid = $1::int8::oid THEN '' ELSE ' of ' || t.tgrelid::regclass::text END
+    || ' would act only when the run has ended'
     || CASE WHEN t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0 THEN '' ELSE ', and may change other tables (`myCascade` true allows it)' END,
   NOT (t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0)
 FROM pg_catalog.pg_trigger t
-WHERE t.tgrelid = $1::int8::oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+WHERE t.tgrelid IN (SELECT oid FROM parts) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+  AND coalesce(to_jsonb(t) ->> 'tgparentid', '0') = '0'
 UNION ALL SELECT 'the rule ' || r.rulename || ' would act only when the run has ended', false FROM pg_catalog.pg_rewrite r
 WHERE r.ev_class = $1::int8::oid AND r.ev_type <> '1' AND r.ev_enabled IN ('O', 'A')
 UNION ALL SELECT 'the inheritance of ' || i.inhrelid::regclass || ' gives it rows that a next table lacks', false

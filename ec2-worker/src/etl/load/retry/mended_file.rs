@@ -1,10 +1,13 @@
 //! The mended rows of one file, as a small file in the same dialect.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+use serde_json::value::RawValue;
 
 use super::super::super::date::Pattern;
 use super::super::super::dialect::{Dialect, Form};
-use super::super::super::input::Input;
+use super::super::super::input::{Input, push_text};
 use super::super::super::position::Position;
 use super::super::super::records::Records;
 use super::super::super::rejected::RefusedRow;
@@ -81,6 +84,49 @@ pub(super) fn one_record(text: &str, dialect: &Dialect) -> Result<(), &'static s
             "raw_line is not one record; give each row a line of its own, and quote values with line breaks",
         ),
     }
+}
+
+/// Returns an object that a person has mended in a row of JSON as the record that the reader of JSON makes of it. Returns `None` if the
+/// text is not an object, or its file is not JSON.
+///
+/// # Errors
+///
+/// If the text is not JSON, or the keys are not those of the header.
+pub(super) fn record_of_object(
+    text: &str,
+    header: &[u8],
+    dialect: &Dialect,
+) -> Option<Result<String, String>> {
+    (dialect.made_from == Form::Json && text.trim_start().starts_with('{')).then(|| {
+        let object: HashMap<String, Box<RawValue>> = serde_json::from_str(text)
+            .map_err(|error| format!("raw_line is not an object of JSON: {error}; correct it"))?;
+        let header = fields(String::from_utf8_lossy(header).trim_end(), dialect);
+        let names: Vec<String> = header.into_iter().map(|(name, _)| name.replace("\"\"", "\"")).collect();
+        if let Some(key) = object.keys().find(|key| !names.contains(key)) {
+            let keys = names.join(", ");
+            return Err(format!("raw_line has the key `{key}`, which the file lacks; it has {keys}"));
+        }
+        let mut record = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            if index > 0 {
+                record.push(b',');
+            }
+            match object.get(name).map(|value| value.get()) {
+                None => {
+                    return Err(format!(
+                        "raw_line lacks the key `{name}`; write it, with null if there is no value"
+                    ));
+                }
+                Some("null") => {}
+                Some(text) if text.starts_with('"') => {
+                    let text: String = serde_json::from_str(text).map_err(|error| error.to_string())?;
+                    push_text(&text, true, &mut record);
+                }
+                Some(other) => push_text(other, false, &mut record),
+            }
+        }
+        String::from_utf8(record).map_err(|error| error.to_string())
+    })
 }
 
 /// Returns a field that a person has written without quotes into a row of a workbook or of JSON, if the rules for texts would
