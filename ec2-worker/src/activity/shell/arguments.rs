@@ -25,7 +25,9 @@ pub(super) fn filled(
     for (index, argument) in shell.arguments.iter().enumerate() {
         let place = format!("object `{}`, field `scriptArgument`, value {}", context.component, index + 1);
         if argument.ends_with('\r') {
-            context.progress.note(format!("{place}: the argument ends with a CR, which the command gets too"));
+            context
+                .progress
+                .note(format!("{place}: the argument ends with a CR, which the command gets too"));
         }
         let mut text = OsString::with_capacity(argument.len());
         let mut rest = 0;

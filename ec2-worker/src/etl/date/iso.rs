@@ -226,7 +226,7 @@ mod tests {
         ] {
             assert_eq!(offset(text), Some(Some(seconds)), "{text}");
         }
-        for text in ["+16:00", "+05:60", " CST", " Nowhere/Else", "+", " +05:3", "x"] {
+        for text in ["+16:00", "+05:60", "+001022", " CST", " Nowhere/Else", "+", " +05:3", "x"] {
             assert_eq!(offset(text), None, "{text}");
         }
     }

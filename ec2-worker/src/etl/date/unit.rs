@@ -42,7 +42,7 @@ pub(super) fn offset(text: &[u8]) -> Option<(i32, &[u8])> {
     let (hours, mut minutes, mut seconds) = match count {
         1 | 2 => (number(digits, 1, 2)?.0, 0, 0),
         3 | 4 => (number(&digits[..count - 2], 1, 2)?.0, number(&digits[count - 2..], 2, 2)?.0, 0),
-        6 => (number(digits, 2, 2)?.0, number(&digits[2..], 2, 2)?.0, number(&digits[4..], 2, 2)?.0),
+        // Of `+001022`, PostgreSQL would make 10 hours and 22 minutes.
         _ => return None,
     };
     if count <= 2
