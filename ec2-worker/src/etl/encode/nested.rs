@@ -7,6 +7,9 @@ use super::super::value_rules::ColumnRules;
 use super::other::without_form;
 use super::refusal::shown;
 
+/// The most dimensions of an array of PostgreSQL.
+const MOST_DIMENSIONS: usize = 6;
+
 /// Why a text is not a value.
 enum Misfit<'a> {
     /// It has not the form of its type.
@@ -107,11 +110,21 @@ impl Reader<'_> {
             let end = memchr::memchr(b'=', rest).ok_or(Misfit::Form)?;
             rest = rest[end + 1..].trim_ascii_start();
         }
-        only_blanks(self.braces(separator, of, rest)?)
+        only_blanks(self.braces(separator, of, rest, 1)?)
     }
 
-    /// Checks the elements in braces at the start of `text`, and returns the rest.
-    fn braces<'a, 't>(&self, separator: u8, of: &'a Inside, text: &'t [u8]) -> Result<&'t [u8], Misfit<'a>> {
+    /// Checks the elements in braces at the start of `text`, and returns the rest. `depth` is the number of open braces.
+    fn braces<'a, 't>(
+        &self,
+        separator: u8,
+        of: &'a Inside,
+        text: &'t [u8],
+        depth: usize,
+    ) -> Result<&'t [u8], Misfit<'a>> {
+        // Without this limit, a text of many braces would exhaust the stack, which ends the whole worker.
+        if depth > MOST_DIMENSIONS {
+            return Err(Misfit::Form);
+        }
         let mut rest = text.strip_prefix(b"{").ok_or(Misfit::Form)?.trim_ascii_start();
         if let Some(rest) = rest.strip_prefix(b"}") {
             return Ok(rest);
@@ -119,7 +132,7 @@ impl Reader<'_> {
         loop {
             rest = rest.trim_ascii_start();
             rest = if rest.starts_with(b"{") {
-                self.braces(separator, of, rest)?
+                self.braces(separator, of, rest, depth + 1)?
             } else {
                 self.element(separator, of, rest)?
             };
@@ -299,6 +312,15 @@ mod tests {
         ];
         for (name, text, wanted) in cases {
             assert_eq!(fits(&of(name), text), wanted, "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn an_array_has_at_most_six_dimensions_and_more_braces_do_no_harm() {
+        let of = Inside::Array(b',', Box::new(leaf("int4")));
+        for (depth, wanted) in [(6, true), (7, false), (1_000_000, false)] {
+            let text = format!("{}1{}", "{".repeat(depth), "}".repeat(depth));
+            assert_eq!(fits(&of, &text), wanted, "{depth} dimensions");
         }
     }
 

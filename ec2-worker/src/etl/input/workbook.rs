@@ -158,7 +158,7 @@ fn unsaved_formulas(workbook: &mut Xlsx<BufReader<File>>, sheet: &str) -> io::Re
 fn merged_note(merged: &[Dimensions], skip: u64) -> Option<String> {
     let mut below = merged.iter().filter(|range| u64::from(range.end.0) >= skip);
     let Dimensions { start, end } = below.next()?;
-    let place = |(row, column): (u32, u32)| format!("{}{}", letters(column as usize), row + 1);
+    let place = |(row, column): (u32, u32)| format!("{}{}", letters(column as usize), u64::from(row) + 1);
     let first = format!("{}:{}", place(*start), place(*end));
     let which = match below.count() {
         0 => format!("the cells {first} are merged"),
