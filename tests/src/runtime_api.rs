@@ -48,6 +48,8 @@ struct Calls {
     answers: HashMap<String, Answer>,
     polls: usize,
     count: usize,
+    /// The number of functions that were started. Only the last one runs.
+    functions: usize,
 }
 
 #[derive(Default)]
@@ -90,9 +92,10 @@ impl RuntimeApi {
     }
 
     /// Starts the function `program` with `variables` and the variables that Lambda sets. Its output goes to `function.log`
-    /// in `folder`.
+    /// in `folder`. A function that was started before must have ended: it gets no more events.
     #[must_use]
     pub fn function(&self, program: &str, folder: &Path, variables: &[(&str, String)]) -> Process {
+        self.shared.calls().functions += 1;
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -163,9 +166,21 @@ impl Drop for RuntimeApi {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
-    shared.calls().polls += 1;
+    let function = {
+        let mut calls = shared.calls();
+        calls.polls += 1;
+        calls.functions
+    };
     loop {
-        let invocation = shared.calls().waiting.pop_front();
+        let invocation = {
+            let mut calls = shared.calls();
+            if calls.functions != function {
+                // The function was killed, and its connection is not closed yet. An event that goes there would be lost.
+                shared.changed.notify_one();
+                return StatusCode::GONE.into_response();
+            }
+            calls.waiting.pop_front()
+        };
         let Some(invocation) = invocation else {
             shared.changed.notified().await;
             continue;
