@@ -218,8 +218,11 @@ fn signature(draft: &Draft, payload: &str, query: &str) -> String {
     pairs.sort_unstable();
     let pairs = pairs.iter().map(|(name, value)| format!("{name}={value}"));
     let names = signed_names(draft);
-    let value =
-        |name: &str| draft.headers.iter().find(|(known, ..)| known == name).map(|(_, value, _)| value.trim());
+    // The canonical form of a header has one blank for each run of blanks. The date of asctime has two before the days 1 to 9.
+    let value = |name: &str| {
+        let header = draft.headers.iter().find(|(known, ..)| known == name);
+        header.map(|(_, value, _)| value.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
     let lines: String =
         names.iter().map(|name| format!("{name}:{}\n", value(name).unwrap_or_default())).collect();
     let canonical = format!(
