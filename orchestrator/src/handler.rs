@@ -13,6 +13,7 @@
 
 use anyhow::{anyhow, bail};
 use futures::future;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::book::Entry;
@@ -129,7 +130,7 @@ async fn handle_message<E: Edges>(
             }
             Item::Arrival { .. } if guard.is_late(setup.now()) => Outcome::failed(OutOfTime.into()),
             Item::Arrival { bucket, key, at } => {
-                let mut arrived = Box::pin(handle_key(edges, setup, definitions, bucket, key)).await;
+                let mut arrived = Box::pin(handle_key(edges, setup, definitions, (bucket, key), *at)).await;
                 for decision in &arrived.decisions {
                     arrived.metrics.count(decision, *at, setup.now());
                 }
@@ -140,18 +141,20 @@ async fn handle_message<E: Edges>(
     handled
 }
 
-/// Advances each set that `key` belongs to, and returns one decision for each set.
+/// Advances each set that `key` belongs to, and returns one decision for each set. `at` is the time of the event.
 async fn handle_key<E: Edges>(
     edges: &E,
     setup: &Setup,
     definitions: &Definitions,
-    bucket: &str,
-    key: &str,
+    (bucket, key): (&str, &str),
+    at: Option<Timestamp>,
 ) -> Outcome {
     let sets = match sets::of_key(setup, definitions, bucket, key) {
         Ok(sets) => sets,
         Err(decision) => {
-            let reported = near_miss::report(edges, setup, definitions, bucket, key, *decision).await;
+            let landed = at.unwrap_or_else(|| setup.now());
+            let reported =
+                near_miss::report(edges, setup, definitions, (bucket, key), landed, *decision).await;
             return reported.map_or_else(Outcome::failed, |decision| Outcome::decided(decision, key));
         }
     };

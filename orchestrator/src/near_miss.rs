@@ -1,23 +1,30 @@
 //! Reports keys that look as if they were meant for a definition but match none of its patterns.
 
-use definition::trigger::NearMiss;
+use std::collections::BTreeSet;
+
+use definition::trigger::{NearMiss, Trigger};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::definitions::Definitions;
-use crate::ports::Edges;
+use crate::ports::{Edges, Listed};
 use crate::report::{self, Decision, Verdict};
 use crate::setup::Setup;
-use crate::{prepare, telling};
+use crate::{prepare, sets, telling};
 
-/// Publishes a notice for each definition that `key` was probably meant for: one notice a day and definition. Returns
-/// the decision about the key, with the nearest pattern in its reason.
+/// How old a key may be for a sweep to report it. A sweep must not send notices about the unmatched keys of years.
+const REPORTED_AGE: SignedDuration = SignedDuration::from_hours(48);
+
+/// Publishes a notice for each definition that `key` was probably meant for: one notice a day and definition, where the day is
+/// that of `landed`. Returns the decision about the key, with the nearest pattern in its reason.
 ///
 /// A key below which a pipeline writes its output or its logs is not a near miss of any definition.
 pub(crate) async fn report<E: Edges>(
     edges: &E,
     setup: &Setup,
     definitions: &Definitions,
-    bucket: &str,
-    key: &str,
+    (bucket, key): (&str, &str),
+    landed: Timestamp,
     decision: Decision,
 ) -> anyhow::Result<Decision> {
     if decision.verdict != Verdict::Unmatched {
@@ -26,10 +33,45 @@ pub(crate) async fn report<E: Edges>(
     let mut decision = decision;
     for (name, near) in near_misses(setup, definitions, bucket, key) {
         decision.reason.push_str(&report::nearest(name, &near));
-        let notice = report::near_miss(name, bucket, key, &near, setup.now());
+        let notice = report::near_miss(name, bucket, key, &near, landed);
         telling::once(edges, setup, name, notice).await?;
     }
     Ok(decision)
+}
+
+/// Publishes the notices about listed keys whose events were lost. `files` are keys that do not match `trigger`, the trigger of the
+/// definition `name`. Keys that landed before `since`, or more than two days ago, are not reported.
+pub(crate) async fn report_listed<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    definitions: &Definitions,
+    (name, trigger): (&str, &Trigger),
+    bucket: &str,
+    files: &[Listed],
+    since: Timestamp,
+) -> anyhow::Result<()> {
+    let since = since.max(setup.now() - REPORTED_AGE);
+    let recent = files.iter().filter(|file| file.modified >= since);
+    let near: Vec<_> =
+        recent.filter_map(|file| trigger.near_miss(&file.key).map(|near| (file, near))).collect();
+    if near.is_empty() {
+        return Ok(());
+    }
+    let written = written_beginnings(setup, definitions, bucket);
+    let mut days = BTreeSet::new();
+    for (Listed { key, modified, .. }, near) in near {
+        let is_unmatched = || {
+            let sets = sets::of_key(setup, definitions, bucket, key);
+            sets.is_err_and(|decision| decision.verdict == Verdict::Unmatched)
+        };
+        let day = modified.to_zoned(TimeZone::UTC).date();
+        if is_written(&written, bucket, key) || !is_unmatched() || !days.insert(day) {
+            continue;
+        }
+        let notice = report::near_miss(name, bucket, key, &near, *modified);
+        telling::once(edges, setup, name, notice).await?;
+    }
+    Ok(())
 }
 
 /// Adds the nearest patterns to the reason of a decision about a key that matches none.
@@ -55,18 +97,28 @@ fn near_misses<'a>(
     bucket: &str,
     key: &str,
 ) -> Vec<(&'a str, NearMiss)> {
-    let values = definitions.values().unwrap_or_default();
-    let uri = format!("s3://{bucket}/{key}");
-    let is_written = || {
-        definitions.triggered().any(|(file, usable, trigger)| {
-            let values: Vec<_> = values.iter().cloned().chain(prepare::unknown_values(trigger)).collect();
-            let drop = prepare::DroppedSet::unknown(&file.name, bucket, &setup.config.topic_arn, &values);
-            let prepared = prepare::with_values(&usable.definition, &drop);
-            prepare::written_beginnings(&prepared).iter().any(|beginning| uri.starts_with(beginning))
-        })
-    };
     let near = definitions.triggered();
     let near = near.filter_map(|(file, _, trigger)| Some((file.name.as_str(), trigger.near_miss(key)?)));
     let near: Vec<_> = near.collect();
-    if near.is_empty() || is_written() { Vec::new() } else { near }
+    if near.is_empty() || is_written(&written_beginnings(setup, definitions, bucket), bucket, key) {
+        return Vec::new();
+    }
+    near
+}
+
+/// Returns the beginnings of the URIs to which the pipelines of the definitions write.
+fn written_beginnings(setup: &Setup, definitions: &Definitions, bucket: &str) -> Vec<String> {
+    let values = definitions.values().unwrap_or_default();
+    let triggered = definitions.triggered();
+    let beginnings = triggered.flat_map(|(file, usable, trigger)| {
+        let values: Vec<_> = values.iter().cloned().chain(prepare::unknown_values(trigger)).collect();
+        let drop = prepare::DroppedSet::unknown(&file.name, bucket, &setup.config.topic_arn, &values);
+        prepare::written_beginnings(&prepare::with_values(&usable.definition, &drop))
+    });
+    beginnings.collect()
+}
+
+fn is_written(beginnings: &[String], bucket: &str, key: &str) -> bool {
+    let uri = format!("s3://{bucket}/{key}");
+    beginnings.iter().any(|beginning| uri.starts_with(beginning))
 }

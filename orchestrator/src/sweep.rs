@@ -24,7 +24,7 @@ use crate::report::{self, Decision, SweepReport, Verdict};
 use crate::sets::Set;
 use crate::sets_of::SetsOf;
 use crate::setup::Setup;
-use crate::{first_seen, give_up, loading, next_run, outcome};
+use crate::{first_seen, give_up, loading, near_miss, next_run, outcome};
 
 /// How many ledgers are read at the same time.
 const READ_AT_ONCE: usize = 16;
@@ -80,7 +80,12 @@ async fn sweep_definition<E: Edges>(
     let mut pages = 0;
     loop {
         let (files, next) = keys_after(edges, bucket, &sets, after.as_deref()).await?;
-        Box::pin(sweep_files(edges, setup, &sets, bucket, files, first_seen, report)).await?;
+        let trigger = sets.trigger();
+        let (matched, others): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|file| trigger.captures(&file.key).is_some());
+        Box::pin(sweep_files(edges, setup, &sets, bucket, matched, first_seen, report)).await?;
+        let found = (name, trigger);
+        near_miss::report_listed(edges, setup, definitions, found, bucket, &others, first_seen).await?;
         after = next;
         pages += 1;
         if after.is_none() || (coverage == Coverage::Part && pages >= PAGES) {

@@ -12,7 +12,8 @@ const SHA256_LENGTH: usize = 64;
 /// The longest value of a tag.
 const TAG_LENGTH: usize = 256;
 
-/// The settings as texts, as a person gave them. A setting that is missing is `None`. Empty entries of a list are left out.
+/// The settings as texts, as a person gave them. A setting that is missing is `None` or blank, as an unset variable is in many
+/// scripts. Empty entries of a list are left out.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
     /// The name of the engine, which its machines carry as a tag. It becomes `Settings::engine`.
@@ -78,8 +79,11 @@ impl Given {
     ///
     /// All problems, each with the name of its setting without the prefix `ec2-`, such as `worker-sha256`. The caller adds the
     /// prefix.
-    pub fn check(self, region: &str) -> Result<Option<Settings>, Vec<(&'static str, String)>> {
-        if self.is_empty() {
+    pub fn check(mut self, region: &str) -> Result<Option<Settings>, Vec<(&'static str, String)>> {
+        for text in self.texts() {
+            text.take_if(|text| text.trim().is_empty());
+        }
+        if self.texts().iter().all(|text| text.is_none()) {
             return Ok(None);
         }
         let mut problems = Problems::default();
@@ -123,14 +127,24 @@ impl Given {
         if problems.0.is_empty() { Ok(Some(settings)) } else { Err(problems.0) }
     }
 
-    /// Returns whether no setting is given.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    fn texts(&mut self) -> [&mut Option<String>; 13] {
         let Self { tag, worker, worker_sha256, instance_profile, image, instance_type, disk_gib, .. } = self;
         let Self { subnets, security_groups, endpoint, regions, rds_instances, authority, .. } = self;
-        let first = [tag, worker, worker_sha256, instance_profile, image, instance_type, disk_gib];
-        let second = [subnets, security_groups, endpoint, regions, rds_instances, authority];
-        first.into_iter().chain(second).all(Option::is_none)
+        [
+            tag,
+            worker,
+            worker_sha256,
+            instance_profile,
+            image,
+            instance_type,
+            disk_gib,
+            subnets,
+            security_groups,
+            endpoint,
+            regions,
+            rds_instances,
+            authority,
+        ]
     }
 }
 
@@ -287,6 +301,16 @@ mod tests {
         assert_eq!((settings.instance_type.as_str(), settings.disk_gib), ("t3.small", 20));
         assert_eq!(settings.regions, ["eu-west-1"]);
         assert_eq!(settings.worker_sha256, "ab".repeat(32));
+    }
+
+    #[test]
+    fn a_blank_setting_is_a_missing_one() {
+        let blank = || Some(" ".to_owned());
+        let given = Given { worker: Some(String::new()), authority: blank(), ..Given::default() };
+        assert!(given.check("eu-west-1").expect("is right").is_none());
+        let given = Given { instance_type: blank(), disk_gib: blank(), authority: blank(), ..whole() };
+        let settings = given.check("eu-west-1").expect("is right").expect("is set");
+        assert_eq!((settings.instance_type.as_str(), settings.disk_gib), ("t3.small", 20));
     }
 
     #[test]

@@ -106,6 +106,32 @@ fn near_misses_give_one_notice_a_day_and_outputs_none() {
 }
 
 #[test]
+fn a_sweep_reports_the_near_misses_whose_events_were_lost() {
+    let mut scene = Scene::with(&definition(STAR, ""));
+    scene.drop_key("in/0/a_1.csv", "1");
+    for key in ["results/0/in/0/b.csv", "in/0/b.csv.tmp", "in/0/B.csv", "in/0/b.txt"] {
+        scene.world.put("drop", key, key);
+    }
+    scene.sweep_whole();
+    scene.sweep_whole();
+    let notices = scene.world.notices();
+    let [notice] = notices.as_slice() else { panic!("{notices:#?}") };
+    assert!(notice.message.contains("s3://drop/in/0/B.csv"), "{}", notice.message);
+    // The notice names the day on which the keys landed, so the sweeps of the next day find it published.
+    scene.advance(super::scene::DAY_SECS);
+    scene.sweep_whole();
+    assert_eq!(scene.world.notices().len(), 1, "one notice for the day");
+    // A key of another day gives another notice, and old keys give none.
+    scene.world.put("drop", "in/0/B.CSV", "b");
+    scene.advance(3 * super::scene::DAY_SECS);
+    scene.sweep_whole();
+    assert_eq!(scene.world.notices().len(), 1, "the sweep does not report old keys");
+    scene.world.put("drop", "in/0/b.TXT", "b");
+    scene.sweep_whole();
+    assert_eq!(scene.world.notices().len(), 2);
+}
+
+#[test]
 fn changes_within_the_settling_time_run_once() {
     let mut scene = Scene::with(&definition(&format!(r#"{STAR}, "mySettle": "30 seconds""#), ""));
     scene.drop_key("in/0/a_1.csv", "1");

@@ -127,7 +127,7 @@ impl Scene {
         self.world.put("drop", key, body);
         let encoded: String = url_encoded(key);
         self.events.push(json!({"Records": [{
-            "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "eventTime": "2026-11-20T14:00:00.000Z",
+            "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "eventTime": self.world.now().to_string(),
             "userIdentity": {"principalId": "AWS:AIDAEXAMPLE"}, "requestParameters": {"sourceIPAddress": "127.0.0.1"},
             "s3": {"bucket": {"name": "drop"}, "object": {"key": encoded, "size": body.len()}}
         }]}));

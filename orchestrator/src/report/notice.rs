@@ -36,16 +36,16 @@ pub(crate) fn broken_definition(name: &str, uri: &str, etag: &str, why: &str) ->
 }
 
 /// Says that a key looks as if it were meant for a definition and matches none of its patterns. The cause is the
-/// definition and the day.
+/// definition and the day on which the key landed.
 pub(crate) fn near_miss(
     definition: &str,
     bucket: &str,
     key: &str,
     near: &NearMiss,
-    now: Timestamp,
+    landed: Timestamp,
 ) -> Notice {
     let NearMiss { pattern, why } = near;
-    let day = now.to_zoned(TimeZone::UTC).date().to_string();
+    let day = landed.to_zoned(TimeZone::UTC).date().to_string();
     let name = key.rsplit('/').next().unwrap_or(key);
     let subject = format!("{definition}: {name} matches no pattern");
     let message = format!(
