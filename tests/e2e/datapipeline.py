@@ -208,15 +208,105 @@ def runtime_fields_of_a_run():
     task = dp.poll_for_task(workerGroup="runtime", hostname="me")["taskObject"]
     dp.report_task_progress(taskId=task["taskId"], fields=[string("rows", "3")])
     component, = described("COMPONENT", "Say")
-    assert component["@activeInstances"].startswith("@Say_"), component
+    assert component["@activeInstances"].startswith("@Say_") and "@latestCompletedRunTime" not in component, component
     attempt, = described("ATTEMPT", "Say")
     assert attempt["reportProgressTime"] >= attempt["@actualStartTime"] and attempt["rows"] == "3", attempt
     dp.set_task_status(taskId=task["taskId"], taskStatus="FINISHED")
     component, = described("COMPONENT", "Say")
     assert component["@healthStatus"] == "HEALTHY" and component["@healthStatusFromInstanceId"].startswith("@Say_"), component
     assert "@activeInstances" not in component, component
+    assert component["@latestCompletedRunTime"] == component["@latestRunTime"], component
     dp.deactivate_pipeline(pipelineId=made)
     assert fields_of(made)["@lastDeactivatedTime"], fields_of(made)
+    dp.delete_pipeline(pipelineId=made)
+
+
+def a_task_runner_does_the_work_of_a_type_that_no_worker_here_does():
+    """The runner gets every field of the activity and of the objects that the activity refers to, and its reports come back."""
+    string = lambda key, value: {"key": key, "stringValue": value}
+    refer = lambda key, value: {"key": key, "refValue": value}
+    columns = [string("column", "id INTEGER"), string("column", "name STRING")]
+    definition = {
+        "Default": [string("scheduleType", "ondemand"), string("workerGroup", "warehouse"), string("role", "r")],
+        "Format": [string("type", "RegEx"), string("inputRegEx", "^([0-9]+);(.*)$"), string("outputFormat", "%1$s,%2$s"), *columns],
+        "Files": [string("type", "S3DataNode"), string("manifestFilePath", "s3://downspout-drop/manifest"),
+            string("s3EncryptionType", "NONE"), refer("dataFormat", "Format")],
+        "Warehouse": [string("type", "RedshiftDatabase"), string("clusterId", "c"), string("databaseName", "d"),
+            string("username", "u"), string("*password", "secret")],
+        "Table": [string("type", "RedshiftDataNode"), refer("database", "Warehouse"), string("tableName", "t"),
+            string("primaryKeys", "id"), string("primaryKeys", "name")],
+        "Copy": [string("type", "RedshiftCopyActivity"), refer("input", "Files"), refer("output", "Table"),
+            string("insertMode", "OVERWRITE_EXISTING"), string("transformSql", "select * from staging"),
+            string("commandOptions", "GZIP"), string("commandOptions", "MAXERROR 10")],
+        "Source": [string("type", "JdbcDatabase"), string("connectionString", "jdbc:oracle:thin:@host:1521:x"),
+            string("jdbcDriverClass", "oracle.jdbc.OracleDriver"), string("jdbcDriverJarUri", "s3://downspout-drop/ojdbc.jar"),
+            string("username", "u"), string("*password", "secret")],
+        "Ask": [string("type", "SqlActivity"), refer("database", "Source"), string("script", "select 1 from dual"),
+            refer("dependsOn", "Copy")],
+        "Items": [string("type", "DynamoDBDataNode"), string("tableName", "items"), string("readThroughputPercent", "0.25"),
+            string("writeThroughputPercent", "0.5")],
+        "Copies": [string("type", "DynamoDBDataNode"), string("tableName", "copies")],
+        "Import": [string("type", "HiveCopyActivity"), refer("input", "Items"), refer("output", "Copies"), refer("dependsOn", "Ask")],
+    }
+    made = dp.create_pipeline(name="warehouse", uniqueId="warehouse")["pipelineId"]
+    put = dp.put_pipeline_definition(pipelineId=made,
+        pipelineObjects=[{"id": id, "name": id, "fields": fields} for id, fields in definition.items()])
+    assert put["errored"] is False, put
+    dp.activate_pipeline(pipelineId=made)
+
+    def values(object):
+        found = {}
+        for field in object["fields"]:
+            found.setdefault(field["key"], []).append(field.get("stringValue", field.get("refValue")))
+        return found
+
+    attempts = {}
+    for activity, written in [("Copy", ["Copy", "Files", "Format", "Table", "Warehouse"]), ("Ask", ["Ask", "Source"]),
+                              ("Import", ["Import", "Items"])]:
+        task = dp.poll_for_task(workerGroup="warehouse", hostname="runner")["taskObject"]
+        # The ids of instances and attempts begin with the id of their component: @Copy_2026-….
+        got = {id.lstrip("@").split("_")[0]: values(object) for id, object in task["objects"].items()}
+        for id in written:
+            for field in definition[id]:
+                given = field.get("stringValue")
+                assert given is None or given in got[id][field["key"]], (id, field, got)
+        reported = [string("attemptStatus", f"{activity} at work"), string("emrStepLog", f"s3://logs/{activity}/step"),
+            string("hadoopJobLog", f"s3://logs/{activity}/jobs")]
+        dp.report_task_progress(taskId=task["taskId"], fields=reported)
+        dp.set_task_status(taskId=task["taskId"], taskStatus="FINISHED")
+        attempts[activity] = reported
+    until(lambda: fields_of(made)["@pipelineState"] == "FINISHED")
+    ids = dp.query_objects(pipelineId=made, sphere="ATTEMPT")["ids"]
+    described = dp.describe_objects(pipelineId=made, objectIds=ids)["pipelineObjects"]
+    described = {values(attempt)["@componentParent"][0]: attempt["fields"] for attempt in described}
+    for activity, reported in attempts.items():
+        assert all(field in described[activity] for field in reported), described[activity]
+    dp.delete_pipeline(pipelineId=made)
+
+
+def a_cluster_is_kept_as_it_is_written_and_not_activated():
+    """No host here starts clusters, so an activation says so at once. The definition itself is legal, and comes back whole."""
+    string = lambda key, value: {"key": key, "stringValue": value}
+    refer = lambda key, value: {"key": key, "refValue": value}
+    definition = [{"id": id, "name": id, "fields": fields} for id, fields in {
+        "Cluster": [refer("coreEbsConfiguration", "Ebs"), string("releaseLabel", "emr-5.23.0"), string("type", "EmrCluster")],
+        "Default": [string("scheduleType", "ondemand"), string("role", "r"), string("resourceRole", "r")],
+        "Device": [string("type", "EbsBlockDeviceConfig"), refer("volumeSpecification", "Volume"), string("volumesPerInstance", "2")],
+        "Ebs": [refer("ebsBlockDeviceConfig", "Device"), string("ebsOptimized", "true"), string("type", "EbsConfiguration")],
+        "Step": [refer("runsOn", "Cluster"), string("step", "command-runner.jar,true"), string("type", "EmrActivity")],
+        "Volume": [string("iops", "1000"), string("sizeInGB", "500"), string("type", "VolumeSpecification"), string("volumeType", "io1")],
+    }.items()]
+    made = dp.create_pipeline(name="cluster", uniqueId="cluster")["pipelineId"]
+    put = dp.put_pipeline_definition(pipelineId=made, pipelineObjects=definition)
+    warnings = [warning for object in put["validationWarnings"] if object["id"] == "Step" for warning in object["warnings"]]
+    assert put["errored"] is False and any(warning.startswith("NO_HOST:  'runsOn'") for warning in warnings), put
+    in_order = lambda objects: [(object["id"], sorted(object["fields"], key=str)) for object in objects]
+    assert in_order(definition_of(made)) == in_order(definition), definition_of(made)
+    try:
+        dp.activate_pipeline(pipelineId=made)
+        raise AssertionError("the cluster was accepted")
+    except dp.exceptions.InvalidRequestException as error:
+        assert "`Cluster` is an EmrCluster" in str(error), error
     dp.delete_pipeline(pipelineId=made)
 
 
@@ -225,4 +315,6 @@ as_ansible_plays_it()
 every_exception()
 paginators_of_objects()
 runtime_fields_of_a_run()
+a_task_runner_does_the_work_of_a_type_that_no_worker_here_does()
+a_cluster_is_kept_as_it_is_written_and_not_activated()
 print("done")

@@ -66,6 +66,14 @@ def code(call, **arguments):
     return "ok"
 
 
+def refusal(call, *arguments, **named):
+    try:
+        call(*arguments, **named)
+    except ClientError as error:
+        return error.response["Error"]["Message"]
+    return "ok"
+
+
 def boot(instance, brought=worker):
     """Runs the user data of a machine, and returns the calls that it made, and what it left."""
     data = ec2.describe_instance_attribute(InstanceId=instance, Attribute="userData")["UserData"]["Value"]
@@ -129,16 +137,21 @@ def client(key, secret):
 
 
 def activate(unique, **fields):
-    """Starts a run of work on a machine. The work goes on until the file `go-UNIQUE` exists."""
+    """Starts a run of work on a machine. The work goes on until the file `go-UNIQUE` exists.
+
+    The machine has the fields of old definitions, which AWS still takes and which have no effect."""
     begun, go = (os.path.join(folder, f"{name}-{unique}") for name in ["begun", "go"])
     objects = {
         "Default": {"scheduleType": "ondemand", "role": "r", "resourceRole": "r", "retryDelay": "1 second", "maximumRetries": "1"},
-        "A $HOME `box`": {"type": "Ec2Resource", "terminateAfter": "1 hour", "runAsUser": "ec2-user", **fields},
+        "A $HOME `box`": {"type": "Ec2Resource", "terminateAfter": "1 hour", "runAsUser": "ec2-user", "instanceCount": "1",
+            "minInstanceCount": "1", "logUri": "s3://logs/old", **fields},
+        "Proxy": {"type": "HttpProxy", "hostname": "proxy.example", "port": "8080"},
         "Work": {"type": "ShellCommandActivity", "command": f"touch '{begun}'; until [ -e '{go}' ]; do sleep 0.1; done"},
     }
-    wire = [{"id": name, "name": name, "fields": [{"key": key, "stringValue": value} for key, value in fields.items()]}
+    field = lambda key, value: {"key": key, "refValue": value["ref"]} if isinstance(value, dict) else {"key": key, "stringValue": value}
+    wire = [{"id": name, "name": name, "fields": [field(key, value) for key, value in fields.items()]}
             for name, fields in objects.items()]
-    wire[2]["fields"].append({"key": "runsOn", "refValue": wire[1]["id"]})
+    wire[3]["fields"].append({"key": "runsOn", "refValue": wire[1]["id"]})
     tags = [{"key": "team", "value": "data"}]
     identity = owner.create_pipeline(name="machines", uniqueId=unique, tags=tags)["pipelineId"]
     put = owner.put_pipeline_definition(pipelineId=identity, pipelineObjects=wire)
@@ -193,6 +206,7 @@ owner = client(OWNER["DOWNSPOUT_ACCESS_KEY_ID"], OWNER["DOWNSPOUT_SECRET_ACCESS_
 try:
     # A resource that no machine can fit is refused before anything starts.
     assert code(activate, unique="mars", region="mars-1") == "InvalidRequestException"
+    assert "the machines of this server use no proxy" in refusal(activate, "proxied", httpProxy={"ref": "Proxy"})
 
     # One machine, which survives a crash of the server.
     first, begun, go = activate("first")

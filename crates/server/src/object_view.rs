@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use definition::PipelineObject;
+use definition::{ObjectId, PipelineObject};
 use engine::wire_objects::{self, Form};
 use engine::{Instance, Plan, Run, RunId, WorkerGroup, time};
+use jiff::Timestamp;
 use store::DefinitionVersion;
 
 use crate::driver::{Driver, PipelineGuard};
@@ -19,6 +20,8 @@ pub(crate) struct ObjectView<'a> {
     live: &'a PipelineGuard,
     ended: HashMap<RunId, Option<Arc<Run>>>,
     components: Option<Components>,
+    /// The scheduled times of the runs before the newest one, the newest first; `None` until they are loaded.
+    earlier_runs: Option<Vec<Timestamp>>,
 }
 
 /// The components of a pipeline, and the definition that states them.
@@ -30,7 +33,7 @@ struct Components {
 
 impl<'a> ObjectView<'a> {
     pub(crate) fn new(service: &'a Service, live: &'a PipelineGuard) -> Self {
-        Self { service, live, ended: HashMap::new(), components: None }
+        Self { service, live, ended: HashMap::new(), components: None, earlier_runs: None }
     }
 
     /// Returns the object `id`: a component, an instance or an attempt.
@@ -55,7 +58,40 @@ impl<'a> ObjectView<'a> {
             Some(plan) => wire_objects::component(plan, id, latest, form),
             None => secret::masked(components.definition.clone()).object(id).cloned(),
         });
-        Ok(object.map(|object| self.with_pipeline(object)))
+        let Some(mut object) = object else { return Ok(None) };
+        if let Some(completed) = self.latest_completed(&object.id).await? {
+            object.set("@latestCompletedRunTime", time::wire(completed));
+        }
+        Ok(Some(self.with_pipeline(object)))
+    }
+
+    /// Returns the scheduled time of the newest run in which the instance of a component is over. The runs of a backfill overlap, so
+    /// this run may be much older than the newest run.
+    async fn latest_completed(&mut self, component: &ObjectId) -> Result<Option<Timestamp>, ServiceError> {
+        let Some(latest) = self.live.pipeline.latest_run else { return Ok(None) };
+        let is_over = |run: &Run| run.instance_of_component(component).is_some_and(Instance::is_final);
+        if self.run(&RunId::at(latest)).await?.is_some_and(is_over) {
+            return Ok(Some(latest));
+        }
+        let earlier = self.earlier_runs(latest).await?;
+        for scheduled in earlier {
+            if self.run(&RunId::at(scheduled)).await?.is_some_and(is_over) {
+                return Ok(Some(scheduled));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the scheduled times of the runs before `latest`, the newest first.
+    async fn earlier_runs(&mut self, latest: Timestamp) -> Result<Vec<Timestamp>, ServiceError> {
+        if self.earlier_runs.is_none() {
+            let headers = self.service.driver.store.runs(&self.live.pipeline.id).await?;
+            let times = headers.iter().map(|header| header.scheduled);
+            let mut times: Vec<_> = times.filter(|scheduled| *scheduled < latest).collect();
+            times.sort_unstable_by(|one, other| other.cmp(one));
+            self.earlier_runs = Some(times);
+        }
+        Ok(self.earlier_runs.clone().unwrap_or_default())
     }
 
     /// Returns the ids of the components, in the order of the definition.
