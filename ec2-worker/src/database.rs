@@ -126,14 +126,14 @@ impl Pool {
 
     fn take(&self, target: &DatabaseTarget) -> Option<Client> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let sessions = idle.get_mut(target.secret_key())?;
+        let sessions = idle.get_mut(target.session_key())?;
         sessions.retain(|(since, client)| since.elapsed() < IDLE_TIME && !client.is_closed());
         sessions.pop().map(|(_, client)| client)
     }
 
     fn give_back(&self, target: &DatabaseTarget, client: Client) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let sessions = idle.entry(target.secret_key().to_owned()).or_default();
+        let sessions = idle.entry(target.session_key().to_owned()).or_default();
         if sessions.len() < IDLE && !client.is_closed() {
             sessions.push((Instant::now(), client));
             drop(idle);

@@ -29,7 +29,7 @@ mod value_fields;
 mod value_shape;
 
 pub use group::Group;
-pub use spec::{DefaultSpec, FieldSpec, KindSpec, OneOf, SharedFields};
+pub use spec::{DefaultSpec, FieldChoice, FieldSpec, KindSpec, SharedFields};
 pub use value_shape::{BID_PRICE_LIMIT, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, RefTarget, ValueShape};
 
 pub(crate) use field_type::FieldType;
@@ -255,7 +255,7 @@ impl Kind {
     /// Returns the choices of the type. A choice is a list of fields. An object needs at least one of them, or exactly one if
     /// the choice is exclusive.
     #[must_use]
-    pub fn one_of(self) -> &'static [OneOf] {
+    pub fn one_of(self) -> &'static [FieldChoice] {
         self.spec().one_of
     }
 }

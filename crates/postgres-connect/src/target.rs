@@ -48,7 +48,7 @@ pub struct Settings {
 pub struct DatabaseTarget {
     config: Config,
     tls: Option<MakeRustlsConnect>,
-    secret_key: String,
+    session_key: String,
     shown: String,
     search_path: Option<String>,
 }
@@ -85,15 +85,16 @@ impl DatabaseTarget {
             _ => Some(tls::connector(encryption.is_verified, sslrootcert.as_deref())?),
         };
         let shown = format!("{host}:{port}/{database}");
-        let secret_key = format!("{user}@{shown} {:?} {encryption:?} {sslrootcert:?}", config.get_password());
-        Ok(Self { config, tls, secret_key, shown, search_path: None })
+        let session_key =
+            format!("{user}@{shown} {:?} {encryption:?} {sslrootcert:?}", config.get_password());
+        Ok(Self { config, tls, session_key, shown, search_path: None })
     }
 
     /// Returns the same target with a search path: the schemas for names without a schema, as SQL writes them after
     /// `SET search_path TO`. The program sets it in each of its transactions.
     #[must_use]
     pub fn with_search_path(mut self, schemas: String) -> Self {
-        self.secret_key.push_str(&format!(" {schemas}"));
+        self.session_key.push_str(&format!(" {schemas}"));
         self.search_path = Some(schemas);
         self
     }
@@ -119,8 +120,8 @@ impl DatabaseTarget {
     /// Returns the key of the target in a pool of sessions. Two targets may share sessions if and only if their keys are equal. The
     /// key contains the password, so it is a secret: never show it.
     #[must_use]
-    pub fn secret_key(&self) -> &str {
-        &self.secret_key
+    pub fn session_key(&self) -> &str {
+        &self.session_key
     }
 
     /// Returns host, port and database, for messages.
@@ -248,7 +249,7 @@ mod tests {
 
     #[test]
     fn sessions_are_shared_only_between_equal_targets() {
-        let key = |settings: Settings| DatabaseTarget::new(settings).unwrap().secret_key().to_owned();
+        let key = |settings: Settings| DatabaseTarget::new(settings).unwrap().session_key().to_owned();
         let with_sslmode =
             |mode: &str| Settings { sslmode: Some(mode.to_owned()), ..settings("db.example.com") };
         let ours = key(settings("db.example.com"));
@@ -272,7 +273,7 @@ mod tests {
         let target = DatabaseTarget::new(settings("db.example.com")).unwrap();
         assert_ne!(
             ours,
-            target.with_search_path("\"shop\"".to_owned()).secret_key(),
+            target.with_search_path("\"shop\"".to_owned()).session_key(),
             "with another search path, a name means another table"
         );
     }

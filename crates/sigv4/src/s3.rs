@@ -27,7 +27,7 @@ use rules::Rules;
 
 pub use content::Content;
 pub use content_error::ContentError;
-pub use payload::Payload;
+pub use payload::BodyCheck;
 pub use policy::SignedPolicy;
 pub use refusal::{Refusal, version_2_refused};
 pub use trailers::Trailers;
@@ -64,7 +64,7 @@ impl S3Verifier {
     /// # Errors
     ///
     /// [`Refusal`] with the code and the message of S3.
-    pub fn verify(&self, parts: &Parts, now: Timestamp) -> Result<Payload, Refusal> {
+    pub fn verify(&self, parts: &Parts, now: Timestamp) -> Result<BodyCheck, Refusal> {
         let query = parts.uri.query().unwrap_or_default();
         let names: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name).collect();
         let has = |wanted: &[&str]| names.iter().any(|name| wanted.contains(&name.as_ref()));
@@ -125,7 +125,7 @@ mod tests {
         &X-Amz-Expires=86400&X-Amz-SignedHeaders=host\
         &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
 
-    fn verify(parts: &Parts, minutes_later: i64) -> Result<Payload, Refusal> {
+    fn verify(parts: &Parts, minutes_later: i64) -> Result<BodyCheck, Refusal> {
         let credentials = Credentials {
             access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
             secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
@@ -159,7 +159,7 @@ mod tests {
         request("GET", "/test.txt", &headers)
     }
 
-    fn code(result: Result<Payload, Refusal>) -> &'static str {
+    fn code(result: Result<BodyCheck, Refusal>) -> &'static str {
         result.err().map_or("accepted", |refusal| refusal.code)
     }
 

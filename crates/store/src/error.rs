@@ -18,7 +18,7 @@ pub enum StoreError {
     },
     /// Another server or call has saved something of the pipeline since it was loaded.
     #[error("pipeline {0} was changed since it was loaded")]
-    Raced(PipelineId),
+    PipelineChanged(PipelineId),
     /// The pipeline does not exist; it may have been deleted meanwhile.
     #[error("there is no pipeline {0}")]
     NoPipeline(PipelineId),
@@ -163,7 +163,7 @@ impl StoreError {
     /// and then change them or find that they are gone.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict { .. } | Self::Raced(_) | Self::NoPipeline(_))
+        matches!(self, Self::Conflict { .. } | Self::PipelineChanged(_) | Self::NoPipeline(_))
     }
 
     /// Returns the error with all its causes, for a log.

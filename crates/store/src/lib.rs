@@ -83,7 +83,7 @@ pub trait Store: Send + Sync + 'static {
     /// Saves the batch: all of it or, on an error, nothing. The batch is durable on return.
     ///
     /// [`StoreError::NoPipeline`] says that the pipeline was deleted. [`StoreError::Conflict`] says that another server has
-    /// changed a run since it was loaded, and [`StoreError::Raced`] that the pipeline no longer has the revision of
+    /// changed a run since it was loaded, and [`StoreError::PipelineChanged`] that the pipeline no longer has the revision of
     /// [`Batch::since`]: load and step again.
     async fn save(&self, batch: Batch) -> Result<(), StoreError>;
 

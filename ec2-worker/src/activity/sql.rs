@@ -263,7 +263,7 @@ async fn check_outputs(
     tx: &Transaction,
 ) -> Result<(), Failure> {
     for node in &script.outputs {
-        if node.target.secret_key() != script.target.secret_key() {
+        if node.target.session_key() != script.target.session_key() {
             let message = format!(
                 "object `{}`, field `myExpect` cannot be checked, because the table is in another database than the script",
                 node.id

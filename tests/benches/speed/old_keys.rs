@@ -17,7 +17,7 @@ const DROP: &str = "bench-old-keys";
 /// The old keys of the two definitions. `DOWNSPOUT_BENCH_KEYS` sets another number for the second one.
 const FEW: usize = 10_000;
 const MANY: usize = 1_000_000;
-const PUT_AT_ONCE: usize = 16;
+const PUT_AT_ONCE: usize = 128;
 const TURNS: usize = 7;
 
 /// A definition with its own home, so that a sweep is about this definition alone.

@@ -5,7 +5,7 @@ use super::{
     databases::ANY_DATABASE,
     field_type::{Limit, LoadMode, OnColumns, Publish},
     shared_fields::{CLUSTER_WORK, RUNNER, WORK},
-    spec::{FieldSpec, KindSpec, OneOf, boolean, count, spec, text, to, to_group, word},
+    spec::{FieldChoice, FieldSpec, KindSpec, boolean, count, spec, text, to, to_group, word},
     typed_field::Defaulted,
     value_fields::{
         MY_COLUMN, MY_CURRENCY, MY_DATE_FORMAT, MY_DECIMAL, MY_FALSE, MY_GROUPING, MY_NULL_VALUES,
@@ -180,7 +180,7 @@ pub(super) static HIVE_ACTIVITY: KindSpec = KindSpec {
         RESIZE_MOST,
     ],
     includes: CLUSTER_WORK,
-    one_of: &[OneOf::at_least(&["hiveScript", "scriptUri"]), RUNNER],
+    one_of: &[FieldChoice::at_least(&["hiveScript", "scriptUri"]), RUNNER],
     my_fields: &[],
 };
 
@@ -226,7 +226,7 @@ pub(super) static PIG_ACTIVITY: KindSpec = KindSpec {
         RESIZE_MOST,
     ],
     includes: CLUSTER_WORK,
-    one_of: &[OneOf::at_least(&["script", "scriptUri"]), RUNNER],
+    one_of: &[FieldChoice::at_least(&["script", "scriptUri"]), RUNNER],
     my_fields: &[],
 };
 
@@ -275,7 +275,7 @@ pub(super) static SHELL_COMMAND_ACTIVITY: KindSpec = KindSpec {
         OUTPUT,
     ],
     includes: WORK,
-    one_of: &[OneOf::at_least(&["command", "scriptUri"]), RUNNER],
+    one_of: &[FieldChoice::at_least(&["command", "scriptUri"]), RUNNER],
     my_fields: &[],
 };
 
@@ -304,6 +304,6 @@ pub(super) static SQL_ACTIVITY: KindSpec = KindSpec {
         OUTPUT,
     ],
     includes: WORK,
-    one_of: &[OneOf::at_least(&["script", "scriptUri"]), RUNNER],
+    one_of: &[FieldChoice::at_least(&["script", "scriptUri"]), RUNNER],
     my_fields: &[MY_PUBLISH.spec(), MY_CASCADE.spec()],
 };

@@ -5,7 +5,7 @@ use super::{
     databases::ANY_DATABASE,
     field_type::{Compression, MatchMode},
     shared_fields::WORK,
-    spec::{FieldSpec, KindSpec, OneOf, spec, text, to, to_group, word},
+    spec::{FieldChoice, FieldSpec, KindSpec, spec, text, to, to_group, word},
     typed_field::{Defaulted, Optional},
 };
 
@@ -122,7 +122,7 @@ pub(super) static S3_DATA_NODE: KindSpec = KindSpec {
             .default("SERVER_SIDE_ENCRYPTION"),
     ],
     includes: WORK,
-    one_of: &[OneOf::at_least(&["filePath", "directoryPath", "manifestFilePath"])],
+    one_of: &[FieldChoice::at_least(&["filePath", "directoryPath", "manifestFilePath"])],
     my_fields: &[
         MY_MATCH.spec(),
         text(

@@ -4,7 +4,7 @@ use super::{
     Group, Kind, ValueShape,
     secret_reference::MY_PASSWORD_SECRET,
     shared_fields::PLAIN,
-    spec::{FieldSpec, KindSpec, OneOf, spec, text},
+    spec::{FieldChoice, FieldSpec, KindSpec, spec, text},
 };
 
 /// The types that a `database` field accepts.
@@ -75,6 +75,6 @@ pub(super) static REDSHIFT_DATABASE: KindSpec = KindSpec {
         PROPERTIES,
     ],
     includes: PLAIN,
-    one_of: &[OneOf::exactly(&["clusterId", "connectionString"])],
+    one_of: &[FieldChoice::exactly(&["clusterId", "connectionString"])],
     my_fields: OWN,
 };

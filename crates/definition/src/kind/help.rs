@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{DEFAULT_OBJECT, FieldSpec, Group, Kind, OneOf, SharedFields, ValueShape};
+use super::{DEFAULT_OBJECT, FieldChoice, FieldSpec, Group, Kind, SharedFields, ValueShape};
 use crate::object::DEFAULT_ID;
 
 /// The width of a page in characters. Such a page fits beside an editor, and has room for a sentence beside a
@@ -68,7 +68,7 @@ pub fn overview() -> String {
     text
 }
 
-fn choice_title(choice: &OneOf) -> &'static str {
+fn choice_title(choice: &FieldChoice) -> &'static str {
     if choice.is_exclusive { "Exactly one of" } else { "At least one of" }
 }
 

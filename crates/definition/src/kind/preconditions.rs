@@ -6,7 +6,7 @@
 use super::{
     Group,
     shared_fields::PRECONDITION,
-    spec::{FieldSpec, KindSpec, OneOf, count, period, text, time, to_any},
+    spec::{FieldChoice, FieldSpec, KindSpec, count, period, text, time, to_any},
     typed_field::Optional,
 };
 use crate::period::Period;
@@ -104,6 +104,6 @@ pub(super) static SHELL_COMMAND_PRECONDITION: KindSpec = KindSpec {
         NODE,
     ],
     includes: PRECONDITION,
-    one_of: &[OneOf::at_least(&["command", "scriptUri"])],
+    one_of: &[FieldChoice::at_least(&["command", "scriptUri"])],
     my_fields: &[],
 };

@@ -6,7 +6,7 @@ use super::{
     Group, ValueShape,
     field_type::{SchedulePeriod, StartAt},
     shared_fields::PLAIN,
-    spec::{KindSpec, OneOf, integer, spec, time, word},
+    spec::{FieldChoice, KindSpec, integer, spec, time, word},
     typed_field::Optional,
 };
 
@@ -43,6 +43,6 @@ pub(super) static SCHEDULE: KindSpec = KindSpec {
         time("@firstActivationTime", "Time of the first activation of the pipeline.").runtime(),
     ],
     includes: PLAIN,
-    one_of: &[OneOf::exactly(&["startDateTime", "startAt"])],
+    one_of: &[FieldChoice::exactly(&["startDateTime", "startAt"])],
     my_fields: &[],
 };

@@ -7,7 +7,8 @@ use super::{
     Group, Kind, RefTarget, ValueShape,
     field_type::{FailureAndRerunMode, ScheduleType},
     spec::{
-        FieldSpec, OneOf, SharedFields, count, integer, period, spec, text, time, to, to_any, to_group, word,
+        FieldChoice, FieldSpec, SharedFields, count, integer, period, spec, text, time, to, to_any, to_group,
+        word,
     },
     typed_field::{Defaulted, Optional},
 };
@@ -33,7 +34,7 @@ pub(super) const PLAIN: &[SharedFields] = &[SYSTEM];
 
 /// The choice of where a task is executed. If both fields are missing, the task would wait for ever. If both
 /// are present, `workerGroup` is ignored.
-pub(super) const RUNNER: OneOf = OneOf::at_least(&["runsOn", "workerGroup"]);
+pub(super) const RUNNER: FieldChoice = FieldChoice::at_least(&["runsOn", "workerGroup"]);
 
 /// The fields of every object. The service sets those that begin with `@`.
 const SYSTEM: SharedFields = SharedFields {

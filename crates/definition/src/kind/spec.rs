@@ -16,7 +16,7 @@ pub struct KindSpec {
     /// The fields that the type shares with other types.
     pub includes: &'static [SharedFields],
     /// The choices: for each of them, an object needs at least one of its fields.
-    pub one_of: &'static [OneOf],
+    pub one_of: &'static [FieldChoice],
     /// The own fields of the type. AWS accepts them as fields of the user, and our programs read them.
     pub my_fields: &'static [FieldSpec],
 }
@@ -66,14 +66,14 @@ pub struct FieldSpec {
 
 /// A choice: an object needs at least one of the fields, or exactly one if the choice is exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OneOf {
+pub struct FieldChoice {
     /// The fields.
     pub keys: &'static [&'static str],
     /// Whether more than one of the fields is an error.
     pub is_exclusive: bool,
 }
 
-impl OneOf {
+impl FieldChoice {
     pub(super) const fn at_least(keys: &'static [&'static str]) -> Self {
         Self { keys, is_exclusive: false }
     }

@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_race_is_recognized_in_every_kind_of_error() {
-        let raced = || StoreError::Raced(PipelineId::from("df-1"));
+        let raced = || StoreError::PipelineChanged(PipelineId::from("df-1"));
         assert!(anyhow::Error::from(raced()).is_race());
         assert!(anyhow::Error::from(raced()).context("waking").is_race());
         assert!(anyhow::Error::from(StepError::from(raced())).is_race());

@@ -6,12 +6,12 @@ use sha2::{Digest, Sha256};
 
 use super::chunks::Decoder;
 use super::content_error::{BoxError, ContentError};
-use super::payload::{Kind, Payload};
+use super::payload::{BodyCheck, Kind};
 use super::trailers::Trailers;
 
 /// A body, and how it must be checked.
 pub struct Content<S> {
-    payload: Payload,
+    payload: BodyCheck,
     body: S,
     trailers: Trailers,
 }
@@ -22,7 +22,7 @@ where
     E: Into<BoxError> + 'static,
 {
     /// Returns the content of `body`, which is checked as `payload` says.
-    pub fn new(payload: Payload, body: S) -> Self {
+    pub fn new(payload: BodyCheck, body: S) -> Self {
         Self { payload, body, trailers: Trailers::default() }
     }
 

@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 
-use super::payload::{Payload, Seed, Stated};
+use super::payload::{BodyCheck, Seed, Stated};
 use super::refusal::{Refusal, version_2_refused};
 use super::rules::{CredentialErrors, Rules, check_day, check_signed_headers, refuse_token};
 use super::signed_request::SignedRequest;
@@ -19,7 +19,7 @@ const ERRORS: CredentialErrors =
     CredentialErrors { code: "AuthorizationHeaderMalformed", text: "The authorization header is malformed" };
 
 /// Checks the signature, and returns how the body must be checked.
-pub(super) fn verify(rules: &Rules, parts: &Parts, now: Timestamp) -> Result<Payload, Refusal> {
+pub(super) fn verify(rules: &Rules, parts: &Parts, now: Timestamp) -> Result<BodyCheck, Refusal> {
     let header = authorization_header(&parts.headers)?;
     let authorization = Authorization::parse(header);
     let part = |name: &str| {

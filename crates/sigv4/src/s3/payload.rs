@@ -28,7 +28,7 @@ pub(super) struct Seed {
 }
 
 /// How the body of a verified request must be checked; see [`Content`](super::Content).
-pub struct Payload {
+pub struct BodyCheck {
     pub(super) kind: Kind,
 }
 
@@ -81,7 +81,7 @@ impl Stated {
         self,
         headers: &HeaderMap,
         seed: impl FnOnce() -> Seed,
-    ) -> Result<Payload, Refusal> {
+    ) -> Result<BodyCheck, Refusal> {
         let kind = match self {
             Self::Unsigned => Kind::Unsigned,
             Self::Whole(digest) => Kind::Whole(digest),
@@ -91,11 +91,11 @@ impl Stated {
                 trailers: has_trailers.then(|| trailer_names(headers)).transpose()?,
             }),
         };
-        Ok(Payload { kind })
+        Ok(BodyCheck { kind })
     }
 }
 
-impl Payload {
+impl BodyCheck {
     /// Returns the length of the content in bytes if it comes in chunks, and `None` if the body is the content.
     #[must_use]
     pub fn decoded_length(&self) -> Option<u64> {

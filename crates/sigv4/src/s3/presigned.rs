@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 
-use super::payload::{Payload, Seed, Stated};
+use super::payload::{BodyCheck, Seed, Stated};
 use super::refusal::Refusal;
 use super::rules::{CredentialErrors, Rules, check_day, check_signed_headers, refuse_token};
 use super::signed_request::SignedRequest;
@@ -22,7 +22,7 @@ const ERRORS: CredentialErrors =
 const LONGEST_LIFE: i64 = 7 * 24 * 60 * 60;
 
 /// Checks the signature, and returns how the body must be checked.
-pub(super) fn verify(rules: &Rules, parts: &Parts, now: Timestamp) -> Result<Payload, Refusal> {
+pub(super) fn verify(rules: &Rules, parts: &Parts, now: Timestamp) -> Result<BodyCheck, Refusal> {
     let query = parts.uri.query().unwrap_or_default();
     let parameters = parameters(query)?;
     let get = |name: &str| {

@@ -35,7 +35,7 @@ pub(crate) async fn a_save_since_an_older_revision_is_refused(one: Arc<dyn Store
     described.description = Some("by the other".to_owned());
     other.save(Batch::new().pipeline(&described).since(id, known)).await.unwrap();
     let refused = one.save(Batch::new().pipeline(&created).since(id, known)).await.unwrap_err();
-    assert!(matches!(refused, StoreError::Raced(_)) && refused.is_conflict(), "{refused}");
+    assert!(matches!(refused, StoreError::PipelineChanged(_)) && refused.is_conflict(), "{refused}");
     assert_eq!(one.pipeline(id).await.unwrap(), Some(described));
     let known = one.revision(id).await.unwrap().unwrap();
     one.save(Batch::new().pipeline(&created).since(id, known)).await.unwrap();

@@ -52,7 +52,7 @@ pub(super) struct Statement {
 pub(super) enum Untouched {
     Fine,
     NoPipeline(PipelineId),
-    Raced(PipelineId),
+    PipelineChanged(PipelineId),
     Conflict(PipelineId, RunId),
 }
 
@@ -61,7 +61,7 @@ impl Untouched {
         match self {
             Self::Fine => None,
             Self::NoPipeline(id) => Some(StoreError::NoPipeline(id.clone())),
-            Self::Raced(id) => Some(StoreError::Raced(id.clone())),
+            Self::PipelineChanged(id) => Some(StoreError::PipelineChanged(id.clone())),
             Self::Conflict(pipeline, run) => {
                 Some(StoreError::Conflict { pipeline: pipeline.clone(), run: run.clone() })
             }

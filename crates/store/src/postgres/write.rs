@@ -106,7 +106,7 @@ pub(super) fn save(batch: &Batch) -> Result<Vec<Statement>, StoreError> {
 fn revise(id: &PipelineId, known: Option<u64>, body: Option<&Pipeline>) -> Result<Statement, StoreError> {
     let untouched = match known {
         // The statement cannot tell whether the pipeline was changed or deleted. The caller reads it again to find out.
-        Some(_) => Untouched::Raced(id.clone()),
+        Some(_) => Untouched::PipelineChanged(id.clone()),
         None => Untouched::NoPipeline(id.clone()),
     };
     let known = known.map(|known| i64::try_from(known).unwrap_or(i64::MAX));

@@ -122,7 +122,7 @@ fn revise(connection: &Connection, id: &PipelineId, known: Option<u64>) -> Resul
         .and_then(|mut update| update.execute((id.as_str(), known)))
         .map_err(StoreError::doing("counting a change of a pipeline"))?;
     if changed == 0 && known.is_some() && read::pipeline(connection, id)?.is_some() {
-        return Err(StoreError::Raced(id.clone()));
+        return Err(StoreError::PipelineChanged(id.clone()));
     }
     must_exist(changed, id)
 }

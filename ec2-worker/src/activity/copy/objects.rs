@@ -14,7 +14,7 @@ use crate::etl::dialect::{Dialect, Form};
 use crate::etl::directory;
 use crate::etl::input::{Packing, SIGNATURE};
 use crate::etl::record_writer::reading_notes;
-use crate::etl::repack;
+use crate::etl::file_bytes;
 use crate::etl::rewrite::{Output, RecordLabels, Rewrite};
 use crate::etl::source::{Origin, Source};
 use crate::failure::Failure;
@@ -141,11 +141,11 @@ async fn duplicate_text(
     if stays {
         if let Some(packing) = packing.filter(|_| is_data) {
             // S3 copies the bytes without reading them, so without this check nothing would notice that the file is cut off.
-            repack::check(source.open().await?, object.uri(), packing, scratch).await?;
+            file_bytes::check(source.open().await?, object.uri(), packing, scratch).await?;
         }
         duplicate(storage, object, target).await?;
     } else {
-        let pieces = repack::start(source.open().await?, object.uri(), unpacked, scratch);
+        let pieces = file_bytes::start(source.open().await?, object.uri(), unpacked, scratch);
         let mut sink = ObjectWriter::new(storage, target, to.gzip);
         write(pieces, &mut sink).await?;
         sink.finish().await?;

@@ -18,7 +18,7 @@ pub(super) async fn make_next_tables(context: &TaskContext<'_>, script: &SqlActi
         return Ok(());
     }
     for node in &script.outputs {
-        if node.target.secret_key() != script.target.secret_key() {
+        if node.target.session_key() != script.target.session_key() {
             let message = format!(
                 "object `{}` is in another database than the script, and one transaction cannot put tables of two databases \
                  in place; give the activity `myPublish` each",

@@ -78,10 +78,10 @@ pub async fn dry_run(loads: &[Load], pool: &Pool) -> Result<Vec<DryLoad>, Failur
         if results[index].is_some() {
             continue;
         }
-        let key = loads[index].target.secret_key();
+        let key = loads[index].target.session_key();
         let tx = ledger::begin_undone(pool, &loads[index].target).await?;
         for (load, result) in
-            loads.iter().zip(&mut results).filter(|(load, _)| load.target.secret_key() == key)
+            loads.iter().zip(&mut results).filter(|(load, _)| load.target.session_key() == key)
         {
             *result = Some(one(load, &tx).await?);
         }

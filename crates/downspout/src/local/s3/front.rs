@@ -23,7 +23,7 @@ use s3s::path::check_bucket_name;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::validation::NameValidation;
 use sigv4::Credentials;
-use sigv4::s3::{Content, ContentError, Payload, Refusal, S3Verifier};
+use sigv4::s3::{BodyCheck, Content, ContentError, Refusal, S3Verifier};
 
 use super::answers;
 use super::broken_content::refusal_of;
@@ -255,7 +255,7 @@ fn is_content(parts: &Parts, has_bucket_in_host: bool) -> bool {
 /// Returns the content of a request as a body for `s3s`, and puts the length of the content into the headers.
 async fn content(
     parts: &mut Parts,
-    payload: Payload,
+    payload: BodyCheck,
     is_content: bool,
     body: &mut Body,
 ) -> Result<s3s::Body, Refusal> {
