@@ -55,6 +55,7 @@ pub(crate) fn check(bytes: &[u8], database: Option<&mut Database>) {
         kind,
         not_null: false,
         has_default: false,
+        precision: None,
         inside: None,
     };
     let rules = ColumnRules::default();

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+/// The most decimals of the seconds that PostgreSQL keeps.
+pub const MOST_DECIMALS: usize = 6;
+
 /// The type of a column, as far as checking and encoding need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnType {
@@ -104,6 +107,8 @@ pub struct Column {
     pub not_null: bool,
     /// Whether a file may lack the column, because it has a default or is an identity.
     pub has_default: bool,
+    /// The declared decimals of the seconds of a date, a time or an interval, such as 0 for `timestamp(0)`.
+    pub precision: Option<usize>,
     /// The types of the values inside a value of the column; `None` if there are none.
     pub inside: Option<Arc<Inside>>,
 }
@@ -239,6 +244,17 @@ impl ColumnType {
         self.is_number() || matches!(self, Self::Money | Self::Interval(_) | Self::Numbers)
     }
 
+    /// Returns the decimals of the seconds that a type keeps, from its type modifier; `None` if the type declares none.
+    #[must_use]
+    pub fn precision(self, modifier: i32) -> Option<usize> {
+        // The fields of an interval stand above its precision, which is `0xffff` if none is declared.
+        let is_interval = matches!(self, Self::Interval(_));
+        let declared =
+            usize::try_from(if is_interval && modifier >= 0 { modifier & 0xffff } else { modifier }).ok()?;
+        let has_seconds = is_interval || self.moments().is_some_and(|moments| moments != MomentType::Date);
+        (has_seconds && declared <= MOST_DECIMALS).then_some(declared)
+    }
+
     /// Returns the type of the dates or times in a value, or `None` if values contain none.
     #[must_use]
     pub fn moments(self) -> Option<MomentType> {
@@ -255,14 +271,20 @@ impl ColumnType {
 }
 
 impl Inside {
+    /// Returns whether `is_wanted` is true of a type of single values inside.
+    #[must_use]
+    pub fn any(&self, is_wanted: &dyn Fn(&Column) -> bool) -> bool {
+        match self {
+            Self::Value(column) => is_wanted(column),
+            Self::Array(_, of) | Self::Range(of) | Self::Multirange(of) => of.any(is_wanted),
+            Self::Composite(fields) => fields.iter().any(|field| field.any(is_wanted)),
+        }
+    }
+
     /// Returns whether a value inside is a number or contains one.
     #[must_use]
     pub fn has_numbers(&self) -> bool {
-        match self {
-            Self::Value(column) => column.kind.has_numbers(),
-            Self::Array(_, of) | Self::Range(of) | Self::Multirange(of) => of.has_numbers(),
-            Self::Composite(fields) => fields.iter().any(Self::has_numbers),
-        }
+        self.any(&|column| column.kind.has_numbers())
     }
 }
 
@@ -302,5 +324,17 @@ mod tests {
         assert_eq!(ColumnType::of("_uuid", "b", true, -1), ColumnType::Other);
         assert_eq!(ColumnType::of("tsrange", "r", true, -1), ColumnType::Each(MomentType::Timestamp));
         assert_eq!(ColumnType::of("mood", "e", false, -1), ColumnType::Enum);
+        assert_eq!(ColumnType::of("timestamp", "b", true, 0).precision(0), Some(0));
+        assert_eq!(ColumnType::of("date", "b", true, -1).precision(-1), None);
+        // As the server gives them for interval(0), interval second(3), interval day and interval.
+        for (modifier, wanted) in
+            [(2_147_418_112, Some(0)), (268_435_459, Some(3)), (589_823, None), (-1, None)]
+        {
+            assert_eq!(
+                ColumnType::of("interval", "b", true, modifier).precision(modifier),
+                wanted,
+                "{modifier}"
+            );
+        }
     }
 }

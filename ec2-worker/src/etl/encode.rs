@@ -19,6 +19,8 @@ mod numeric;
 mod other;
 mod refusal;
 
+pub use interval::rounds_seconds;
+pub use nested::any_inside;
 pub use numeric::loses_digits;
 pub use refusal::shown;
 
@@ -264,6 +266,7 @@ mod tests {
             kind,
             not_null: false,
             has_default: false,
+            precision: None,
             inside: None,
         };
         let mut out = Vec::new();
@@ -341,6 +344,7 @@ mod tests {
             kind,
             not_null: false,
             has_default: false,
+            precision: None,
             inside: None,
         };
         for (kind, text) in [
@@ -369,6 +373,7 @@ mod tests {
             kind: ColumnType::Other,
             not_null: false,
             has_default: false,
+            precision: None,
             inside: None,
         };
         let mut out = Vec::new();

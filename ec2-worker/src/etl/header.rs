@@ -309,6 +309,7 @@ fn added(name: &str, fit: &Fit) -> Result<Column, String> {
         kind: ColumnType::Text(None),
         not_null: false,
         has_default: true,
+        precision: None,
         inside: None,
     })
 }
@@ -364,6 +365,7 @@ mod tests {
             kind: ColumnType::Text(None),
             not_null: false,
             has_default,
+            precision: None,
             inside: None,
         }
     }

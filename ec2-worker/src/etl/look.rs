@@ -53,6 +53,7 @@ pub async fn look(load: &Load, source: &Source) -> Result<Look, Failure> {
         kind: ColumnType::Text(None),
         not_null: false,
         has_default: true,
+        precision: None,
         inside: None,
     });
     let target = Target { columns: columns.collect(), generated: Vec::new(), on_columns: load.on_columns };

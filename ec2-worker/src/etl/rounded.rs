@@ -1,14 +1,13 @@
 //! Finds values with more decimals than their column keeps. PostgreSQL rounds such a value without an error, so a note reports it.
 
+use std::sync::Arc;
+
 use definition::counted::counted;
 use memchr::{memchr, memchr2, memchr3};
 
-use super::column::{Column, ColumnType};
+use super::column::{Column, ColumnType, Inside, MOST_DECIMALS};
 use super::encode;
 use super::value_rules::ColumnRules;
-
-/// The most decimals of the seconds that PostgreSQL keeps.
-const MOST_DECIMALS: usize = 6;
 
 /// The rounded values of a file.
 #[derive(Debug, Default)]
@@ -27,7 +26,7 @@ struct OfColumn {
 }
 
 /// The part of a value that a column keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Keeps {
     /// The whole value, or the type says itself that it is not exact.
     All,
@@ -35,6 +34,12 @@ enum Keeps {
     Scale(i32),
     /// This many decimals of the seconds.
     Seconds(usize),
+    /// This many decimals of the seconds of each date or time in a list.
+    EachSeconds(usize),
+    /// This many decimals of the seconds of an interval.
+    Interval(usize),
+    /// A part of the values inside a value.
+    Inside(Arc<Inside>),
 }
 
 impl Rounded {
@@ -48,12 +53,7 @@ impl Rounded {
     /// Looks at a value of the present row, which its column takes.
     #[inline]
     pub fn look(&mut self, column: usize, rules: &ColumnRules, text: &[u8]) {
-        let is_rounded = match self.columns.get(column).map(|of| of.keeps) {
-            None | Some(Keeps::All) => false,
-            Some(Keeps::Scale(scale)) => rounds_number(scale, rules, text),
-            Some(Keeps::Seconds(decimals)) => rounds_seconds(decimals, text),
-        };
-        if is_rounded {
+        if self.columns.get(column).is_some_and(|of| of.keeps.rounds(rules, text)) {
             self.of_row.push(column);
         }
     }
@@ -95,20 +95,37 @@ impl Rounded {
 
 impl Keeps {
     fn of(column: &Column) -> Self {
-        match column.kind {
-            ColumnType::Numeric(Some((_, scale))) => Self::Scale(scale),
-            ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Time | ColumnType::TimeTz => {
-                Self::Seconds(decimals_of(&column.type_name).unwrap_or(MOST_DECIMALS))
+        let decimals = column.precision.unwrap_or(MOST_DECIMALS);
+        match (column.kind, &column.inside) {
+            (ColumnType::Numeric(Some((_, scale))), _) => Self::Scale(scale),
+            (ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Time | ColumnType::TimeTz, _) => {
+                Self::Seconds(decimals)
+            }
+            (ColumnType::Each(_), _) => Self::EachSeconds(decimals),
+            (ColumnType::Interval(_), _) => Self::Interval(decimals),
+            (_, Some(inside)) if inside.any(&|leaf| !matches!(Self::of(leaf), Self::All)) => {
+                Self::Inside(Arc::clone(inside))
             }
             _ => Self::All,
         }
     }
-}
 
-/// Returns the precision in the name of a type: 3 for `timestamp(3) without time zone`.
-fn decimals_of(type_name: &str) -> Option<usize> {
-    let (_, rest) = type_name.split_once('(')?;
-    rest.split_once(')')?.0.parse().ok()
+    #[inline]
+    fn rounds(&self, rules: &ColumnRules, text: &[u8]) -> bool {
+        match self {
+            Self::All => false,
+            Self::Scale(scale) => rounds_number(*scale, rules, text),
+            Self::Seconds(decimals) => rounds_seconds(*decimals, text),
+            // A comma stands between two values here, and not before the decimals.
+            Self::EachSeconds(decimals) => {
+                text.split(|byte| *byte == b',').any(|each| rounds_seconds(*decimals, each))
+            }
+            Self::Interval(decimals) => encode::rounds_seconds(*decimals, text),
+            Self::Inside(inside) => encode::any_inside(inside, text, &|leaf, text| {
+                Self::of(leaf).rounds(&ColumnRules::NONE, text)
+            }),
+        }
+    }
 }
 
 #[inline]
@@ -194,7 +211,5 @@ mod tests {
         for (kept, text, wanted) in cases {
             assert_eq!(rounds_seconds(kept, text.as_bytes()), wanted, "{text} with {kept} decimals");
         }
-        assert_eq!(decimals_of("timestamp(3) without time zone"), Some(3));
-        assert_eq!(decimals_of("time with time zone"), None);
     }
 }

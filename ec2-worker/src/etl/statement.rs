@@ -168,10 +168,12 @@ impl Statement {
 }
 
 /// Gives the placeholders that fill a column as they are the limits of its type, such as the decimals of `numeric(10,2)`. The database
-/// knows them only for the column, and would apply them without a word.
+/// knows them only for the column, and would apply them without a word. A cast to the type of the column itself, as in `?::interval`,
+/// changes nothing; a cast of a text may cut it on purpose.
 fn take_limits(columns: &mut [Column], targets: &[String], table: &Table, insert: &str) {
     for ((column, target), of) in columns.iter_mut().zip(targets).zip(uses(insert)) {
-        if of.is_inside || !of.types.is_empty() {
+        let is_same_cast = !matches!(column.kind, ColumnType::Text(_)) && column.inside.is_none();
+        if of.is_inside || !(of.types.is_empty() || is_same_cast) {
             continue;
         }
         let filled = table.columns.iter().find(|filled| filled.name == *target);
@@ -179,13 +181,14 @@ fn take_limits(columns: &mut [Column], targets: &[String], table: &Table, insert
         if let Some(filled) = filled.filter(is_same) {
             column.kind = filled.kind;
             column.type_name.clone_from(&filled.type_name);
+            column.precision = filled.precision;
             column.inside.clone_from(&filled.inside);
         }
     }
 }
 
 fn placeholder(name: String, type_name: String, kind: ColumnType) -> Column {
-    Column { name, type_name, kind, not_null: false, has_default: false, inside: None }
+    Column { name, type_name, kind, not_null: false, has_default: false, precision: None, inside: None }
 }
 
 /// The placeholders of a statement, without names, or the reason why the database does not tell their types.
@@ -224,7 +227,8 @@ async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Placeholde
     let of = |row: &tokio_postgres::Row| {
         let (base, class, modifier): (&str, &str, i32) = (row.get(1), row.get(2), row.get(5));
         let kind = ColumnType::of(base, class, row.get(3), modifier);
-        Column { inside: types.inside(row.get(4), modifier), ..placeholder(String::new(), row.get(0), kind) }
+        let (precision, inside) = (kind.precision(modifier), types.inside(row.get(4), modifier));
+        Column { precision, inside, ..placeholder(String::new(), row.get(0), kind) }
     };
     Ok(Ok(rows.iter().map(of).collect()))
 }

@@ -178,12 +178,14 @@ impl Table {
         if !identity.is_empty() || default.starts_with("nextval(") {
             self.numbered.push(name.clone());
         }
+        let kind = ColumnType::of(base, class, row.get(4), row.get(5));
         self.columns.push(Column {
             name,
             type_name: row.get(1),
-            kind: ColumnType::of(base, class, row.get(4), row.get(5)),
+            kind,
             not_null: row.get(6),
             has_default: row.get(7),
+            precision: kind.precision(row.get(5)),
             inside: types.inside(row.get(11), row.get(5)),
         });
     }

@@ -8,7 +8,7 @@ use super::lexer::{Lexer, Token};
 /// How a statement uses one of its placeholders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Use {
-    /// Whether the placeholder is a part of a larger expression, such as the argument of a function.
+    /// Whether the placeholder is a part of a larger expression, such as the argument of a function, and not only of a cast.
     pub is_inside: bool,
     /// The types, in lower case and without lengths, to which the expression converts the text.
     pub types: Vec<String>,
@@ -126,7 +126,7 @@ impl Text<'_> {
                 return found;
             }
             if is_call {
-                found.is_inside = true;
+                found.is_inside |= !self.is(caller, "cast");
                 found.types.extend(self.made_by_call(caller, open, close));
             }
             (first, last) = (caller.filter(|_| is_call).unwrap_or(open), close);
@@ -319,7 +319,7 @@ mod tests {
                 "INSERT INTO t VALUES (cast(nullif(trim(?), '') AS timestamp(3) with time zone))",
                 &["in timestamp"],
             ),
-            ("INSERT INTO t VALUES (CAST(? AS text)::pg_catalog.date)", &["in text date"]),
+            ("INSERT INTO t VALUES (CAST(? AS text)::pg_catalog.date)", &["text date"]),
             ("INSERT INTO t VALUES ((? || ' 00:00')::timestamp, lower(?))", &["in timestamp", "in "]),
             ("INSERT INTO t VALUES (coalesce(nullif(?, ''), '0')::double precision)", &["in double"]),
             ("UPDATE t SET a = nullif(?, '')::date WHERE id = ?::int", &["in date", "int"]),

@@ -1,5 +1,7 @@
 //! A value with more decimals than its column keeps is rounded, as PostgreSQL does it, and a note says how many and where.
 
+use ec2_worker::etl::dialect::Form;
+
 use super::World;
 
 const TABLE: &str = "CREATE TABLE t (id int, price numeric(5,2), thousands numeric(6,-3), at timestamp, day_at timestamptz(0), clock time(3)";
@@ -46,5 +48,79 @@ async fn decimals_that_a_column_does_not_keep_are_reported_with_their_number_and
         ] {
             assert!(told.contains(says), "{way}: {says} is not in {told}");
         }
+    }
+}
+
+const INSIDE: &str = "CREATE TYPE offer AS (price numeric(5,2), at timestamp(0), waits interval(0));
+    CREATE DOMAIN whole_second AS timestamp(0);";
+
+#[tokio::test]
+async fn values_inside_a_value_and_intervals_are_reported_too() {
+    let world = World::new(INSIDE).await;
+    let cases = [
+        ("numeric(5,2)[]", "{1.23,1.230}", "{1.23,1.239}", "{1.23,1.24}"),
+        ("numeric(5,2)[]", "{}", "{{1},{1.239}}", "{{1.00},{1.24}}"),
+        ("timestamp(0)[]", "{2026-01-02 03:04:05}", "{2026-01-02 03:04:05.6}", "{\"2026-01-02 03:04:06\"}"),
+        ("time(0)[]", "{03:04:05,NULL}", "{03:04:05.6}", "{03:04:06}"),
+        ("whole_second", "2026-01-02 03:04:05", "2026-01-02 03:04:05.6", "2026-01-02 03:04:06"),
+        (
+            "tsrange",
+            "[2026-01-02 03:04:05.123456,)",
+            "[2026-01-02 03:04:05.1234567,)",
+            "[\"2026-01-02 03:04:05.123457\",)",
+        ),
+        ("offer", "(1.23,,1 hour)", "(1.239,,)", "(1.24,,)"),
+        ("offer", "(,2026-01-02 03:04:05,)", "(,2026-01-02 03:04:05.6,)", "(,\"2026-01-02 03:04:06\",)"),
+        ("offer[]", "{}", "{\"(,,1.6 seconds)\"}", "{\"(,,00:00:02)\"}"),
+        ("interval(0)", "1.5 hours", "00:00:01.6", "00:00:02"),
+        ("interval second(0)", "PT5S", "1600 ms", "00:00:02"),
+        ("interval(3)[]", "{00:00:00.25}", "{00:00:00.0016}", "{00:00:00.002}"),
+        ("interval", "1.123456 seconds", "1.1234567 seconds", "00:00:01.123457"),
+    ];
+    for (of, exact, rounded, stored) in cases {
+        for (form, insert) in
+            [(Form::Text, None), (Form::Json, None), (Form::Text, Some("INSERT INTO t VALUES (?, ?)"))]
+        {
+            let create = format!("DROP TABLE IF EXISTS t; CREATE TABLE t (id int, v {of})");
+            world.client.batch_execute(&create).await.expect("a table");
+            let file = match form {
+                Form::Json => format!(
+                    "{{\"id\":1,\"v\":\"{exact}\"}}\n{{\"id\":2,\"v\":\"{}\"}}\n",
+                    rounded.replace('"', "\\\"")
+                ),
+                _ => format!("id,v\n1,\"{exact}\"\n2,\"{}\"\n", rounded.replace('"', "\"\"")),
+            };
+            let mut load = world.load("t", &world.file(file));
+            load.dialect.form = form;
+            load.insert = insert.map(str::to_owned);
+            let told = world.run(&load).await.expect("a load");
+            assert_eq!(world.rows("SELECT v FROM t WHERE id = 2").await, stored, "{of}");
+            assert!(
+                told.contains("1 value of column `v` has more decimals than"),
+                "{of} {rounded} {form:?}: {told}"
+            );
+            let line = if form == Form::Json { 2 } else { 3 };
+            assert!(told.contains(&format!("the first in line {line}")), "{of} {exact}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cast_of_an_insert_query_does_not_hide_the_limits_of_the_column() {
+    let world =
+        World::new("CREATE TABLE t (id int, days interval day, price numeric(5,2), at timestamp(0))").await;
+    let file = "id,days,price,at\n1,36 hours,1,2026-01-02 03:04:05\n2,2 days,1.239,2026-01-02 03:04:05.6\n";
+    let mut load = world.load("t", &world.file(file));
+    load.limit = definition::kind::field::Limit::Count(1);
+    load.insert =
+        Some("INSERT INTO t VALUES (?::int, ?::interval, ?::numeric, cast(? AS timestamp))".to_owned());
+    let told = world.run(&load).await.expect("a load");
+    assert_eq!(world.rows("SELECT * FROM t").await, "2|2 days|1.24|2026-01-02 03:04:06");
+    for says in [
+        "keeps nothing finer than a day",
+        "column `price` has more decimals",
+        "column `at` has more decimals",
+    ] {
+        assert!(told.contains(says), "{says} is not in {told}");
     }
 }

@@ -255,6 +255,7 @@ fn reading(variant: &Variant, file: &PathBuf, runtime: &Runtime) -> Result<f64> 
         kind,
         not_null: true,
         has_default: false,
+        precision: None,
         inside: None,
     };
     let columns = [

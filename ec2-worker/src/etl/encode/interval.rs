@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::slice::Iter;
 
-use super::super::column::IntervalUnit;
+use super::super::column::{IntervalUnit, MOST_DECIMALS};
 
 /// How to write an interval.
 const FORM: &str = "a number in it takes a decimal point and no comma, and a sign stands before the number; correct the interval";
@@ -192,9 +192,110 @@ fn designated(rest: &[u8]) -> Option<Vec<IntervalUnit>> {
     Some(units)
 }
 
+/// Returns whether an interval, which the checks here accept, has a part of a second that is lost if only `kept` decimals of it are kept.
+#[must_use]
+pub fn rounds_seconds(kept: usize, text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    let is_designated = text.first().is_some_and(|first| first.eq_ignore_ascii_case(&b'P'));
+    let (mut bytes, mut is_time) = (text.iter().peekable(), false);
+    while let Some(byte) = bytes.peek() {
+        if !byte.is_ascii_digit() && **byte != b'.' {
+            is_time |= byte.eq_ignore_ascii_case(&b'T');
+            bytes.next();
+            continue;
+        }
+        let mut number = digits(&mut bytes);
+        let mut decimals = Vec::new();
+        if bytes.next_if_eq(&&b'.').is_some() {
+            decimals = digits(&mut bytes);
+        }
+        if bytes.peek().is_some_and(|next| **next == b':' || **next == b'-' && !is_designated) {
+            // Hours and minutes have no decimals, and neither have the years of `1-2`.
+            continue;
+        }
+        while bytes.next_if(|byte| byte.is_ascii_whitespace()).is_some() {}
+        let micros = match bytes.peek() {
+            Some(letter) if is_designated => {
+                let micros = micros_of(&[**letter], is_time);
+                bytes.next();
+                micros
+            }
+            _ => micros_of(&word(&mut bytes), true),
+        };
+        let is_zero = |digit: &u8| *digit == b'0';
+        decimals.truncate(decimals.len() - decimals.iter().rev().take_while(|digit| is_zero(digit)).count());
+        number.extend_from_slice(&decimals);
+        if loses(&number, decimals.len(), micros, kept) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Returns whether a number of units of so many microseconds is no multiple of the last decimal of a second that is kept.
+fn loses(number: &[u8], decimals: usize, micros: i128, kept: usize) -> bool {
+    let ten = |power: usize| 10_i128.checked_pow(u32::try_from(power).unwrap_or(u32::MAX));
+    let parse = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse::<i128>().ok();
+    let kept_micros =
+        ten(MOST_DECIMALS.saturating_sub(kept)).and_then(|step| ten(decimals)?.checked_mul(step));
+    let all =
+        if number.is_empty() { Some(0) } else { parse(number).and_then(|number| number.checked_mul(micros)) };
+    // So many digits are more than any column keeps.
+    all.zip(kept_micros).is_none_or(|(all, kept)| all % kept != 0)
+}
+
+/// Returns the microseconds of a unit. Parts of a year become months and are never a part of a second.
+fn micros_of(word: &[u8], is_time: bool) -> i128 {
+    const SECOND: i128 = 1_000_000;
+    const DAY: i128 = 86_400 * SECOND;
+    let begins = |beginnings: &[&str]| {
+        beginnings.iter().any(|beginning| word.to_ascii_lowercase().starts_with(beginning.as_bytes()))
+    };
+    match unit(word) {
+        Some(IntervalUnit::Year) => 0,
+        Some(IntervalUnit::Minute) if !is_time => 30 * DAY,
+        Some(IntervalUnit::Month) => 30 * DAY,
+        Some(IntervalUnit::Day) if begins(&["w"]) => 7 * DAY,
+        Some(IntervalUnit::Day) => DAY,
+        Some(IntervalUnit::Hour) => 3_600 * SECOND,
+        Some(IntervalUnit::Minute) => 60 * SECOND,
+        _ if begins(&["ms", "millis"]) => SECOND / 1_000,
+        _ if begins(&["us", "micros"]) => 1,
+        _ => SECOND,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_a_second_is_rounded_behind_the_decimals_that_are_kept() {
+        let cases = [
+            (0, "1.5 seconds", true),
+            (0, "1.0 seconds", false),
+            (0, "00:00:01.5", true),
+            (0, "3 days 04:05:06", false),
+            (0, "1.5 hours", false),
+            (0, "0.0001 hours", true),
+            (0, "250 ms", true),
+            (3, "250 milliseconds", false),
+            (3, "250 us", true),
+            (0, "PT1.5S", true),
+            (0, "P1.5M", false),
+            (0, "P1Y2M3DT4H5M6S", false),
+            (0, "1-2", false),
+            (0, "1.5", true),
+            (0, ".5", true),
+            (0, "@ 1 minute 5.5 secs ago", true),
+            (6, "00:00:01.123456", false),
+            (6, "00:00:01.1234567", true),
+            (6, "1.0000000000000000000000000000000000000000000001 seconds", true),
+        ];
+        for (kept, text, wanted) in cases {
+            assert_eq!(rounds_seconds(kept, text.as_bytes()), wanted, "{text} with {kept} decimals");
+        }
+    }
 
     #[test]
     fn a_unit_that_the_column_drops_is_refused_unless_it_is_zero() {

@@ -31,7 +31,8 @@ pub(super) fn check(
     text: &[u8],
 ) -> Result<(), String> {
     let (value, of) = (shown(text), &column.type_name);
-    Reader { form: rules.numbers.as_ref() }.value(inside, text).map_err(|misfit| match misfit {
+    let fits = |column: &Column, text: &[u8]| is_value(rules.numbers.as_ref(), column, text);
+    Reader { fits: &fits }.value(inside, text).map_err(|misfit| match misfit {
         Misfit::Form => format!("{value} is not a {of}{}", form(inside, text)),
         Misfit::Value(inner, leaf) => {
             format!(
@@ -78,19 +79,34 @@ fn remedy(leaf: &Column) -> &'static str {
     }
 }
 
-/// Reads the values inside a value. `form` is the form of numbers that counts outside of it.
+/// Returns whether `is_wanted` is true of a single value inside `text`, which is a value.
+#[must_use]
+pub fn any_inside(inside: &Inside, text: &[u8], is_wanted: &dyn Fn(&Column, &[u8]) -> bool) -> bool {
+    let found = Reader { fits: &|column, text| !is_wanted(column, text) }.value(inside, text);
+    matches!(found, Err(Misfit::Value(..)))
+}
+
+/// Returns whether `text` is a value of a column inside a value. `form` is the form of numbers that counts outside of it.
+fn is_value(form: Option<&NumberForm>, column: &Column, text: &[u8]) -> bool {
+    let is_plain =
+        !column.kind.has_numbers() || form.is_none_or(|form| without_form(form, false, text).is_some());
+    is_plain && super::plain(column, &ColumnRules::NONE, text).is_ok()
+}
+
+/// Reads the values inside a value, and asks `fits` about each of them.
 struct Reader<'f> {
-    form: Option<&'f NumberForm>,
+    fits: &'f dyn Fn(&Column, &[u8]) -> bool,
 }
 
 impl Reader<'_> {
     fn value<'a>(&self, inside: &'a Inside, text: &[u8]) -> Result<(), Misfit<'a>> {
         match inside {
             Inside::Value(column) => {
-                let is_plain = !column.kind.has_numbers()
-                    || self.form.is_none_or(|form| without_form(form, false, text).is_some());
-                let is_value = is_plain && super::plain(column, &ColumnRules::NONE, text).is_ok();
-                if is_value { Ok(()) } else { Err(Misfit::Value(text.to_vec(), column)) }
+                if (self.fits)(column, text) {
+                    Ok(())
+                } else {
+                    Err(Misfit::Value(text.to_vec(), column))
+                }
             }
             Inside::Array(separator, of) => self.array(*separator, of, text),
             Inside::Composite(fields) => self.composite(fields, text),
@@ -280,12 +296,13 @@ mod tests {
             kind,
             not_null: false,
             has_default: false,
+            precision: None,
             inside: None,
         }))
     }
 
     fn fits(inside: &Inside, text: &str) -> bool {
-        Reader { form: None }.value(inside, text.as_bytes()).is_ok()
+        Reader { fits: &|column, text| is_value(None, column, text) }.value(inside, text.as_bytes()).is_ok()
     }
 
     #[test]

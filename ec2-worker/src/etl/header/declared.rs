@@ -197,6 +197,7 @@ pub fn order(declared: &[String], names: &[String], own: &[String]) -> Result<Ve
         kind: ColumnType::Text(None),
         not_null: false,
         has_default: true,
+        precision: None,
         inside: None,
     };
     let columns: Vec<Column> = (0..names.len()).map(column).collect();
@@ -224,6 +225,7 @@ mod tests {
             kind: ColumnType::Text(None),
             not_null: false,
             has_default: false,
+            precision: None,
             inside: None,
         };
         Target {

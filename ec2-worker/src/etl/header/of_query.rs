@@ -67,6 +67,7 @@ mod tests {
             kind: ColumnType::Text(None),
             not_null: false,
             has_default: name == "c",
+            precision: None,
             inside: None,
         };
         let target = Target {

@@ -217,6 +217,7 @@ impl LoadTry<'_> {
                 kind: ColumnType::Text(None),
                 not_null: false,
                 has_default: true,
+                precision: None,
                 inside: None,
             });
         }

@@ -92,7 +92,8 @@ impl Types {
         match &found.form {
             Form::Single => {
                 let kind = ColumnType::of(&found.name, &found.class, found.is_built_in, modifier);
-                Inside::Value(Box::new(leaf(found.full_name.clone(), kind)))
+                let precision = kind.precision(modifier);
+                Inside::Value(Box::new(Column { precision, ..leaf(found.full_name.clone(), kind) }))
             }
             Form::Domain { base, modifier: own } => of(*base, if *own >= 0 { *own } else { modifier }),
             Form::Array { separator, of: element } => {
@@ -108,7 +109,15 @@ impl Types {
 }
 
 fn leaf(type_name: String, kind: ColumnType) -> Column {
-    Column { name: String::new(), type_name, kind, not_null: false, has_default: false, inside: None }
+    Column {
+        name: String::new(),
+        type_name,
+        kind,
+        not_null: false,
+        has_default: false,
+        precision: None,
+        inside: None,
+    }
 }
 
 impl Found {

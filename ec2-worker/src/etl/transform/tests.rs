@@ -9,6 +9,7 @@ fn column(name: &str, kind: ColumnType) -> Column {
         kind,
         not_null: false,
         has_default: false,
+        precision: None,
         inside: None,
     }
 }

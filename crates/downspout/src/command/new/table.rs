@@ -64,6 +64,7 @@ impl FileTable {
             },
             not_null: false,
             has_default: false,
+            precision: None,
             inside: None,
         };
         self.columns.iter().zip(self.types()).map(column).collect()
