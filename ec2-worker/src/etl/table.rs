@@ -34,6 +34,8 @@ pub struct Table {
     pub numbered: Vec<String>,
     /// The columns `GENERATED ALWAYS AS IDENTITY`.
     pub always_identity: Vec<String>,
+    /// The columns in which equal values may have different texts, such as 1.0 and 1.00 of `numeric`.
+    pub respellable: Vec<String>,
     /// The columns of the primary key.
     pub primary_key: Vec<String>,
     /// Whether the primary key is checked only at the end of a statement or transaction.
@@ -87,7 +89,9 @@ SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typna
        b.typnamespace = 'pg_catalog'::regnamespace, r.modifier,
        a.attnotnull OR r.strict, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
        a.attgenerated <> '', a.attidentity::text, coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), ''),
-       r.base::int8, {NESTED}
+       r.base::int8, {NESTED},
+       EXISTS (SELECT FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation
+               AND to_jsonb(l) ->> 'collisdeterministic' = 'false')
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 {RESOLVED}
@@ -154,6 +158,7 @@ impl Table {
             generated: Vec::new(),
             numbered: Vec::new(),
             always_identity: Vec::new(),
+            respellable: Vec::new(),
             primary_key: key.iter().map(|row| row.get(0)).collect(),
             has_deferrable_key: key.iter().any(|row| !row.get::<_, bool>(1)),
         };
@@ -179,6 +184,9 @@ impl Table {
             self.numbered.push(name.clone());
         }
         let kind = ColumnType::of(base, class, row.get(4), row.get(5));
+        if row.get(13) || !has_one_text(kind, base, row.get(5)) {
+            self.respellable.push(name.clone());
+        }
         self.columns.push(Column {
             name,
             type_name: row.get(1),
@@ -232,6 +240,40 @@ impl Table {
 impl std::fmt::Display for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.shown_schema, self.name)
+    }
+}
+
+/// Returns whether equal values of a type have the same text. `base` is the name of the type under all domains. PostgreSQL compares a
+/// text without regard to its case only by a collation.
+fn has_one_text(kind: ColumnType, base: &str, modifier: i32) -> bool {
+    match kind {
+        ColumnType::Text(_) => base != "citext" && !(base == "bpchar" && modifier < 0),
+        ColumnType::Numeric(declared) => declared.is_some(),
+        ColumnType::Bool
+        | ColumnType::Int2
+        | ColumnType::Int4
+        | ColumnType::Int8
+        | ColumnType::Enum
+        | ColumnType::Date
+        | ColumnType::Timestamp
+        | ColumnType::TimestampTz
+        | ColumnType::Time
+        | ColumnType::TimeTz
+        | ColumnType::Uuid
+        | ColumnType::Bytea
+        | ColumnType::Money
+        | ColumnType::Byte
+        | ColumnType::Id => true,
+        ColumnType::Other | ColumnType::OtherText => {
+            ["inet", "cidr", "macaddr", "macaddr8", "bit", "varbit", "pg_lsn"].contains(&base)
+        }
+        ColumnType::Float4
+        | ColumnType::Float8
+        | ColumnType::Json
+        | ColumnType::Jsonb
+        | ColumnType::Each(_)
+        | ColumnType::Interval(_)
+        | ColumnType::Numbers => false,
     }
 }
 

@@ -237,3 +237,54 @@ async fn a_row_with_a_unique_value_of_a_kept_row_is_refused_with_the_reason() {
     assert_eq!(world.rows("SELECT code FROM ch ORDER BY code").await, "A B");
     assert_eq!(world.rows("SELECT b FROM t").await, "old old");
 }
+
+/// A parent whose key is the text `Ab` or the number 1.0, and a child that refers to it.
+fn spelled(of: &str, old: &str, action: &str) -> String {
+    format!(
+        "CREATE EXTENSION IF NOT EXISTS citext; DROP TABLE IF EXISTS child, parent;
+         CREATE TABLE parent (id {of} PRIMARY KEY, v text); INSERT INTO parent VALUES ('{old}', 'old');
+         CREATE TABLE child (id {of} REFERENCES parent {action}); INSERT INTO child VALUES ('{old}')"
+    )
+}
+
+#[tokio::test]
+async fn an_equal_key_with_another_text_gets_the_text_of_the_file() {
+    let world = World::new(
+        "CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+    )
+    .await;
+    for (of, old, new) in [
+        ("citext", "Ab", "aB"),
+        ("text COLLATE any_case", "Ab", "aB"),
+        ("numeric", "1.0", "1.00"),
+        ("numeric(5,2)", "1.00", "1.00"),
+        ("float8", "0", "-0"),
+        ("numeric[]", "{1.0}", "{1.00}"),
+    ] {
+        for mode in [LoadMode::Replace, LoadMode::Upsert] {
+            for action in ["", "ON DELETE CASCADE", "ON UPDATE CASCADE", "ON UPDATE RESTRICT"] {
+                let case = format!("{of} {mode:?} {action}");
+                world.client.batch_execute(&spelled(of, old, action)).await.expect("tables");
+                let mut load = replace(&world, "parent", &format!("id,v\n\"{new}\",new\n"));
+                load.mode = mode;
+                let result = world.run(&load).await;
+                let child = world.rows("SELECT id FROM child").await;
+                assert_eq!(child, old, "{case}: {result:?}");
+                if action.starts_with("ON UPDATE") && old != new {
+                    let failure = result.expect_err(&case);
+                    let names = if action.ends_with("CASCADE") { "public.child" } else { "\"child\"" };
+                    assert!(failure.message.contains(names), "{case}: {failure}");
+                    assert_eq!(world.rows("SELECT * FROM parent").await, format!("{old}|old"), "{case}");
+                } else {
+                    result.unwrap_or_else(|failure| panic!("{case}: {failure}"));
+                    assert_eq!(world.rows("SELECT * FROM parent").await, format!("{new}|new"), "{case}");
+                }
+            }
+        }
+    }
+    world.client.batch_execute(&spelled("citext", "Ab", "ON UPDATE CASCADE")).await.expect("tables");
+    let mut load = replace(&world, "parent", "id,v\naB,new\n");
+    load.cascade = true;
+    world.run(&load).await.expect("allowed");
+    assert_eq!(world.rows("SELECT id FROM child").await, "aB");
+}

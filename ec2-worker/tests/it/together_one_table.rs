@@ -33,6 +33,19 @@ async fn each_mode_gives_the_rows_that_it_gives_alone() {
         (KEY, r#", "myLoadMode": "upsert""#, "id,v\n2,new\n3,new\n", "1|old 2|new 3|new"),
         (KEY, r#", "myLoadMode": "replace""#, "id,v\n2,new\n", "2|new"),
         ("CREATE TABLE t (id int, v text); INSERT INTO t VALUES (1, 'old')", "", "id,v\n1,old\n", "1|old 1|old"),
+        (
+            "CREATE TABLE t (id numeric PRIMARY KEY, v text); INSERT INTO t VALUES (1.0, 'old'), (2.0, 'old')",
+            r#", "myLoadMode": "upsert""#,
+            "id,v\n1.00,new\n",
+            "1.00|new 2.0|old",
+        ),
+        (
+            "CREATE TABLE t (id numeric PRIMARY KEY, v text); INSERT INTO t VALUES (1.0, 'old'), (2.0, 'old');
+             CREATE TABLE c (id numeric REFERENCES t ON DELETE CASCADE); INSERT INTO c VALUES (1.0)",
+            r#", "myLoadMode": "replace""#,
+            "id,v\n1.00,new\n",
+            "1.00|new",
+        ),
         (KEY, r#", "myMaxRejects": "2""#, "id,v\n2,twice\nx,bad\n3,new\n", "1|old 2|old 3|new"),
         (KEY, r#", "myOnColumns": "add-missing""#, "id,v,w\n3,new,more\n", "1|old|NULL 2|old|NULL 3|new|more"),
         (

@@ -70,8 +70,12 @@ pub(super) fn merge(table: &Table, columns: &[Column], way: &Way, from: &str) ->
     // Without OVERRIDING, PostgreSQL refuses values for a column GENERATED ALWAYS AS IDENTITY, which COPY accepts.
     let insert = format!("INSERT INTO {name} ({listed}) OVERRIDING SYSTEM VALUE SELECT");
     let names = |key: &[String]| key.iter().map(|name| identifier(name)).collect::<Vec<_>>().join(", ");
+    // An equal key may have another text, and the table gets that of the file. Other keys are not set, because PostgreSQL would lock
+    // their rows against new rows that refer to them.
     let others = |key: &[String]| {
-        let others = columns.iter().filter(|column| !key.contains(&column.name));
+        let is_set =
+            |column: &&Column| !key.contains(&column.name) || table.respellable.contains(&column.name);
+        let others = columns.iter().filter(is_set);
         others
             .map(|column| identifier(&column.name))
             .map(|c| format!("{c} = excluded.{c}"))
