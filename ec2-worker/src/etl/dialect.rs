@@ -5,6 +5,9 @@ use encoding_rs::Encoding;
 use crate::failure::Failure;
 use crate::node::Format;
 use definition::kind::field::MyDialect;
+pub use literals::{Literal, Literals};
+
+mod literals;
 
 /// How a file is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub struct Dialect {
     pub sheet: Option<String>,
     /// The keys of JSON objects that count although they do not stand at the beginning of the file.
     pub late_keys: LateKeys,
+    /// The columns to which nested values of JSON must not go.
+    pub literals: Literals,
     /// The form of the file that the rows come from, if the text was made of a file in another form than text.
     pub made_from: Form,
 }
@@ -115,6 +120,7 @@ impl Default for Dialect {
             encoding: None,
             longest_record: 64_000_000,
             late_keys: LateKeys::default(),
+            literals: Literals::default(),
             made_from: Form::Text,
             sheet: None,
         }

@@ -377,7 +377,7 @@ impl LoadTry<'_> {
         Ok(Plan {
             file: source.name(),
             table: table.to_string(),
-            dialect: self.load.dialect_for(table),
+            dialect: self.load.dialect_for(table, shape.statement()),
             rules: self.load.rules.clone(),
             shape,
             scratch: self.load.scratch.clone(),

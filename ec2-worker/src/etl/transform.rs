@@ -432,6 +432,15 @@ impl Layout {
 }
 
 impl Shape {
+    /// Returns the statement of each record, if there is one.
+    #[must_use]
+    pub fn statement(&self) -> Option<&Statement> {
+        match self {
+            Self::Statement(statement) => Some(statement),
+            Self::Table { .. } => None,
+        }
+    }
+
     /// Returns the number of fields that a record of a file without a header should have.
     fn columns(&self) -> Option<usize> {
         Some(match self {

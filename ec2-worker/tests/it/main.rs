@@ -15,6 +15,7 @@ mod fuzzed;
 mod gzip;
 mod insert_queries;
 mod joined_files;
+mod json_literals;
 mod killed;
 mod killed_loads;
 mod late_keys;

@@ -378,20 +378,37 @@ async fn rows_of_a_run_that_has_not_put_its_tables_in_place_are_not_retried() {
 #[tokio::test]
 async fn a_mended_object_of_json_is_read_as_an_object() {
     let json = Dialect { form: Form::Json, ..headed() };
-    let file = "{\"id\": 1, \"name\": \"x\"}\n{\"id\": 2}\n{\"id\": 3}\n{\"id\": 4}\n";
-    let create = "CREATE TABLE t (id int, name text DEFAULT 'D')";
+    let file =
+        "{\"id\": 1, \"name\": \"x\", \"span\": null}\n{\"id\": 2}\n{\"id\": 3}\n{\"id\": 4}\n{\"id\": 5}\n";
+    let create = "CREATE TABLE t (id int, name text DEFAULT 'D', span int4range)";
     let case = Case::new(create, LoadMode::Append, &[("a.json", file)], json).await;
-    assert_eq!(case.world.rows("SELECT * FROM t").await, "1|x");
-    let wrong = case.mended(&["{\"id\": 2}", "{\"id\": 3, \"nam\": \"y\"}", "{\"id\": 4"]).await;
+    assert_eq!(case.world.rows("SELECT * FROM t").await, "1|x|NULL");
+    let wrong = case
+        .mended(&[
+            "{\"id\": 2}",
+            "{\"id\": 3, \"nam\": \"y\"}",
+            "{\"id\": 4",
+            "{\"id\": 5, \"name\": \"\", \"span\": [1,5]}",
+        ])
+        .await;
     let failure = case.retry(&wrong).await.expect_err("no record").message;
     for says in [
         "line 2: raw_line lacks the key `name`",
-        "line 3: raw_line has the key `nam`, which the file lacks; it has id, name",
+        "line 3: raw_line has the key `nam`, which the file lacks; it has id, name, span",
         "line 4: raw_line is not an object of JSON",
+        "line 5: the value of `span` is an array of JSON, and no range",
     ] {
         assert!(failure.contains(says), "{failure}");
     }
-    let mended = ["{\"id\": 2, \"name\": \"a \\\"b\\\", c\"}", "{\"name\": null, \"id\": 3}", "4,\"as CSV\""];
-    assert_eq!(case.retry(&case.mended(&mended).await).await.expect("loaded").loaded, 3);
-    assert_eq!(case.world.rows("SELECT * FROM t ORDER BY id").await, "1|x 2|a \"b\", c 3|NULL 4|as CSV");
+    let mended = [
+        "{\"id\": 2, \"name\": \"a \\\"b\\\", c\", \"span\": \"[1,5]\"}",
+        "{\"name\": null, \"id\": 3, \"span\": null}",
+        "4,\"as CSV\",",
+        "5,,",
+    ];
+    assert_eq!(case.retry(&case.mended(&mended).await).await.expect("loaded").loaded, 4);
+    assert_eq!(
+        case.world.rows("SELECT * FROM t ORDER BY id").await,
+        "1|x|NULL 2|a \"b\", c|[1,6) 3|NULL|NULL 4|as CSV|NULL 5|NULL|NULL"
+    );
 }

@@ -59,6 +59,7 @@ pub(super) fn csv(
     let missing: Vec<&String> = late.known.iter().filter(is_missing).collect();
     missing.iter().for_each(|name| keys.add(name));
     keys.needed = keys.names.iter().map(|name| header::has_alike(&late.needed, name)).collect();
+    keys.literals = dialect.literals.of_keys(&keys.names);
     let notes = note(leading.len(), has_more, late.ignores_others, &missing).into_iter().chain(table_note);
     let notes = notes.collect();
     let ignores_others = late.ignores_others && has_more;
@@ -158,7 +159,11 @@ impl Csv {
             let text = match self.keys.places.get(key) {
                 Some(place) => {
                     known += 1;
-                    text(key, value.get()).map(|text| texts[*place] = text)
+                    let literal = self.keys.literals.get(*place).copied().flatten();
+                    match literal.and_then(|literal| literal.refusal(key, value.get())) {
+                        Some(reason) => Err(reason),
+                        None => text(key, value.get()).map(|text| texts[*place] = text),
+                    }
                 }
                 None if header::has_alike(&self.keys.names, key) => Err(format!(
                     "the key `{key}` is written in another way in the first {LEADING} objects of the file; write it alike everywhere"

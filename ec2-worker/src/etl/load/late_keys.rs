@@ -3,14 +3,21 @@
 use definition::kind::field::{LoadMode, OnColumns};
 
 use super::super::column::Column;
-use super::super::dialect::{Dialect, Form, LateKeys};
+use super::super::dialect::{Dialect, Form, LateKeys, Literals};
+use super::super::statement::Statement;
 use super::super::table::Table;
 use super::Load;
 
 impl Load {
-    /// Returns the dialect with which the files are read into `table`.
-    pub(super) fn dialect_for(&self, table: &Table) -> Dialect {
+    /// Returns the dialect with which the files are read into `table`, or are the values of `statement`.
+    pub(super) fn dialect_for(&self, table: &Table, statement: Option<&Statement>) -> Dialect {
         let mut dialect = self.dialect.clone();
+        if dialect.form == Form::Json {
+            dialect.literals = match statement {
+                Some(statement) => Literals::placed(&statement.columns),
+                None => Literals::named(&table.columns),
+            };
+        }
         if dialect.form == Form::Json && self.insert.is_none() {
             // A column in the header is written for every row. So it must be one that is NULL anyway, and not the value of an
             // existing row.

@@ -367,7 +367,7 @@ impl Retry<'_> {
         table: &Table,
         name: &str,
     ) -> Result<(Dialect, Vec<u8>), Failure> {
-        let dialect = Dialect { skip_footer: 0, ..self.load.dialect_for(table) };
+        let dialect = Dialect { skip_footer: 0, ..self.load.dialect_for(table, None) };
         let Some(at) = S3Uri::parse(name) else {
             let message =
                 format!("{name} is not a file in S3, so its rows cannot be retried; run the copy again");

@@ -8,6 +8,7 @@ use std::ops::Range;
 use foldhash::HashMap;
 use serde_json::value::RawValue;
 
+use super::super::super::dialect::Literal;
 use super::super::csv_text::push_text;
 
 /// The keys of the header, and the place of each of them.
@@ -17,6 +18,8 @@ pub(super) struct Keys {
     pub(super) places: HashMap<String, usize>,
     /// Whether an object must have the key, for each name.
     pub(super) needed: Vec<bool>,
+    /// The columns whose values look like nested values of JSON, for each name.
+    pub(super) literals: Vec<Option<Literal>>,
 }
 
 impl Keys {
@@ -82,7 +85,7 @@ impl Quick {
         let before = out.len();
         if count == 0 {
             out.push(b'\n');
-        } else if self.write(bytes, out).is_none() {
+        } else if self.write(keys, bytes, out).is_none() {
             out.truncate(before);
             return None;
         }
@@ -144,7 +147,7 @@ impl Quick {
         Some((place, end))
     }
 
-    fn write(&self, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    fn write(&self, keys: &Keys, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
         for (index, value) in self.values.iter().enumerate() {
             if index > 0 {
                 out.push(b',');
@@ -157,6 +160,7 @@ impl Quick {
                 Kind::Null => {}
                 // A string without a backslash has no quote, and is in quotes already.
                 Kind::Word | Kind::Text => out.extend_from_slice(text),
+                Kind::Nested if is_literal(keys, index, text) => return None,
                 Kind::Nested => push_text(std::str::from_utf8(text).ok()?, false, out),
                 Kind::Escaped => push_text(&serde_json::from_slice::<String>(text).ok()?, true, out),
             }
@@ -164,6 +168,11 @@ impl Quick {
         out.push(b'\n');
         Some(())
     }
+}
+
+/// Returns whether a nested value may be read as another value of its column.
+fn is_literal(keys: &Keys, index: usize, value: &[u8]) -> bool {
+    keys.literals.get(index).copied().flatten().is_some_and(|literal| literal.is_alike(value))
 }
 
 fn after_blanks(bytes: &[u8], mut at: usize) -> usize {

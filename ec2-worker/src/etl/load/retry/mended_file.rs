@@ -106,10 +106,14 @@ pub(super) fn record_of_object(
             let keys = names.join(", ");
             return Err(format!("raw_line has the key `{key}`, which the file lacks; it has {keys}"));
         }
-        let mut record = Vec::new();
+        let (mut record, literals) = (Vec::new(), dialect.literals.of_keys(&names));
         for (index, name) in names.iter().enumerate() {
             if index > 0 {
                 record.push(b',');
+            }
+            let value = object.get(name).map_or("", |value| value.get());
+            if let Some(reason) = literals[index].and_then(|literal| literal.refusal(name, value)) {
+                return Err(reason);
             }
             match object.get(name).map(|value| value.get()) {
                 None => {
