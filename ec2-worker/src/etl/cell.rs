@@ -23,7 +23,7 @@ pub fn shown(field: &[u8]) -> &[u8] {
 /// Returns whether columns of a type take the text that the workbook shows.
 #[must_use]
 pub fn takes_shown(kind: ColumnType) -> bool {
-    matches!(kind, ColumnType::Text(_) | ColumnType::Enum | ColumnType::OtherText)
+    matches!(kind, ColumnType::Text(_) | ColumnType::Enum(_) | ColumnType::OtherText)
 }
 
 /// Returns the value of a field of a workbook in a column.

@@ -24,8 +24,8 @@ pub enum ColumnType {
     Numeric(Option<(i32, i32)>),
     /// `text`, `varchar(n)`, `char(n)`, and other types whose binary form is their text.
     Text(Option<usize>),
-    /// An enumeration.
-    Enum,
+    /// An enumeration, and whether the empty text is one of its labels.
+    Enum(bool),
     /// `date`.
     Date,
     /// `timestamp`.
@@ -52,8 +52,8 @@ pub enum ColumnType {
     Interval(IntervalUnit),
     /// An array, a range or a multirange of numbers or of intervals. Its values are sent as text.
     Numbers,
-    /// `"char"`: one byte. Its values are sent as text.
-    Byte,
+    /// `"char"`: one byte. Its values are sent as text. The value says whether every letter is one byte in the encoding of the database.
+    Byte(bool),
     /// `oid`, `xid` and their like: a whole number without a sign. Its values are sent as text.
     Id,
     /// A type without a binary encoder here. Its values are sent as text, and the database checks them.
@@ -137,7 +137,7 @@ impl ColumnType {
         // signed scale of 11 bits.
         let length = usize::try_from(modifier - 4).ok().filter(|n| *n > 0);
         match name {
-            _ if typtype == "e" => Self::Enum,
+            _ if typtype == "e" => Self::Enum(false),
             "citext" => Self::Text(None),
             "_date" | "daterange" | "datemultirange" if built_in => Self::Each(MomentType::Date),
             "_timestamp" | "tsrange" | "tsmultirange" if built_in => Self::Each(MomentType::Timestamp),
@@ -176,7 +176,7 @@ impl ColumnType {
             "name" => Self::Text(Some(63)),
             // The binary form of xml follows the encoding that the text declares; the text form is UTF-8.
             "xml" | "tsvector" | "tsquery" | "varbit" | "int2vector" | "oidvector" => Self::OtherText,
-            "char" => Self::Byte,
+            "char" => Self::Byte(false),
             "oid" | "xid" | "xid8" | "cid" => Self::Id,
             "varchar" | "bpchar" => Self::Text(length),
             "date" => Self::Date,
@@ -192,19 +192,29 @@ impl ColumnType {
         }
     }
 
+    /// Returns the type with more values, if `has_more` is true: with an empty label, or with letters beyond ASCII.
+    #[must_use]
+    pub fn with_more_values(self, has_more: bool) -> Self {
+        match self {
+            Self::Enum(_) => Self::Enum(has_more),
+            Self::Byte(_) => Self::Byte(has_more),
+            other => other,
+        }
+    }
+
     /// Returns whether spaces around a value are kept, because they are part of it or because the database decides.
     #[must_use]
     pub fn keeps_spaces(self) -> bool {
         matches!(
             self,
             Self::Text(_)
-                | Self::Enum
+                | Self::Enum(_)
                 | Self::Bytea
                 | Self::Json
                 | Self::Each(_)
                 | Self::Interval(_)
                 | Self::Numbers
-                | Self::Byte
+                | Self::Byte(_)
                 | Self::Other
                 | Self::OtherText
         )
@@ -213,7 +223,7 @@ impl ColumnType {
     /// Returns whether the empty text can be a value of the type.
     #[must_use]
     pub fn has_empty_value(self) -> bool {
-        matches!(self, Self::Text(_) | Self::Bytea | Self::Byte | Self::OtherText)
+        matches!(self, Self::Text(_) | Self::Bytea | Self::Enum(true) | Self::Byte(_) | Self::OtherText)
     }
 
     /// Returns whether the type has no binary encoder here, so that all rows are sent as text.
@@ -225,7 +235,7 @@ impl ColumnType {
                 | Self::Money
                 | Self::Interval(_)
                 | Self::Numbers
-                | Self::Byte
+                | Self::Byte(_)
                 | Self::Id
                 | Self::Other
                 | Self::OtherText
@@ -323,7 +333,7 @@ mod tests {
         assert_eq!(ColumnType::of("int8multirange", "m", true, -1), ColumnType::Numbers);
         assert_eq!(ColumnType::of("_uuid", "b", true, -1), ColumnType::Other);
         assert_eq!(ColumnType::of("tsrange", "r", true, -1), ColumnType::Each(MomentType::Timestamp));
-        assert_eq!(ColumnType::of("mood", "e", false, -1), ColumnType::Enum);
+        assert_eq!(ColumnType::of("mood", "e", false, -1), ColumnType::Enum(false));
         assert_eq!(ColumnType::of("timestamp", "b", true, 0).precision(0), Some(0));
         assert_eq!(ColumnType::of("date", "b", true, -1).precision(-1), None);
         // As the server gives them for interval(0), interval second(3), interval day and interval.

@@ -82,12 +82,12 @@ fn encode(column: &Column, rules: &ColumnRules, text: &[u8], out: &mut Vec<u8>) 
             out.extend_from_slice(text);
         }
         ColumnType::Bytea => sized(out, &other::bytea(column, rules, text)?),
-        ColumnType::Enum
+        ColumnType::Enum(_)
         | ColumnType::Each(_)
         | ColumnType::Money
         | ColumnType::Interval(_)
         | ColumnType::Numbers
-        | ColumnType::Byte
+        | ColumnType::Byte(_)
         | ColumnType::Id
         | ColumnType::Other
         | ColumnType::OtherText => sized(out, text),
@@ -144,12 +144,12 @@ fn checked<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<C
         ColumnType::Interval(finest) => interval::check(finest, text).map_err(|what| {
             format!("{} is not an {} (as 1.5 hours or -01:30:00): {what}", shown(text), column.type_name)
         })?,
-        ColumnType::Byte => other::byte(text).ok_or_else(refused)?,
+        ColumnType::Byte(is_letter) => other::byte(is_letter, text).ok_or_else(refused)?,
         ColumnType::Id => {
             let most = if column.type_name == "xid8" { u64::MAX } else { u64::from(u32::MAX) };
             other::id(most, text).ok_or_else(refused)?;
         }
-        ColumnType::Enum | ColumnType::Numbers | ColumnType::Other | ColumnType::OtherText => {}
+        ColumnType::Enum(_) | ColumnType::Numbers | ColumnType::Other | ColumnType::OtherText => {}
         ColumnType::Date
         | ColumnType::Timestamp
         | ColumnType::TimestampTz

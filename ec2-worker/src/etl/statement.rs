@@ -8,7 +8,7 @@ use std::mem::discriminant;
 use tokio_postgres::types::Type;
 
 use super::column::{Column, ColumnType};
-use super::table::{NESTED, RESOLVED, Table, Types};
+use super::table::{MORE, NESTED, RESOLVED, Table, Types};
 use super::value_rules::ValueRules;
 use crate::database::Transaction;
 use crate::failure::Failure;
@@ -213,7 +213,7 @@ async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Placeholde
     }
     let sql = format!(
         "SELECT pg_catalog.format_type(t.oid, NULL), b.typname::text, b.typtype::text, \
-                b.typnamespace = 'pg_catalog'::regnamespace, r.base::int8, r.modifier, {NESTED} \
+                b.typnamespace = 'pg_catalog'::regnamespace, r.base::int8, r.modifier, {NESTED}, {MORE} \
          FROM pg_catalog.pg_prepared_statements p, unnest(p.parameter_types::oid[]) WITH ORDINALITY AS a(atttypid, place) \
          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid CROSS JOIN LATERAL (SELECT -1 AS atttypmod) m \
          {} JOIN pg_catalog.pg_type b ON b.oid = r.base \
@@ -226,7 +226,7 @@ async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Placeholde
     tx.run(doing, &format!("DEALLOCATE {NAME}; RELEASE SAVEPOINT types")).await?;
     let of = |row: &tokio_postgres::Row| {
         let (base, class, modifier): (&str, &str, i32) = (row.get(1), row.get(2), row.get(5));
-        let kind = ColumnType::of(base, class, row.get(3), modifier);
+        let kind = ColumnType::of(base, class, row.get(3), modifier).with_more_values(row.get(7));
         let (precision, inside) = (kind.precision(modifier), types.inside(row.get(4), modifier));
         Column { precision, inside, ..placeholder(String::new(), row.get(0), kind) }
     };

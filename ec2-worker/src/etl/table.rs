@@ -83,6 +83,13 @@ CROSS JOIN LATERAL (
 /// Whether values of the type `b` may have values inside.
 pub(super) const NESTED: &str = "b.typinput = 'pg_catalog.array_in'::regproc OR b.typtype IN ('c', 'r', 'm')";
 
+/// Whether the type `b` has more values than others of its kind: an enumeration the empty label, and "char" letters beyond ASCII, because
+/// each letter is one byte in the encoding of the database.
+pub(super) const MORE: &str = "CASE WHEN b.typtype = 'e' THEN EXISTS (
+        SELECT FROM pg_catalog.pg_enum l WHERE l.enumtypid = b.oid AND l.enumlabel = '')
+    ELSE (SELECT pg_catalog.pg_encoding_max_length(c.encoding) = 1 AND pg_catalog.pg_encoding_to_char(c.encoding) <> 'SQL_ASCII'
+          FROM pg_catalog.pg_database c WHERE c.datname = current_database()) END";
+
 const COLUMNS: &str = "
 SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typname::text,
        b.typtype::text,
@@ -91,7 +98,7 @@ SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typna
        a.attgenerated <> '', a.attidentity::text, coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), ''),
        r.base::int8, {NESTED},
        EXISTS (SELECT FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation
-               AND to_jsonb(l) ->> 'collisdeterministic' = 'false')
+               AND to_jsonb(l) ->> 'collisdeterministic' = 'false'), {MORE}
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 {RESOLVED}
@@ -162,7 +169,7 @@ impl Table {
             primary_key: key.iter().map(|row| row.get(0)).collect(),
             has_deferrable_key: key.iter().any(|row| !row.get::<_, bool>(1)),
         };
-        let sql = COLUMNS.replace("{RESOLVED}", RESOLVED).replace("{NESTED}", NESTED);
+        let sql = COLUMNS.replace("{RESOLVED}", RESOLVED).replace("{NESTED}", NESTED).replace("{MORE}", MORE);
         let columns = tx.query(doing, &sql, &[(&oid, Type::INT8)]).await?;
         let nested = columns.iter().filter(|row| row.get(12)).map(|row| row.get(11)).collect();
         let types = Types::read(tx, nested).await?;
@@ -183,7 +190,7 @@ impl Table {
         if !identity.is_empty() || default.starts_with("nextval(") {
             self.numbered.push(name.clone());
         }
-        let kind = ColumnType::of(base, class, row.get(4), row.get(5));
+        let kind = ColumnType::of(base, class, row.get(4), row.get(5)).with_more_values(row.get(14));
         if row.get(13) || !has_one_text(kind, base, row.get(5)) {
             self.respellable.push(name.clone());
         }
@@ -253,7 +260,7 @@ fn has_one_text(kind: ColumnType, base: &str, modifier: i32) -> bool {
         | ColumnType::Int2
         | ColumnType::Int4
         | ColumnType::Int8
-        | ColumnType::Enum
+        | ColumnType::Enum(_)
         | ColumnType::Date
         | ColumnType::Timestamp
         | ColumnType::TimestampTz
@@ -262,7 +269,7 @@ fn has_one_text(kind: ColumnType, base: &str, modifier: i32) -> bool {
         | ColumnType::Uuid
         | ColumnType::Bytea
         | ColumnType::Money
-        | ColumnType::Byte
+        | ColumnType::Byte(_)
         | ColumnType::Id => true,
         ColumnType::Other | ColumnType::OtherText => {
             ["inet", "cidr", "macaddr", "macaddr8", "bit", "varbit", "pg_lsn"].contains(&base)

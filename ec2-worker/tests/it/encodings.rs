@@ -105,3 +105,28 @@ async fn a_mended_row_does_not_put_an_escape_into_the_table() {
     assert_eq!(again("2,EUR").await.expect("it fits").loaded, 1);
     assert_eq!(texts(&client, "SELECT b FROM t ORDER BY id").await, ["a", "EUR"]);
 }
+
+#[tokio::test]
+async fn a_letter_that_is_one_byte_in_the_database_is_a_char() {
+    let content = "id,b,c\n1,\u{e9},\"{\u{e9},a}\"\n2,\u{20ac},\n3,\u{e9}\u{e9},\n4,a,\"{\u{e9}a}\"\n5,,\n";
+    for insert in [None, Some("INSERT INTO t VALUES (?, ?, ?)".to_owned())] {
+        let world = World::new("").await;
+        let (client, load) = latin(&world, content).await;
+        let create = "DROP TABLE t; CREATE TABLE t (id int, b \"char\", c \"char\"[])";
+        client.batch_execute(create).await.expect("a table");
+        world.run(&Load { insert, ..load.clone() }).await.expect("within the limit");
+        // The text of a byte beyond ASCII is the letter or its octal digits, as the version of the server says.
+        let same = "SELECT concat_ws(' ', id, b = '\u{e9}', c = array['\u{e9}', 'a']::\"char\"[]) FROM t ORDER BY id";
+        assert_eq!(texts(&client, same).await, ["1 t t", "5"]);
+        world
+            .client
+            .batch_execute("DROP TABLE IF EXISTS t; CREATE TABLE t (id int, b \"char\", c \"char\"[])")
+            .await
+            .expect("a table");
+        world
+            .run(&Load { target: world.load("t", std::path::Path::new("")).target, ..load })
+            .await
+            .expect("within the limit");
+        assert_eq!(world.rows("SELECT id FROM t").await, "5", "in UTF-8, the letter is two bytes");
+    }
+}

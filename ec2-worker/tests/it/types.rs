@@ -1,4 +1,4 @@
-use ec2_worker::etl::dialect::Dialect;
+use ec2_worker::etl::dialect::{Dialect, Form};
 
 use super::World;
 
@@ -70,4 +70,40 @@ async fn a_file_without_a_header_fills_the_columns_in_order() {
     load.dialect = Dialect { nulls: vec![b"NA".to_vec()], ..Dialect::default() };
     world.run(&load).await.expect("loaded");
     assert_eq!(world.rows("SELECT a, b, b IS NULL FROM t ORDER BY a").await, "1||f 2|NULL|t");
+}
+
+#[tokio::test]
+async fn the_empty_label_of_an_enumeration_is_a_value_and_no_null() {
+    let types =
+        "CREATE TYPE sort AS ENUM ('', 'a'); CREATE DOMAIN kind AS sort; CREATE TYPE other AS ENUM ('b')";
+    let world = World::new(types).await;
+    for (of, more, insert) in [
+        ("sort", "", None),
+        ("kind", ", place point", None),
+        ("sort", "", Some("INSERT INTO t VALUES (?, ?, ?)")),
+    ] {
+        for form in [Form::Text, Form::Json] {
+            let create = format!("DROP TABLE IF EXISTS t; CREATE TABLE t (id int, v {of}, o other{more})");
+            world.client.batch_execute(&create).await.expect("a table");
+            let file = match form {
+                Form::Json => {
+                    "{\"id\": 1, \"v\": \"\", \"o\": \"\"}\n{\"id\": 2, \"v\": null, \"o\": \"b\"}\n{\"id\": 3, \"v\": \"a\", \"o\": null}\n"
+                }
+                _ => "id,v,o\n1,\"\",\"\"\n2,,b\n3,a,\n",
+            };
+            let file = if more.is_empty() || form == Form::Json {
+                file.to_owned()
+            } else {
+                file.replace("v,o\n", "v,o,place\n")
+                    .replace("\"\"\n", "\"\",\n")
+                    .replace(",b\n", ",b,\n")
+                    .replace("a,\n", "a,,\n")
+            };
+            let mut load = world.load("t", &world.file(file));
+            (load.dialect.form, load.insert) = (form, insert.map(str::to_owned));
+            world.run(&load).await.unwrap_or_else(|failure| panic!("{of} {form:?}: {failure}"));
+            let rows = world.rows("SELECT id, v, o FROM t ORDER BY id").await;
+            assert_eq!(rows, "1||NULL 2|NULL|b 3|a|NULL", "{of} {insert:?} {form:?}");
+        }
+    }
 }

@@ -95,10 +95,12 @@ pub(super) fn money(is_declared: bool, text: &[u8]) -> Option<()> {
     .then_some(())
 }
 
-/// Checks that a text is one byte, or a backslash and three octal digits. PostgreSQL drops the other bytes of a longer text.
-pub(super) fn byte(text: &[u8]) -> Option<()> {
+/// Checks that a text is one byte, or a backslash and three octal digits. PostgreSQL drops the other bytes of a longer text. If
+/// `is_letter` is true, every letter is one byte in the database.
+pub(super) fn byte(is_letter: bool, text: &[u8]) -> Option<()> {
+    let letters = || std::str::from_utf8(text).is_ok_and(|text| text.chars().count() == 1);
     let is_octal = matches!(text, [b'\\', b'0'..=b'3', b'0'..=b'7', b'0'..=b'7']);
-    (text.len() <= 1 || is_octal).then_some(())
+    (text.len() <= 1 || is_octal || is_letter && letters()).then_some(())
 }
 
 /// Checks that a text is a whole number without a sign, and not above `most`. PostgreSQL takes a negative number for a large one, and

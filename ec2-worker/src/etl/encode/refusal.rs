@@ -49,7 +49,7 @@ pub(super) fn refusal(column: &Column, rules: &ColumnRules, text: &[u8]) -> Stri
         ColumnType::Bytea => format!(
             "{value} is not a bytea; write bytes as pairs of hexadecimal digits after \\x, and a backslash in a text twice"
         ),
-        ColumnType::Byte => format!(
+        ColumnType::Byte(_) => format!(
             "{value} is not a \"char\", which is one byte, and PostgreSQL would drop the rest; shorten the value, or give the column the type text"
         ),
         ColumnType::Id => {

@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::super::column::{Column, ColumnType, Inside};
+use super::MORE;
 use crate::database::Transaction;
 use crate::failure::Failure;
 
@@ -38,8 +39,8 @@ SELECT w.oid::int8, w.typname::text, w.typtype::text, w.typnamespace = 'pg_catal
        ARRAY(SELECT x.atttypid::int8 FROM pg_catalog.pg_attribute x WHERE w.typtype = 'c' AND x.attrelid = w.typrelid
              AND x.attnum > 0 AND NOT x.attisdropped ORDER BY x.attnum),
        ARRAY(SELECT x.atttypmod FROM pg_catalog.pg_attribute x WHERE w.typtype = 'c' AND x.attrelid = w.typrelid
-             AND x.attnum > 0 AND NOT x.attisdropped ORDER BY x.attnum)
-FROM inside JOIN pg_catalog.pg_type w ON w.oid = inside.oid";
+             AND x.attnum > 0 AND NOT x.attisdropped ORDER BY x.attnum), {MORE}
+FROM inside JOIN pg_catalog.pg_type w ON w.oid = inside.oid JOIN pg_catalog.pg_type b ON b.oid = w.oid";
 
 /// The types of a table or a statement that may have values inside, and the types of these.
 pub(in crate::etl) struct Types(HashMap<i64, Found>);
@@ -49,6 +50,7 @@ struct Found {
     class: String,
     is_built_in: bool,
     full_name: String,
+    has_more: bool,
     form: Form,
 }
 
@@ -72,7 +74,13 @@ impl Types {
         if roots.is_empty() {
             return Ok(Self(HashMap::new()));
         }
-        let rows = tx.query("reading the types of the columns", TYPES, &[(&roots, Type::INT8_ARRAY)]).await?;
+        let rows = tx
+            .query(
+                "reading the types of the columns",
+                &TYPES.replace("{MORE}", MORE),
+                &[(&roots, Type::INT8_ARRAY)],
+            )
+            .await?;
         Ok(Self(rows.iter().map(|row| (row.get(0), Found::of(row))).collect()))
     }
 
@@ -91,7 +99,8 @@ impl Types {
         };
         match &found.form {
             Form::Single => {
-                let kind = ColumnType::of(&found.name, &found.class, found.is_built_in, modifier);
+                let kind = ColumnType::of(&found.name, &found.class, found.is_built_in, modifier)
+                    .with_more_values(found.has_more);
                 let precision = kind.precision(modifier);
                 Inside::Value(Box::new(Column { precision, ..leaf(found.full_name.clone(), kind) }))
             }
@@ -138,6 +147,13 @@ impl Found {
             }
             _ => Form::Single,
         };
-        Self { name: row.get(1), class, is_built_in: row.get(3), full_name: row.get(4), form }
+        Self {
+            name: row.get(1),
+            class,
+            is_built_in: row.get(3),
+            full_name: row.get(4),
+            has_more: row.get(13),
+            form,
+        }
     }
 }
