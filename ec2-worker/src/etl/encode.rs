@@ -11,6 +11,7 @@ use super::value_rules::ColumnRules;
 use number::NoFloat;
 use refusal::{range, refusal};
 
+mod blanks;
 mod interval;
 mod moment;
 mod nested;
@@ -192,9 +193,15 @@ fn by_number_form<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> R
     if matches!(column.kind, ColumnType::Interval(_) | ColumnType::Numbers) {
         let is_list = column.kind == ColumnType::Numbers;
         return other::without_form(form, is_list, text).map(|()| Cow::Borrowed(text)).ok_or_else(|| {
+            let remedy = match column.kind {
+                ColumnType::Interval(_) if form.grouping == Some('.') => {
+                    "write it in whole numbers, such as 90 minutes for 1.5 hours, and a blank after each comma"
+                }
+                _ => nested::written_plainly(Some(form)),
+            };
             format!(
                 "{} is a {}, in which numbers are written as PostgreSQL writes them, because `myDecimal` and `myGrouping` do not \
-                 count inside it; write its numbers as 1234.5, and a blank after each comma",
+                 count inside it; {remedy}",
                 shown(text),
                 column.type_name
             )

@@ -147,15 +147,29 @@ async fn every_refusal_of_a_value_says_what_to_change() {
 
 #[tokio::test]
 async fn refusals_by_declared_forms_name_the_field_to_change() {
-    let world = World::new("CREATE TABLE t (v text)").await;
+    let world = World::new(
+        "CREATE TABLE t (v text); CREATE TYPE counts AS (label text, n int[]); CREATE TYPE fee AS (n numeric, m money, i interval)",
+    )
+    .await;
     for (of, text, says) in [
         ("date", "31.12.2025", "or add its form as a `myDateFormat`"),
         ("numeric", "1.23,4", "or `myDecimal` and `myGrouping`"),
         ("int", "1,5", "integer takes no decimal point"),
         ("boolean", "si", "or add the word to one of them"),
-        ("numeric[]", "{\"1,5\"}", "write its numbers as 1234.5"),
-        ("interval", ",75", "write its numbers as 1234.5"),
-        ("interval", "1, 2 hours", "write its numbers as 1234.5"),
+        ("numeric[]", "{\"1,5\"}", "a fraction with an exponent, such as 15e-1 for 1.5"),
+        ("numeric[]", "{1.5}", "a fraction with an exponent, such as 15e-1 for 1.5"),
+        ("counts", "(a,\"{1,500}\")", "\"{1,500}\" in it may be read in two ways"),
+        ("counts", "(a,{1.500})", "and a blank after each comma"),
+        (
+            "fee",
+            "(1.5,,)",
+            "write whole numbers without groups, and a fraction with an exponent, such as 15e-1 for 1.5",
+        ),
+        ("fee", "(,1.50,)", "write whole amounts"),
+        ("fee", "(,,1.5 hours)", "such as 90 minutes or -01:30:00"),
+        ("interval", ",75", "write it in whole numbers, such as 90 minutes for 1.5 hours"),
+        ("interval", "1, 2 hours", "and a blank after each comma"),
+        ("interval", "1.5 hours", "such as 90 minutes for 1.5 hours"),
         ("money", "€", "or give the text to `myNullValues`"),
         ("numeric(6,2)", "12,5%", "would round it; give the column the type numeric"),
     ] {

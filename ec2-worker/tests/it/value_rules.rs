@@ -105,6 +105,19 @@ async fn numbers_and_booleans_are_read_as_the_file_declares_them() {
     .await;
     become_by(&world, "spans", &rules, &[("{\"[1,2)\"}", "{\"[1,2)\"}"), ("{\"[1.500,2)\"}", "refused")])
         .await;
+    // An array with a comma between digits may be one number inside a composite value, too.
+    let list = [
+        ("(a,\"{1,500}\")", "refused"),
+        ("(a,\"{1, 500}\")", "(a,\"{1,500}\")"),
+        ("(\"1,500\",{7})", "(\"1,500\",{7})"),
+    ];
+    let english = NumberForm { decimal: '.', grouping: Some(','), ..NumberForm::default() };
+    let english = ValueRules { numbers: Some(english), ..super::values::rules() };
+    become_by(&world, "counts", &rules, &list).await;
+    become_by(&world, "counts", &english, &list).await;
+    become_by(&world, "cents[]", &english, &[("{1,500}", "refused"), ("{1, 500}", "{1,500}")]).await;
+    become_by(&world, "int4range", &english, &[("[1, 500)", "[1,500)")]).await;
+    become_by(&world, "numeric[]", &rules, &[("{15e-1, 2}", "{1.5,2}"), ("{1.5}", "refused")]).await;
     become_by(&world, "bool", &rules, &[("OUI", "true"), ("Non", "false"), ("t", "true"), ("si", "refused")])
         .await;
     become_by(&world, "text", &rules, &[("1.234,5", "1.234,5"), ("oui", "oui")]).await;

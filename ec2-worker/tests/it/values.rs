@@ -22,7 +22,8 @@ pub(crate) const READING: &str = "CREATE FUNCTION reading(value text) RETURNS te
     END $$; CREATE DOMAIN day AS date; CREATE DOMAIN birthday AS day; CREATE DOMAIN host AS inet;
     CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (a int, b date);
     CREATE TYPE stay AS (price money, at timestamp, length interval, name text);
-    CREATE TYPE amounts AS RANGE (subtype = money); CREATE DOMAIN spans AS numrange[];";
+    CREATE TYPE amounts AS RANGE (subtype = money); CREATE DOMAIN spans AS numrange[];
+    CREATE TYPE counts AS (label text, n int[]); CREATE DOMAIN cents AS int;";
 
 /// The ways to the database.
 pub(crate) const WAYS: [&str; 3] = ["binary_way", "text_way", "insert_way"];
@@ -317,7 +318,8 @@ const AS_THE_SERVER: &[(&str, &[&str], &[&str])] = &[
         ],
         &["12-", "(12)", "5%", "$5", "::1", "[1]"],
     ),
-    ("int4range", &["[1,5)", "(1,5]", "empty", "[5,1)", ""], &[]),
+    ("numeric[]", &["\u{b}{\u{b}1.5\u{c},\u{c}\u{b}null\u{b}}\u{c}", "{\u{b}}"], &[]),
+    ("int4range", &["\u{b}[1,5)\u{c}", "[1,5)", "(1,5]", "empty", "[5,1)", ""], &[]),
     (
         "daterange",
         &["[2024-01-01,2024-02-01)", "[2024-01-01,)", "empty", "[2024-06-31,)", "(,infinity)", ""],
@@ -341,6 +343,7 @@ const AS_THE_SERVER: &[(&str, &[&str], &[&str])] = &[
             "{\"2024-01-05\"}",
             "{{2024-01-05},{2024-01-06}}",
             "{ 2024-01-05 , null }",
+            "\u{b}{\u{b}2024-01-05\u{c},\u{b}null\u{b}}\u{c}",
             "{ }",
             "[0:1]={2024-01-05,2024-01-06}",
             "{x}",

@@ -3,6 +3,7 @@
 use super::super::column::MomentType;
 use super::super::date::{self, DAY, Moment, Pattern, written};
 use super::super::value_rules::ColumnRules;
+use super::blanks::trim;
 
 /// Returns the days since 2000-01-01.
 #[inline]
@@ -86,7 +87,7 @@ pub(super) fn each(moments: MomentType, rules: &ColumnRules, text: &[u8]) -> Res
             continue;
         }
         let count = rest.iter().take_while(|byte| !MARKS.contains(byte)).count();
-        let (whole, element) = (&rest[..count], rest[..count].trim_ascii());
+        let (whole, element) = (&rest[..count], trim(&rest[..count]));
         rest = &rest[count..];
         let is_word = element.is_empty()
             || element.eq_ignore_ascii_case(b"null")

@@ -4,6 +4,7 @@
 use super::super::column::{Column, ColumnType, Inside};
 use super::super::number_form::NumberForm;
 use super::super::value_rules::ColumnRules;
+use super::blanks::{is_blank, trim, trim_start};
 use super::other::without_form;
 use super::refusal::shown;
 
@@ -16,6 +17,8 @@ enum Misfit<'a> {
     Form,
     /// This value inside is not one of its type.
     Value(Vec<u8>, &'a Column),
+    /// In this array, a comma may stand between two elements or inside a number.
+    Array(Vec<u8>),
 }
 
 /// Checks `text`, a value of `column` with values inside. The fields of the definition for dates and numbers do not count for these,
@@ -32,23 +35,29 @@ pub(super) fn check(
 ) -> Result<(), String> {
     let (value, of) = (shown(text), &column.type_name);
     let fits = |column: &Column, text: &[u8]| is_value(rules.numbers.as_ref(), column, text);
-    Reader { fits: &fits }.value(inside, text).map_err(|misfit| match misfit {
+    let form_of_numbers = rules.numbers.as_ref();
+    Reader { fits: &fits, form: form_of_numbers }.value(inside, text).map_err(|misfit| match misfit {
         Misfit::Form => format!("{value} is not a {of}{}", form(inside, text)),
         Misfit::Value(inner, leaf) => {
             format!(
                 "{value} is not a {of}: {} in it is not a {}{}",
                 shown(&inner),
                 leaf.type_name,
-                remedy(leaf)
+                remedy(leaf, form_of_numbers)
             )
         }
+        Misfit::Array(array) => format!(
+            "{value} is not a {of}: {} in it may be read in two ways, because `myDecimal` and `myGrouping` do not count there; {}",
+            shown(&array),
+            written_plainly(form_of_numbers)
+        ),
     })
 }
 
 /// Says how a value of a type is written.
 fn form(inside: &Inside, text: &[u8]) -> &'static str {
     match inside {
-        Inside::Array(..) if text.trim_ascii_start().starts_with(b"[") => {
+        Inside::Array(..) if trim_start(text).starts_with(b"[") => {
             ": an array is written in braces; write {1,2}, or give the column the type jsonb"
         }
         Inside::Array(..) => "; write the value as PostgreSQL reads its type, such as {1,2}",
@@ -62,10 +71,23 @@ fn form(inside: &Inside, text: &[u8]) -> &'static str {
 }
 
 /// Says how to write a value inside another one, where no field of the definition counts.
-fn remedy(leaf: &Column) -> &'static str {
+fn remedy(leaf: &Column, form: Option<&NumberForm>) -> &'static str {
+    let groups_by_point = form.is_some_and(|form| form.grouping == Some('.'));
     match leaf.kind {
         kind if kind.moments().is_some() => {
             "; inside a value, write dates and times as PostgreSQL does: 2025-12-31, 23:59:59, with an offset such as +01:00 where the type has one"
+        }
+        ColumnType::Money if groups_by_point => {
+            "; inside a value, write whole amounts, because the point of `myGrouping` might group their digits, or load the file without \
+             `myGrouping`"
+        }
+        ColumnType::Interval(_) if groups_by_point => {
+            "; inside a value, write intervals in whole numbers, such as 90 minutes or -01:30:00, because the point of `myGrouping` might \
+             group their digits"
+        }
+        kind if kind.is_number() && groups_by_point => {
+            "; inside a value, write whole numbers without groups, and a fraction with an exponent, such as 15e-1 for 1.5, because the point \
+             of `myGrouping` might group digits"
         }
         ColumnType::Money => "; inside a value, write amounts as 1234.56, with at most two decimals",
         ColumnType::Interval(_) => {
@@ -82,7 +104,7 @@ fn remedy(leaf: &Column) -> &'static str {
 /// Returns whether `is_wanted` is true of a single value inside `text`, which is a value.
 #[must_use]
 pub fn any_inside(inside: &Inside, text: &[u8], is_wanted: &dyn Fn(&Column, &[u8]) -> bool) -> bool {
-    let found = Reader { fits: &|column, text| !is_wanted(column, text) }.value(inside, text);
+    let found = Reader { fits: &|column, text| !is_wanted(column, text), form: None }.value(inside, text);
     matches!(found, Err(Misfit::Value(..)))
 }
 
@@ -93,9 +115,19 @@ fn is_value(form: Option<&NumberForm>, column: &Column, text: &[u8]) -> bool {
     is_plain && super::plain(column, &ColumnRules::NONE, text).is_ok()
 }
 
-/// Reads the values inside a value, and asks `fits` about each of them.
+/// Says how to write the numbers of a list if `form` gives the point or the comma another meaning outside of it.
+pub(super) fn written_plainly(form: Option<&NumberForm>) -> &'static str {
+    if form.is_some_and(|form| form.grouping == Some('.')) {
+        "write whole numbers without groups, a fraction with an exponent, such as 15e-1 for 1.5, and a blank after each comma"
+    } else {
+        "write its numbers as 1234.5, and a blank after each comma"
+    }
+}
+
+/// Reads the values inside a value, and asks `fits` about each of them. `form` is the form of numbers that counts outside of it.
 struct Reader<'f> {
     fits: &'f dyn Fn(&Column, &[u8]) -> bool,
+    form: Option<&'f NumberForm>,
 }
 
 impl Reader<'_> {
@@ -111,7 +143,7 @@ impl Reader<'_> {
             Inside::Array(separator, of) => self.array(*separator, of, text),
             Inside::Composite(fields) => self.composite(fields, text),
             Inside::Range(of) => {
-                let rest = self.range(of, text.trim_ascii_start())?;
+                let rest = self.range(of, trim_start(text))?;
                 only_blanks(rest)
             }
             Inside::Multirange(of) => self.multirange(of, text),
@@ -120,11 +152,15 @@ impl Reader<'_> {
 
     /// Checks an array, as `array_in` of PostgreSQL reads it.
     fn array<'a>(&self, separator: u8, of: &'a Inside, text: &[u8]) -> Result<(), Misfit<'a>> {
-        let mut rest = text.trim_ascii_start();
+        let has_numbers = matches!(of, Inside::Value(element) if element.kind.has_numbers());
+        if has_numbers && self.form.is_some_and(|form| without_form(form, true, text).is_none()) {
+            return Err(Misfit::Array(text.to_vec()));
+        }
+        let mut rest = trim_start(text);
         // The bounds stand before the elements, as `[0:1]=`.
         if rest.starts_with(b"[") {
             let end = memchr::memchr(b'=', rest).ok_or(Misfit::Form)?;
-            rest = rest[end + 1..].trim_ascii_start();
+            rest = trim_start(&rest[end + 1..]);
         }
         only_blanks(self.braces(separator, of, rest, 1)?)
     }
@@ -141,18 +177,18 @@ impl Reader<'_> {
         if depth > MOST_DIMENSIONS {
             return Err(Misfit::Form);
         }
-        let mut rest = text.strip_prefix(b"{").ok_or(Misfit::Form)?.trim_ascii_start();
+        let mut rest = trim_start(text.strip_prefix(b"{").ok_or(Misfit::Form)?);
         if let Some(rest) = rest.strip_prefix(b"}") {
             return Ok(rest);
         }
         loop {
-            rest = rest.trim_ascii_start();
+            rest = trim_start(rest);
             rest = if rest.starts_with(b"{") {
                 self.braces(separator, of, rest, depth + 1)?
             } else {
                 self.element(separator, of, rest)?
             };
-            rest = rest.trim_ascii_start();
+            rest = trim_start(rest);
             match rest.split_first() {
                 Some((b'}', after)) => return Ok(after),
                 Some((byte, after)) if *byte == separator => rest = after,
@@ -186,7 +222,7 @@ impl Reader<'_> {
                 byte => {
                     value.push(byte);
                     index += 1;
-                    if is_quoted || !byte.is_ascii_whitespace() {
+                    if is_quoted || !is_blank(byte) {
                         kept = value.len();
                     }
                 }
@@ -196,7 +232,7 @@ impl Reader<'_> {
         if !is_quoted && value.is_empty() {
             return Err(Misfit::Form);
         }
-        let is_null = !is_quoted && text[..index].trim_ascii().eq_ignore_ascii_case(b"null");
+        let is_null = !is_quoted && trim(&text[..index]).eq_ignore_ascii_case(b"null");
         if !is_null {
             self.value(of, &value)?;
         }
@@ -205,7 +241,7 @@ impl Reader<'_> {
 
     /// Checks a composite value, as `record_in` of PostgreSQL reads it.
     fn composite<'a>(&self, fields: &'a [Inside], text: &[u8]) -> Result<(), Misfit<'a>> {
-        let mut rest = text.trim_ascii_start().strip_prefix(b"(").ok_or(Misfit::Form)?;
+        let mut rest = trim_start(text).strip_prefix(b"(").ok_or(Misfit::Form)?;
         for (index, field) in fields.iter().enumerate() {
             if index > 0 {
                 rest = rest.strip_prefix(b",").ok_or(Misfit::Form)?;
@@ -239,12 +275,12 @@ impl Reader<'_> {
     }
 
     fn multirange<'a>(&self, of: &'a Inside, text: &[u8]) -> Result<(), Misfit<'a>> {
-        let mut rest = text.trim_ascii().strip_prefix(b"{").ok_or(Misfit::Form)?.trim_ascii_start();
+        let mut rest = trim_start(trim(text).strip_prefix(b"{").ok_or(Misfit::Form)?);
         if let Some(rest) = rest.strip_prefix(b"}") {
             return only_blanks(rest);
         }
         loop {
-            rest = self.range(of, rest.trim_ascii_start())?.trim_ascii_start();
+            rest = trim_start(self.range(of, trim_start(rest))?);
             match rest.split_first() {
                 Some((b'}', after)) => return only_blanks(after),
                 Some((b',', after)) => rest = after,
@@ -255,7 +291,7 @@ impl Reader<'_> {
 }
 
 fn only_blanks<'a>(rest: &[u8]) -> Result<(), Misfit<'a>> {
-    if rest.trim_ascii().is_empty() { Ok(()) } else { Err(Misfit::Form) }
+    if trim(rest).is_empty() { Ok(()) } else { Err(Misfit::Form) }
 }
 
 /// Reads a field of a composite value or a bound of a range up to one of `ends` outside quotes. Returns its text, or `None` if it is empty
@@ -302,7 +338,9 @@ mod tests {
     }
 
     fn fits(inside: &Inside, text: &str) -> bool {
-        Reader { fits: &|column, text| is_value(None, column, text) }.value(inside, text.as_bytes()).is_ok()
+        Reader { fits: &|column, text| is_value(None, column, text), form: None }
+            .value(inside, text.as_bytes())
+            .is_ok()
     }
 
     #[test]
@@ -310,6 +348,7 @@ mod tests {
         let of = |name| Inside::Array(b',', Box::new(leaf(name)));
         let cases = [
             ("int4", "{1, 2 ,NULL}", true),
+            ("int4", "\x0b{\x0b1\x0c,\x0b\x0c2\x0b,\x0bNULL\x0b}\x0b", true),
             ("int4", "{}", true),
             ("int4", "[0:1]={1,2}", true),
             ("int4", "{{1,2},{3,4}}", true),
