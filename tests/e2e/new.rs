@@ -58,7 +58,13 @@ fn products() -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_pipeline_loads_all_rows_of_strange_files() {
     let folder = TempDir::new().expect("a temporary folder");
-    let files = [("customers.csv", customers()), ("events.txt", events()), ("products.jsonl", products())];
+    let files = [
+        ("customers.csv", customers()),
+        ("events.txt", events()),
+        ("products.jsonl", products()),
+        // Names that are words for numbers.
+        ("words.csv", b"nan,infinity\n1,2\n3,4\n".to_vec()),
+    ];
     for (name, bytes) in &files {
         std::fs::write(folder.path().join(name), bytes).expect("the folder is writable");
     }
@@ -80,7 +86,7 @@ async fn a_new_pipeline_loads_all_rows_of_strange_files() {
         up.put(&format!("incoming/2026-03-01/{name}"), bytes).await;
     }
     let mail = up.mail_of("2026-03-01").await;
-    assert_eq!(mail.subject, "strange-files 2026-03-01: 95 rows loaded, 0 refused", "{}", mail.body);
+    assert_eq!(mail.subject, "strange-files 2026-03-01: 97 rows loaded, 0 refused", "{}", mail.body);
     let database = up.database().await;
     let row = database
         .query_one(
@@ -89,7 +95,7 @@ async fn a_new_pipeline_loads_all_rows_of_strange_files() {
              (SELECT concat_ws('|', column_1, column_2, column_3, column_4) FROM strange_files.events WHERE column_1 = 1), \
              (SELECT count(*) FROM strange_files.events WHERE column_4 IS NULL), \
              (SELECT concat_ws('|', product_code, tags, made AT TIME ZONE 'UTC', note) FROM strange_files.products \
-             WHERE product_code = '002')",
+             WHERE product_code = '002'), (SELECT string_agg(concat_ws('|', nan, infinity), ',' ORDER BY nan) FROM strange_files.words)",
             &[],
         )
         .await
@@ -100,6 +106,7 @@ async fn a_new_pipeline_loads_all_rows_of_strange_files() {
     );
     assert_eq!(row.get::<_, &str>(1), "1|2025-02-13 13:05:00|size 5\" x|1.50");
     assert_eq!(row.get::<_, i64>(2), 8);
+    assert_eq!(row.get::<_, &str>(4), "1|2,3|4");
     assert_eq!(row.get::<_, &str>(3), "002|[\"a\", 2]|2025-06-01 08:00:00|two\nlines");
 }
 

@@ -32,9 +32,20 @@ impl HeaderSign {
         Self::new(true, true, "the keys of the objects name the columns")
     }
 
-    /// Returns the sign of an R file whose header has no name for the column of row names.
-    pub(super) fn of_row_names() -> Self {
-        Self::new(true, true, "R (`write.table`) writes no name above its first column, the row names")
+    /// Returns the sign of an R file whose header has no name for the column of row names. If nothing is in quotes, a comma inside the
+    /// values makes the same file.
+    pub(super) fn of_row_names(is_quoted: bool) -> Self {
+        const REASON: &str = "R (`write.table`) writes no name above its first column, the row names";
+        match is_quoted {
+            true => Self::new(true, true, REASON),
+            false => Self::new(
+                true,
+                false,
+                format!(
+                    "{REASON}; a file whose values have the separator in them without quotes, such as 1,50, looks alike"
+                ),
+            ),
+        }
     }
 
     /// Returns the sign of a first record with another number of fields than the records below it.
@@ -55,9 +66,26 @@ pub(super) fn is_r_header(first: &Row, columns: &[Stats]) -> bool {
         end.as_ref().is_some_and(|(_, text)| *text == wanted.to_string())
     };
     let are_numbered = is_end(ends[0], 1) && is_end(ends[1], rows.values);
+    let are_split = !are_quoted && columns.windows(2).any(|two| is_split(&two[0], &two[1]));
     rows.duplicates == 0
-        && (are_quoted || are_numbered)
+        && (are_quoted || are_numbered && !are_split)
         && first.fields.iter().all(|field| is_name(&field.text))
+}
+
+/// Returns whether two columns look like numbers that were split at their decimal comma: a number, and two digits of which some begin with
+/// a zero, as in `1,05`.
+fn is_split(whole: &Stats, decimals: &Stats) -> bool {
+    let is_number = |class: &Class| matches!(class, Class::Number(_));
+    let has_zero = decimals.least.as_deref().is_some_and(|least| least.starts_with('0'));
+    has_zero
+        && whole.quoted + decimals.quoted == 0
+        && decimals.has_common_form("00") == Some(true)
+        && whole.whole().iter().any(is_number)
+}
+
+/// Returns whether a text is a word for a number, such as `NaN`, which may also be the name of a column.
+fn is_word_of_numbers(kind: Class, name: &str) -> bool {
+    matches!(kind, Class::Number(_)) && name.trim_start_matches(['-', '+']).chars().all(char::is_alphabetic)
 }
 
 /// Decides whether `first`, the first record of a file, is its header. `columns` are the
@@ -65,6 +93,7 @@ pub(super) fn is_r_header(first: &Row, columns: &[Stats]) -> bool {
 pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
     let has_years = has_years(first);
     let (mut like, mut unlike, mut words) = (Vec::new(), Vec::new(), Vec::new());
+    let mut word_of_numbers = None;
     for (stats, field) in columns.iter().zip(&first.fields) {
         let name = field.text.trim();
         if name.is_empty() || has_years && year(name).is_some() {
@@ -76,7 +105,14 @@ pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
             own.add(Some(&field.text), field.quoted, first.line);
             let is_like = own.whole().iter().any(|class| whole.contains(class));
             // A word for true or false, such as `y` or `on`, may also be the name of a column.
-            let is_word = matches!(kind, Class::Truth(_)) && name.chars().all(char::is_alphabetic);
+            let is_of_numbers = is_word_of_numbers(*kind, name);
+            let is_word =
+                matches!(kind, Class::Truth(_)) && name.chars().all(char::is_alphabetic) || is_of_numbers;
+            // Data have such a word more than once in most cases, or beside other values.
+            if is_of_numbers && is_like && !stats.has(&field.text) {
+                word_of_numbers = Some(name);
+                continue;
+            }
             let signs = match is_like {
                 true if is_word => &mut words,
                 true => &mut like,
@@ -87,6 +123,15 @@ pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
             let signs = if is_like { &mut like } else { &mut unlike };
             signs.push((name, "texts of one form"));
         }
+    }
+    if let (Some(name), true, true) =
+        (word_of_numbers, like.is_empty() && words.is_empty(), unlike.is_empty())
+    {
+        return HeaderSign::new(
+            true,
+            false,
+            format!("`{name}` may be a name: no value below it is this word"),
+        );
     }
     if unlike.is_empty() {
         like.append(&mut words);

@@ -287,7 +287,7 @@ impl Rows {
     fn take_first(&mut self, first: Row, width: usize, is_header: bool) {
         if !is_header && first.fields.len() + 1 == width && header_sign::is_r_header(&first, &self.columns) {
             self.has_r_header = true;
-            self.header_sign = HeaderSign::of_row_names();
+            self.header_sign = HeaderSign::of_row_names(first.fields.iter().all(|field| field.quoted));
             let names = first.fields.into_iter().map(|field| field.text);
             self.header = Some(std::iter::once(ROW_NAMES.to_owned()).chain(names).collect());
             return;
@@ -307,7 +307,8 @@ impl Rows {
             first.fields.len() + 1 == width && first.fields.iter().all(|field| is_name(&field.text));
         if is_likely && self.rows > 0 {
             let what = format!(
-                "the first record looks like a header, but has {} names for {} fields",
+                "the first record looks like a header, but has {} names for {} fields; values with the separator in them, such as 1,50, \
+                 need quotes",
                 first.fields.len(),
                 self.columns.len()
             );

@@ -188,6 +188,10 @@ async fn a_header_is_distinguished_from_a_first_row() {
     assert!(!header("ann,Rome\nbob,Oslo\nann,Paris\n").await, "a name comes again below");
     assert!(!header("2025-01-01,a\n2025-01-02,b\n").await);
     assert!(header("id,name\n").await);
+    assert!(header("nan,infinity\n1,2\n3,4\n").await, "words for numbers may be names");
+    assert!(header("id,NaN,-Inf\n1,2,3\n3,4,5\n").await);
+    assert!(!header("nan,1\n2,3\nnan,4\n").await, "a word that comes again below");
+    assert!(!header("NaN,1\n2,3\n4,4\n").await, "1 is no name");
     assert!(header("country,2024,2025\nde,1,2\nfr,3,4\n").await, "years are names");
     assert!(!header("x,2024\ny,2025\n").await);
     // R writes an empty name above its column of row names.
@@ -255,6 +259,15 @@ async fn a_frame_of_r_without_a_name_above_the_names_of_rows_is_read_as_such() {
     assert!(
         !other.header && other.notes.iter().any(|note| note.contains("has 2 names for 3 fields")),
         "{other:#?}"
+    );
+    let split = report(b"id,price\n1,1.234,56\n2,2.345,05\n3,1.111,00\n").await;
+    assert!(
+        !split.header
+            && split
+                .notes
+                .iter()
+                .any(|note| note.contains("2 names for 3 fields; values with the separator")),
+        "{split:#?}"
     );
     let prose = report(b"two words\nand more\n").await;
     assert_eq!(prose.columns.len(), 1);
