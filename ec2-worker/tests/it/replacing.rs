@@ -288,3 +288,24 @@ async fn an_equal_key_with_another_text_gets_the_text_of_the_file() {
     world.run(&load).await.expect("allowed");
     assert_eq!(world.rows("SELECT id FROM child").await, "aB");
 }
+
+#[tokio::test]
+async fn keys_that_refer_by_different_columns_are_refused_with_the_names_of_the_tables_and_the_constraints() {
+    let parent = "CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE); INSERT INTO t VALUES (1, 'A')";
+    for (schema, says) in [
+        (
+            "CREATE TABLE ch (id int CONSTRAINT by_id REFERENCES t, code text CONSTRAINT by_code REFERENCES t (code));
+             INSERT INTO ch VALUES (1, 'A')",
+            "rows of public.ch refer to rows of public.t by different columns (constraints by_code and by_id)",
+        ),
+        (
+            "CREATE TABLE ch (id int CONSTRAINT by_id REFERENCES t); INSERT INTO ch VALUES (1);
+             CREATE TABLE other (code text CONSTRAINT by_code REFERENCES t (code)); INSERT INTO other VALUES ('A')",
+            "rows of public.ch and public.other refer to rows of public.t by different columns (constraints by_id and by_code)",
+        ),
+    ] {
+        let world = World::new(&format!("{parent}; {schema}")).await;
+        let failure = world.run(&replace(&world, "t", "id,code\n1,A\n")).await.expect_err("two keys");
+        assert!(failure.message.starts_with(says), "{failure}");
+    }
+}

@@ -446,3 +446,34 @@ async fn a_table_without_a_partition_for_some_rows_takes_those_that_a_new_partit
     assert_eq!(world.rows(ROWS).await, "1|a 2|b");
     assert_eq!(world.rows("SELECT * FROM h").await, "1|a");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_breaks_a_rule_of_one_partition_is_a_refused_row_of_its_load() {
+    // Rows of the other partition may break the rule.
+    const TABLE: &str = "CREATE TABLE t (id int, v text, n int) PARTITION BY RANGE (id);
+        CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (100) TO (200);
+        CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (100)";
+    for (rule, says) in [
+        ("ALTER TABLE t1 ADD CONSTRAINT small CHECK (n < 5)", "check constraint \"small of t1\""),
+        ("ALTER TABLE t1 ALTER n SET NOT NULL", "check constraint \"NOT NULL of n of t1\""),
+        ("ALTER TABLE t1 ADD CONSTRAINT one UNIQUE (v)", "unique constraint \"one of t1\"; Key (v)=(a) already exists"),
+        ("CREATE UNIQUE INDEX one ON t1 (lower(v)) WHERE id > 0", "Key (lower(v))=(a) already exists"),
+        ("DROP TABLE t1; CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (100) PARTITION BY HASH (id);
+          CREATE TABLE t1a PARTITION OF t1 FOR VALUES WITH (MODULUS 1, REMAINDER 0); ALTER TABLE t1 ADD CONSTRAINT small CHECK (n < 5)", "small of t1"),
+    ] {
+        for fields in ["", r#", "myLoadMode": "replace""#] {
+            let (world, stack) = (World::new(&format!("{TABLE}; {rule}")).await, Stack::start().await);
+            stack.put("in.csv", "id,v,n\n1,a,1\n2,a,\n3,b,7\n101,a,\n102,a,7\n").await;
+            let (_, failed) = stack.run_file(&one_load(&world, fields, "", "")).await;
+            assert!(failed[0].0 == "Load" && failed[0].1.contains(says), "{rule}: {failed:?}");
+            let fields = format!(r#"{fields}, "myMaxRejects": "1""#);
+            let (_, failed) = stack.run_file(&one_load(&world, &fields, "", "")).await;
+            assert_eq!(failed, [], "{rule}");
+            assert_eq!(world.rows("SELECT count(*) FROM t").await, "4", "{rule}");
+            // The rows of the run are copied, and another load of them meets the same rules.
+            stack.put("in.csv", "id,v,n\n50,c,3\n").await;
+            let (_, failed) = stack.run_file(&one_load(&world, "", "", "")).await;
+            assert_eq!(failed, [], "{rule}");
+        }
+    }
+}

@@ -239,10 +239,14 @@ async fn keep(
         key
     };
     if let Some(other) = others().find(|reference| sorted(reference) != sorted(first)) {
+        let children = match first.child == other.child {
+            true => first.child.clone(),
+            false => format!("{} and {}", first.child, other.child),
+        };
         let message = format!(
-            "rows of {} and {} refer to rows of {table} by different columns, so `replace` cannot keep these rows; delete \
-             them first, or use `myLoadMode` upsert",
-            first.child, other.child
+            "rows of {children} refer to rows of {table} by different columns (constraints {} and {}), so `replace` cannot keep \
+             these rows; delete them first, or use `myLoadMode` upsert",
+            first.constraint, other.constraint
         );
         return Err(Failure::bad_input("RowsInUse", message));
     }
