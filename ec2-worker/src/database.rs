@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, SimpleQueryMessage};
 
 use crate::failure::Failure;
 
@@ -31,7 +31,7 @@ const IDLE_TIME: Duration = Duration::from_secs(60);
 /// The settings of loads and exports. A role or a database may have others for each of them.
 ///
 /// `default_transaction_read_only` is not among them: an administrator sets it to prevent writing, also when a disk is
-/// full. `session_replication_role` needs the rights of a superuser.
+/// full.
 const FIXED: &str = "
 SET LOCAL TimeZone TO 'UTC'; SET LOCAL DateStyle TO 'ISO, YMD'; SET LOCAL IntervalStyle TO 'postgres';
 SET LOCAL extra_float_digits TO 3; SET LOCAL bytea_output TO 'hex'; SET LOCAL client_encoding TO 'UTF8';
@@ -43,6 +43,10 @@ SET LOCAL idle_in_transaction_session_timeout TO 0;
 SELECT set_config('transaction_timeout', '0', true) WHERE current_setting('transaction_timeout', true) IS NOT NULL;
 SELECT set_config('synchronous_commit', 'local', true) WHERE current_setting('synchronous_commit') = 'off';
 SET LOCAL search_path TO ";
+/// Makes the database check foreign keys and run triggers for the rows of a load. Roles of replication tools, such as those of AWS
+/// DMS, often have the setting `replica`, and only a user with the right to do so may change it.
+const AS_ORIGIN: &str = "SELECT set_config('session_replication_role', 'origin', true)
+WHERE current_setting('session_replication_role') = 'replica';";
 /// The search path of loads and exports if the connection names none: the default of PostgreSQL.
 const SEARCH_PATH: &str = r#""$user", public"#;
 
@@ -81,7 +85,8 @@ impl Pool {
     /// The errors of [`Self::begin`].
     pub async fn begin_fixed(&self, target: &DatabaseTarget) -> Result<Transaction, Failure> {
         let path = target.search_path().unwrap_or(SEARCH_PATH);
-        self.begin_with(target, &format!("BEGIN ISOLATION LEVEL READ COMMITTED;{FIXED}{path}")).await
+        self.begin_with(target, &format!("BEGIN ISOLATION LEVEL READ COMMITTED;{AS_ORIGIN}{FIXED}{path}"))
+            .await
     }
 
     /// Begins a transaction like that of [`Self::begin_fixed`], in which the database refuses every change.
@@ -102,8 +107,7 @@ impl Pool {
             }
         }
         let client = connect(target).await?;
-        let doing = "beginning a transaction";
-        client.batch_execute(begin).await.map_err(|error| Failure::database(doing, &error))?;
+        client.batch_execute(begin).await.map_err(|error| not_begun(&error))?;
         Ok(self.opened(target, client))
     }
 
@@ -157,6 +161,20 @@ impl Pool {
     }
 }
 
+fn not_begun(error: &tokio_postgres::Error) -> Failure {
+    let refused = error.as_db_error().map(tokio_postgres::error::DbError::message);
+    if refused.is_some_and(|message| message.contains("\"session_replication_role\"")) {
+        return Failure::bad_input(
+            "ReplicationRole",
+            "the setting session_replication_role of this user is replica, so PostgreSQL would neither check foreign keys nor run \
+             triggers for the loaded rows, and this user may not change the setting; load as another user, or reset it: ALTER \
+             ROLE … RESET session_replication_role"
+                .to_owned(),
+        );
+    }
+    Failure::database("beginning a transaction", error)
+}
+
 /// A session in a transaction. A transaction that is dropped before its commit or rollback is cancelled and undone.
 pub struct Transaction {
     client: Option<Client>,
@@ -179,6 +197,21 @@ impl Transaction {
     /// If the database refuses a statement, or the connection breaks. The message begins with `doing`.
     pub async fn run(&self, doing: &str, sql: &str) -> Result<(), Failure> {
         self.client().batch_execute(sql).await.map_err(|error| Failure::database(doing, &error))
+    }
+
+    /// Runs statements, and returns for each of them how many rows it has changed or returned.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Self::run`].
+    pub async fn run_counted(&self, doing: &str, sql: &str) -> Result<Vec<u64>, Failure> {
+        let messages = self.client().simple_query(sql).await;
+        let messages = messages.map_err(|error| Failure::database(doing, &error))?;
+        let count = |message| match message {
+            SimpleQueryMessage::CommandComplete(rows) => Some(rows),
+            _ => None,
+        };
+        Ok(messages.into_iter().filter_map(count).collect())
     }
 
     /// Runs a query without a prepared statement. Its columns and parameters must have built-in types.

@@ -107,10 +107,12 @@ LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attn
 WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum";
 
+// The index also holds the columns of INCLUDE, which do not belong to the key.
 const PRIMARY_KEY: &str = "
 SELECT a.attname::text, i.indimmediate
 FROM pg_catalog.pg_index i
-JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
+JOIN pg_catalog.pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype = 'p'
+JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (k.conkey)
 WHERE i.indrelid = $1::int8::oid AND i.indisprimary ORDER BY a.attnum";
 
 const SCHEMAS: &str =

@@ -19,6 +19,7 @@ mod json_literals;
 mod killed;
 mod killed_loads;
 mod late_keys;
+mod left_out;
 mod loading;
 mod objects;
 mod on_update;

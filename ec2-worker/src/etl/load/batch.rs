@@ -60,8 +60,8 @@ pub(super) struct Batch {
 pub(super) struct Accepted {
     /// The number of rows of this load that other rows of it have replaced.
     pub(super) replaced: u64,
-    /// The number of rows that the database has stored, if it reports the number. A trigger or the statement of the user may
-    /// leave rows out.
+    /// The number of rows that the database has stored or that other rows have replaced, if it reports the number. A trigger or
+    /// the statement of the user may leave rows out.
     pub(super) stored: Option<u64>,
 }
 
@@ -216,23 +216,26 @@ impl<'a> Writer<'a> {
             let is_known = !matches!(&self.layout, Layout::Statements(statement) if !statement.reports_rows);
             return Ok(Accepted { replaced: 0, stored: is_known.then_some(stored) });
         };
+        // The merge does not send these rows to the table.
+        let mut superseded = 0;
         let mut replaced = 0;
         if let Some(doubles) = &self.doubles {
             if let Some(of) = &self.protected {
                 doubles.check_newer(self.tx, of).await?;
             }
             if !later.is_empty() {
-                replaced += doubles.remove_superseded(self.tx, later).await?;
+                superseded += doubles.remove_superseded(self.tx, later).await?;
             }
-            replaced += doubles.count(self.tx).await?;
+            superseded += doubles.count_within(self.tx).await?;
+            replaced = superseded + doubles.count_before(self.tx).await?;
         }
         let merged =
             merge.run(self.tx, DOING, &format!("DELETE FROM {STAGE}; RELEASE SAVEPOINT batch")).await;
-        merged.map_err(Failure::of_rows)?;
+        let stored = merged.map_err(Failure::of_rows)?;
         if let Some(doubles) = &self.doubles {
             doubles.rows_were_written();
         }
-        Ok(Accepted { replaced, stored: None })
+        Ok(Accepted { replaced, stored: stored.map(|stored| stored + superseded) })
     }
 
     async fn open(&self, copy: &Statement) -> Result<Pin<Box<CopyInSink<Bytes>>>, Failure> {

@@ -53,13 +53,14 @@ impl Doubles {
         Self { within, before, superseded, newer, has_rows: AtomicBool::new(has_rows) }
     }
 
-    /// Counts the rows that the merge of the batch replaces.
-    pub(super) async fn count(&self, tx: &Transaction) -> Result<u64, Failure> {
-        let mut count = counted(tx, &self.within).await?;
-        if self.has_rows.load(Ordering::Relaxed) {
-            count += counted(tx, &self.before).await?;
-        }
-        Ok(count)
+    /// Counts the rows of the batch with the key of a later row of the batch. The merge leaves them out.
+    pub(super) async fn count_within(&self, tx: &Transaction) -> Result<u64, Failure> {
+        counted(tx, &self.within).await
+    }
+
+    /// Counts the rows of earlier batches that the merge of the batch replaces.
+    pub(super) async fn count_before(&self, tx: &Transaction) -> Result<u64, Failure> {
+        if self.has_rows.load(Ordering::Relaxed) { counted(tx, &self.before).await } else { Ok(0) }
     }
 
     /// Removes the rows of the batch that are replaced by a row which the load has written in one of `spans` (see

@@ -9,6 +9,9 @@ use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
 
+/// The action of an INSERT for rows of which every column belongs to the key.
+const DO_NOTHING: &str = "DO NOTHING";
+
 /// In which way rows go into a table.
 #[derive(Clone, Debug)]
 pub(super) enum Way {
@@ -34,6 +37,9 @@ pub(super) struct Merge {
     insert: String,
     /// The columns by which a row replaces another; empty if no row does.
     key: Vec<String>,
+    /// Whether the database counts every row that the INSERT stores. It does not count a row that is left as it is because its key
+    /// exists.
+    counts_all: bool,
     guard: Guard,
 }
 
@@ -43,21 +49,33 @@ impl Merge {
         Self { guard: guard.clone(), ..self }
     }
 
-    /// Moves the rows, and then runs the statements `after`.
+    /// Moves the rows, and then runs the statements `after`. Returns the number of rows that the table has taken, if the database
+    /// counts all of them. A trigger may leave rows out.
     ///
     /// # Errors
     ///
     /// If the database refuses a statement, or the rows would change rows of other tables.
-    pub(super) async fn run(&self, tx: &Transaction, doing: &str, after: &str) -> Result<(), Failure> {
+    pub(super) async fn run(
+        &self,
+        tx: &Transaction,
+        doing: &str,
+        after: &str,
+    ) -> Result<Option<u64>, Failure> {
         let before = self.before.as_ref().map(|before| format!("{before}; ")).unwrap_or_default();
-        if self.key.is_empty() || self.guard.is_open() {
-            return tx.run(doing, &format!("{before}{}; {after}", self.insert)).await;
-        }
-        if !before.is_empty() {
-            tx.run(doing, &before).await?;
-        }
-        self.guard.run(tx, doing, &self.insert, &self.key).await?;
-        if after.is_empty() { Ok(()) } else { tx.run(doing, after).await }
+        let stored = if self.key.is_empty() || self.guard.is_open() {
+            let counts = tx.run_counted(doing, &format!("{before}{}; {after}", self.insert)).await?;
+            counts.get(usize::from(self.before.is_some())).copied()
+        } else {
+            if !before.is_empty() {
+                tx.run(doing, &before).await?;
+            }
+            let stored = self.guard.run(tx, doing, &self.insert, &self.key).await?;
+            if !after.is_empty() {
+                tx.run(doing, after).await?;
+            }
+            stored
+        };
+        Ok(stored.filter(|_| self.counts_all))
     }
 }
 
@@ -82,11 +100,12 @@ pub(super) fn merge(table: &Table, columns: &[Column], way: &Way, from: &str) ->
             .collect::<Vec<_>>()
     };
     let on_conflict = |key: &[String], sets: Vec<String>| match sets.len() {
-        0 => format!("ON CONFLICT ({}) DO NOTHING", names(key)),
+        0 => format!("ON CONFLICT ({}) {DO_NOTHING}", names(key)),
         _ => format!("ON CONFLICT ({}) DO UPDATE SET {}", names(key), sets.join(", ")),
     };
     let merge = |before: Option<String>, insert: String, key: &[String]| Merge {
         before,
+        counts_all: !insert.ends_with(DO_NOTHING),
         insert,
         key: key.to_vec(),
         guard: Guard::default(),

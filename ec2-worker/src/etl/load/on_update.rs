@@ -62,7 +62,8 @@ impl Guard {
         self.references.is_empty()
     }
 
-    /// Runs `insert`, which replaces rows with the same `key`, and compares the keys to which other rows refer.
+    /// Runs `insert`, which replaces rows with the same `key`, and compares the keys to which other rows refer. Returns the number of
+    /// rows that `insert` has stored.
     ///
     /// # Errors
     ///
@@ -73,7 +74,7 @@ impl Guard {
         doing: &str,
         insert: &str,
         key: &[String],
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<u64>, Failure> {
         let mut returned: Vec<&String> = key.iter().collect();
         returned.extend(self.references.iter().flat_map(|(reference, _)| &reference.key));
         returned.sort_unstable();
@@ -83,16 +84,21 @@ impl Guard {
         let counts = self.references.iter().enumerate().map(|(place, (reference, condition))| {
             format!("SELECT {place}::int8, count(*) FROM {}", self.changed(reference, condition, key))
         });
-        let counts = counts.collect::<Vec<_>>().join(" UNION ALL ");
+        let stored = "SELECT -1::int8, count(*) FROM merged".to_owned();
+        let counts = counts.chain([stored]).collect::<Vec<_>>().join(" UNION ALL ");
         let sql = format!("WITH merged AS ({insert} RETURNING {}) {counts}", returned.join(", "));
+        let mut stored = None;
         for row in tx.query(doing, &sql, &[]).await? {
             let (place, count): (i64, i64) = (row.get(0), row.get(1));
-            let reference = usize::try_from(place).ok().and_then(|place| self.references.get(place));
-            if let Some((reference, _)) = reference.filter(|_| count > 0) {
+            let Ok(place) = usize::try_from(place) else {
+                stored = u64::try_from(count).ok();
+                continue;
+            };
+            if let Some((reference, _)) = self.references.get(place).filter(|_| count > 0) {
                 return Err(self.refusal(reference, count));
             }
         }
-        Ok(())
+        Ok(stored)
     }
 
     /// Returns the old rows whose keys have changed and to which rows of the child refer.

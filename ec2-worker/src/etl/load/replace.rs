@@ -83,6 +83,9 @@ WHERE r.ev_class IN (SELECT oid FROM family) AND r.ev_type = '4' AND r.ev_enable
 UNION ALL SELECT 'the inheritance of ' || i.inhrelid::regclass FROM pg_catalog.pg_inherits i
 JOIN pg_catalog.pg_class c ON c.oid = i.inhparent WHERE i.inhparent = $1::int8::oid AND c.relkind = 'r'";
 
+/// The cause of rows that stay although a user may see and delete rows of the table.
+const POLICIES: &str = "row-level security without a policy that lets this user delete them";
+
 /// Deletes the old rows of the table. Returns the rows that were kept, if there are any.
 ///
 /// # Errors
@@ -117,15 +120,22 @@ pub(super) async fn empty(
             )));
         }
         tx.run(&doing, &format!("DELETE FROM {name}")).await?;
-        if let Some(code) = code
+        let keeper = code.or_else(|| table.row_security.then(|| POLICIES.to_owned()));
+        if let Some(keeper) = keeper
             && has_rows(tx, table).await?
         {
-            let message = format!("table {table} still has rows after DELETE, because {code} keeps them");
-            return Err(Failure::bad_input("NotEmptied", message));
+            return Err(not_emptied(table, &keeper));
         }
         return Ok(None);
     }
     keep(tx, table, (cascade, has_insert_query), references).await
+}
+
+fn not_emptied(table: &Table, keeper: &str) -> Failure {
+    let message = format!(
+        "table {table} still has rows after DELETE, because {keeper} keeps them; change that, or use `myLoadMode` append or upsert"
+    );
+    Failure::bad_input("NotEmptied", message)
 }
 
 /// Returns whether a foreign key refers to the table.
@@ -230,6 +240,13 @@ async fn keep(
     tx.run(&format!("emptying {table}"), &delete).await?;
     if !has_rows(tx, table).await? {
         return Ok(None);
+    }
+    if table.row_security {
+        let free = format!("SELECT EXISTS (SELECT FROM {name} AS old WHERE {})", conditions.join(" AND "));
+        let rows = tx.query(&format!("emptying {table}"), &free, &[]).await?;
+        if rows.first().is_some_and(|row| row.get(0)) {
+            return Err(not_emptied(table, POLICIES));
+        }
     }
     let others = || references.iter().filter(|reference| !reference.is_own);
     let Some(first) = others().next() else { return Ok(None) };
