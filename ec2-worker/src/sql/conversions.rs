@@ -66,6 +66,9 @@ const KEYWORDS: &[&str] = &[
 /// Words that go on with the name of a type, as in `double precision` and `timestamp with time zone`.
 const OF_TYPES: &[&str] = &["precision", "varying", "with", "without", "time", "zone"];
 
+/// Words that go on with the type interval, as in `interval day to second`.
+const OF_INTERVALS: &[&str] = &["year", "month", "day", "hour", "minute", "second", "to"];
+
 /// Returns the use of each placeholder of a statement.
 #[must_use]
 pub fn uses(statement: &str) -> Vec<Use> {
@@ -208,8 +211,9 @@ impl Text<'_> {
         }
         loop {
             let next = self.tokens.get(end + 1);
+            let words = if name == "interval" { OF_INTERVALS } else { OF_TYPES };
             if next.is_some_and(|(token, text)| {
-                *token == Token::Word && OF_TYPES.iter().any(|word| text.eq_ignore_ascii_case(word))
+                *token == Token::Word && words.iter().any(|word| text.eq_ignore_ascii_case(word))
             }) {
                 end += 1;
             } else if next.is_some_and(|(token, _)| *token == Token::Open) {
@@ -315,6 +319,10 @@ mod tests {
             ("INSERT INTO t VALUES (nullif(?,'')::numeric, ?)", &["in numeric", ""][..]),
             ("INSERT INTO t VALUES (?::text::numeric(10, 2))", &["text numeric"]),
             ("INSERT INTO t VALUES (?::date)", &["date"]),
+            (
+                "INSERT INTO t VALUES (?::interval day, cast(? AS interval hour to second(3)))",
+                &["interval", "interval"],
+            ),
             (
                 "INSERT INTO t VALUES (cast(nullif(trim(?), '') AS timestamp(3) with time zone))",
                 &["in timestamp"],

@@ -113,7 +113,7 @@ async fn a_cast_of_an_insert_query_does_not_hide_the_limits_of_the_column() {
     let mut load = world.load("t", &world.file(file));
     load.limit = definition::kind::field::Limit::Count(1);
     load.insert =
-        Some("INSERT INTO t VALUES (?::int, ?::interval, ?::numeric, cast(? AS timestamp))".to_owned());
+        Some("INSERT INTO t VALUES (?::int, ?::interval day, ?::numeric, cast(? AS timestamp))".to_owned());
     let told = world.run(&load).await.expect("a load");
     assert_eq!(world.rows("SELECT * FROM t").await, "2|2 days|1.24|2026-01-02 03:04:06");
     for says in [

@@ -458,6 +458,10 @@ async fn a_row_that_breaks_a_rule_of_one_partition_is_a_refused_row_of_its_load(
         ("ALTER TABLE t1 ALTER n SET NOT NULL", "check constraint \"NOT NULL of n of t1\""),
         ("ALTER TABLE t1 ADD CONSTRAINT one UNIQUE (v)", "unique constraint \"one of t1\"; Key (v)=(a) already exists"),
         ("CREATE UNIQUE INDEX one ON t1 (lower(v)) WHERE id > 0", "Key (lower(v))=(a) already exists"),
+        (
+            "DROP TABLE t1, t2; CREATE TABLE t1 PARTITION OF t DEFAULT; ALTER TABLE t1 ADD CHECK (id > 100 OR n < 5)",
+            "check constraint \"t1_check of t1\"",
+        ),
         ("DROP TABLE t1; CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (100) PARTITION BY HASH (id);
           CREATE TABLE t1a PARTITION OF t1 FOR VALUES WITH (MODULUS 1, REMAINDER 0); ALTER TABLE t1 ADD CONSTRAINT small CHECK (n < 5)", "small of t1"),
     ] {

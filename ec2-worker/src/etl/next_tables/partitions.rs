@@ -31,9 +31,9 @@ WITH RECURSIVE tree(oid, is_leaf) AS (
 /// definition of a unique index with its predicate.
 const RULES: &str = "
 {TREE}
-SELECT r.name || ' of ' || c.relname, d, r.is_index, r.rule, coalesce(r.predicate, 'true')
+SELECT r.name || ' of ' || c.relname, d.condition, r.is_index, r.rule, coalesce(r.predicate, 'true')
 FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid
-CROSS JOIN LATERAL pg_catalog.pg_get_partition_constraintdef(tree.oid) AS d
+CROSS JOIN LATERAL (SELECT coalesce(pg_catalog.pg_get_partition_constraintdef(tree.oid), 'true')) AS d (condition)
 CROSS JOIN LATERAL (
   SELECT k.conname::text, false, pg_catalog.pg_get_expr(k.conbin, k.conrelid), NULL
   FROM pg_catalog.pg_constraint k WHERE k.conrelid = tree.oid AND k.contype = 'c' AND NOT EXISTS (
@@ -46,7 +46,7 @@ CROSS JOIN LATERAL (
   WHERE x.indrelid = tree.oid AND x.indisunique AND x.indimmediate AND x.indisvalid
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhrelid = x.indexrelid)
 ) AS r (name, is_index, rule, predicate)
-WHERE tree.is_leaf AND tree.oid <> $1::int8::oid AND d !~ 'satisfies_hash_partition' ORDER BY tree.oid, 1";
+WHERE tree.is_leaf AND tree.oid <> $1::int8::oid AND d.condition !~ 'satisfies_hash_partition' ORDER BY tree.oid, 1";
 
 /// The conditions of the partitions that have rows. A partition without a condition takes every row. Partitions by hash count as
 /// one that takes every row, because their condition would read the table itself.
