@@ -4,6 +4,8 @@
 //! all columns hold texts, a header can still be proved: by quotes, by repeated values, or by an empty first name. Without
 //! proof, the first record counts as the header unless it looks like a data record, because most files have a header.
 
+use std::collections::BTreeSet;
+
 use super::row::{Row, is_name};
 use super::stats::{Class, Stats};
 use super::words;
@@ -93,7 +95,7 @@ fn is_word_of_numbers(kind: Class, name: &str) -> bool {
 pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
     let has_years = has_years(first);
     let (mut like, mut unlike, mut words) = (Vec::new(), Vec::new(), Vec::new());
-    let mut word_of_numbers = None;
+    let mut number_words = Vec::new();
     for (stats, field) in columns.iter().zip(&first.fields) {
         let name = field.text.trim();
         if name.is_empty() || has_years && year(name).is_some() {
@@ -104,13 +106,13 @@ pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
             let mut own = Stats::new(2);
             own.add(Some(&field.text), field.quoted, first.line);
             let is_like = own.whole().iter().any(|class| whole.contains(class));
-            // A word for true or false, such as `y` or `on`, may also be the name of a column.
             let is_of_numbers = is_word_of_numbers(*kind, name);
+            // A word for true or false, such as `y` or `on`, may also be the name of a column.
             let is_word =
                 matches!(kind, Class::Truth(_)) && name.chars().all(char::is_alphabetic) || is_of_numbers;
-            // Data have such a word more than once in most cases, or beside other values.
+            // In most data, such a word is there more than once.
             if is_of_numbers && is_like && !stats.has(&field.text) {
-                word_of_numbers = Some(name);
+                number_words.push((name, plural(*kind)));
                 continue;
             }
             let signs = match is_like {
@@ -124,17 +126,18 @@ pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
             signs.push((name, "texts of one form"));
         }
     }
-    if let (Some(name), true, true) =
-        (word_of_numbers, like.is_empty() && words.is_empty(), unlike.is_empty())
-    {
-        return HeaderSign::new(
-            true,
-            false,
-            format!("`{name}` may be a name: no value below it is this word"),
-        );
+    let has_other_signs = !(like.is_empty() && words.is_empty() && unlike.is_empty());
+    // A row of data may begin a file with one such word, or with the same one in several columns.
+    let are_names = first.fields.len() > 1
+        && number_words.iter().map(|(word, _)| word).collect::<BTreeSet<_>>().len() == number_words.len();
+    if let (Some((name, _)), true, false) = (number_words.first(), are_names, has_other_signs) {
+        let reason = format!("`{name}` may be a name: no value below it is this word");
+        return HeaderSign::new(true, false, reason);
     }
+    let is_guess = !has_other_signs && !number_words.is_empty();
     if unlike.is_empty() {
         like.append(&mut words);
+        like.append(&mut number_words);
     }
     match (like.first(), unlike.first()) {
         (None, None) => of_texts(first, columns, has_years),
@@ -144,7 +147,7 @@ pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
         }
         (Some((name, kind)), _) => {
             let reason = format!("`{name}` is like the values below it, which are {kind}");
-            HeaderSign::new(false, unlike.is_empty(), reason)
+            HeaderSign::new(false, unlike.is_empty() && !is_guess, reason)
         }
         (None, Some(_)) => HeaderSign::new(true, false, "the first record is unlike the others"),
     }

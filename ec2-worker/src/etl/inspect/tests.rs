@@ -191,6 +191,8 @@ async fn a_header_is_distinguished_from_a_first_row() {
     assert!(header("nan,infinity\n1,2\n3,4\n").await, "words for numbers may be names");
     assert!(header("id,NaN,-Inf\n1,2,3\n3,4,5\n").await);
     assert!(!header("nan,1\n2,3\nnan,4\n").await, "a word that comes again below");
+    assert!(!header("nan,nan\n1,2\n3,4\n").await, "names are different");
+    assert!(!header("NaN\n1\n2\n").await, "a first value that is missing");
     assert!(!header("NaN,1\n2,3\n4,4\n").await, "1 is no name");
     assert!(header("country,2024,2025\nde,1,2\nfr,3,4\n").await, "years are names");
     assert!(!header("x,2024\ny,2025\n").await);
