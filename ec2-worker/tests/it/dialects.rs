@@ -5,6 +5,7 @@ use std::process::Command;
 
 use definition::kind::field::Limit;
 use ec2_worker::etl::dialect::{Dialect, Form, RecordEnd};
+use ec2_worker::etl::load::Load;
 
 use super::World;
 
@@ -73,6 +74,14 @@ async fn packed_files_are_recognised_by_their_bytes() {
     }
     let two = refusal(&world, &written(&world, "zip two"), dialect(|_| {})).await;
     assert!(two.contains("contains 2 files (orders/orders.csv, more.csv)"), "{two}");
+    for (name, message) in [
+        ("zip same names", "holds several files with the same name"),
+        ("zip joined", "begins after 1"),
+        ("zip after a program", "begins after 17 other bytes"),
+    ] {
+        let refused = refusal(&world, &written(&world, name), dialect(|_| {})).await;
+        assert!(refused.contains(message), "{name}: {refused}");
+    }
     let bomb = refusal(&world, &written(&world, "bomb"), dialect(|d| d.comment = b"#".to_vec())).await;
     assert!(bomb.contains("more than 200 times as large"), "{bomb}");
     for name in ["gzip", "zstd", "bzip2", "xz", "zip"] {
@@ -293,6 +302,17 @@ async fn workbooks_are_read_as_they_are_shown() {
     load.limit = Limit::Count(1);
     let told = world.run(&load).await.expect("one row is refused");
     assert!(told.contains("line 3: the formula in cell A3 has no saved result"), "{told}");
+    for (name, ids, part) in [
+        ("formulas of XlsxWriter", "0 1", "line 3: the formula in cell A3 has no saved result"),
+        ("results of XlsxWriter", "0 1 2", "the saved results of 2 formulas may be old"),
+    ] {
+        world.client.batch_execute("TRUNCATE t").await.expect("emptied");
+        let Load { key, sources, .. } = world.load("t", &written(&world, name));
+        let load = Load { key, sources, ..load.clone() };
+        let told = world.run(&load).await.unwrap_or_else(|failure| panic!("{name}: {failure}"));
+        assert!(told.contains(part), "{name}: {told}");
+        assert_eq!(world.rows("SELECT id FROM t ORDER BY id").await, ids, "{name}");
+    }
     assert_eq!(world.rows("SELECT * FROM t").await, "1|kept");
 }
 

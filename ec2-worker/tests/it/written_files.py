@@ -48,6 +48,19 @@ def formulas():
     book.save(path)
 
 
+def xlsxwriter_formulas(value):
+    """XlsxWriter stores 0 as the result of a formula unless the program gives one, and asks Excel to calculate all of them."""
+    import xlsxwriter
+
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row("A1", ["id", "note"])
+        sheet.write_row("A2", [1, "kept"])
+        sheet.write_formula("A3", "=1+1", None, value)
+        sheet.write_formula("B3", "=TODAY()", book.add_format({"num_format": "yyyy-mm-dd"}), value and 46000)
+        sheet.write_row("A4", [0, "a zero"])
+
+
 def formats():
     """Numbers as Excel shows them: codes with zeros, percentages, durations, and a format that is not shown in texts."""
     import openpyxl
@@ -119,6 +132,14 @@ elif name.startswith("zip"):
         archive.writestr("orders/orders.csv", packed)
         if name == "zip two":
             archive.writestr("more.csv", packed)
+        if name == "zip same names":
+            archive.writestr("orders/orders.csv", packed.replace(b"one", b"uno"))
+    if name == "zip joined":
+        with open(path, "rb") as one:
+            write(one.read() * 2)
+    if name == "zip after a program":
+        with open(path, "rb") as one:
+            write(b"PK\3\4 not an entry" + one.read())
 elif name == "bomb":
     with gzip.open(path, "wb", 9) as out:
         for _ in range(300):
@@ -141,6 +162,10 @@ elif name == "workbook":
     workbook()
 elif name == "formulas":
     formulas()
+elif name == "formulas of XlsxWriter":
+    xlsxwriter_formulas(0)
+elif name == "results of XlsxWriter":
+    xlsxwriter_formulas(2)
 elif name == "xls":
     import xlwt
 

@@ -246,13 +246,27 @@ fn zipped(packed: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<Box<dyn
             "the file is an Excel workbook; set `myDialect` of its data format to xlsx",
         ));
     }
+    if archive.has_duplicate_names() {
+        return Err(io::Error::other(
+            "the zip archive holds several files with the same name; drop one file in each archive",
+        ));
+    }
     let mut found = Vec::new();
+    let mut first = None;
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(io::Error::other)?;
+        first = first.into_iter().chain([entry.header_start()]).min();
         let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
         if entry.is_file() && !is_hidden(&name) {
             found.push((index, name));
         }
+    }
+    // The directory at the end does not list the files of an archive that stands before.
+    if let Some(before) = first.filter(|first| *first > 0) {
+        return Err(io::Error::other(format!(
+            "the zip archive begins after {before} other bytes, such as another archive that was joined with it; drop each archive \
+             on its own"
+        )));
     }
     let [(index, name)] = &found[..] else {
         let names: Vec<&str> = found.iter().map(|(_, name)| name.as_str()).take(5).collect();

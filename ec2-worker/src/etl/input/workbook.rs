@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Seek as _, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -24,6 +24,8 @@ use crate::etl::dialect::Dialect;
 /// The largest numbers of rows and of columns that a sheet of Excel can have.
 const MOST_ROWS: u32 = 1_048_576;
 const MOST_COLUMNS: u32 = 16_384;
+/// The largest description of a workbook that is searched for a setting, in bytes.
+const LARGEST_PART: u64 = 16 << 20;
 
 /// Returns a sheet as CSV: the sheet that the dialect names, or else the first one.
 ///
@@ -63,6 +65,7 @@ fn sheet(
         return Err(io::Error::other(what));
     }
     check_growth(&copy).map_err(|error| not_a_workbook(&error))?;
+    let asks_to_calculate = asks_to_calculate(&copy)?;
     let mut workbook = Xlsx::new(BufReader::new(copy)).map_err(|error| not_a_workbook(&error))?;
     let sheet = chosen(&workbook.sheet_names(), dialect.sheet.as_deref(), &mut opened.notes)?;
     let is_hidden = |known: &calamine::Sheet| known.name == sheet && known.visible != SheetVisible::Visible;
@@ -70,7 +73,7 @@ fn sheet(
         opened.notes.push(format!("the sheet `{sheet}` is hidden in the workbook; `mySheet` names another"));
     }
     let from_1904 = workbook.has_1904_epoch();
-    let unsaved = unsaved_formulas(&mut workbook, &sheet)?;
+    let unsaved = unsaved_formulas(&mut workbook, &sheet, asks_to_calculate, &mut opened.notes)?;
     let mut out = BufWriter::new(tempfile::tempfile_in(scratch)?);
     let mut rows = Rows { skip: dialect.skip_lines, ..Rows::default() };
     let problem = |error| io::Error::other(format!("the sheet `{sheet}` cannot be read: {error}"));
@@ -133,14 +136,45 @@ fn chosen(names: &[String], wanted: Option<&str>, notes: &mut Vec<String>) -> io
     Ok(found.clone())
 }
 
-/// Returns the cells with a formula that has no saved result.
-fn unsaved_formulas(workbook: &mut Xlsx<BufReader<File>>, sheet: &str) -> io::Result<HashSet<(u32, u32)>> {
+/// Returns whether the workbook asks to be calculated when it is opened. XlsxWriter always writes so, because it stores 0 as the result
+/// of each formula.
+fn asks_to_calculate(file: &File) -> io::Result<bool> {
+    let mut archive = zip::ZipArchive::new(file.try_clone()?).map_err(io::Error::other)?;
+    let Ok(part) = archive.by_name("xl/workbook.xml") else { return Ok(false) };
+    let mut bytes = Vec::new();
+    part.take(LARGEST_PART).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let element = text.split_once("calcPr").and_then(|(_, rest)| rest.split_once('>'));
+    let value = element.and_then(|(attributes, _)| attributes.split_once("fullCalcOnLoad="));
+    Ok(value.is_some_and(|(_, value)| value.starts_with(['"', '\'']) && !value[1..].starts_with(['0', 'f'])))
+}
+
+/// Returns the cells with a formula that has no saved result. If the workbook asks to be calculated, a saved 0 is no result, and a note
+/// tells of the other results.
+fn unsaved_formulas(
+    workbook: &mut Xlsx<BufReader<File>>,
+    sheet: &str,
+    asks_to_calculate: bool,
+    notes: &mut Vec<String>,
+) -> io::Result<HashSet<(u32, u32)>> {
     let problem = |error| io::Error::other(format!("the sheet `{sheet}` cannot be read: {error}"));
+    let is_unsaved = |value: &DataRef<'_>| match value {
+        DataRef::Empty => true,
+        DataRef::Int(0) => asks_to_calculate,
+        DataRef::Float(number) => asks_to_calculate && *number == 0.0,
+        DataRef::DateTime(at) => asks_to_calculate && at.as_f64() == 0.0,
+        _ => false,
+    };
     let mut cells = workbook.worksheet_cells_reader(sheet).map_err(problem)?;
-    let mut unsaved = HashSet::new();
+    let (mut unsaved, mut saved) = (HashSet::new(), 0_u64);
     while let Some(cell) = cells.next_cell_with_formula_metadata().map_err(problem)? {
-        if cell.formula.is_some() && matches!(cell.value, DataRef::Empty) {
+        if cell.formula.is_none() {
+            continue;
+        }
+        if is_unsaved(&cell.value) {
             unsaved.insert(cell.pos);
+        } else {
+            saved += 1;
         }
         // The cells are kept in memory, so their number is limited: to one for each row that a sheet can have.
         if unsaved.len() > MOST_ROWS as usize {
@@ -150,6 +184,13 @@ fn unsaved_formulas(workbook: &mut Xlsx<BufReader<File>>, sheet: &str) -> io::Re
             );
             return Err(io::Error::other(what));
         }
+    }
+    if saved > 0 && asks_to_calculate {
+        notes.push(format!(
+            "the workbook asks Excel to calculate it when it is opened, so the saved results of {} may be old; open it in Excel and \
+             save it to be sure",
+            counted(saved, "formula")
+        ));
     }
     Ok(unsaved)
 }
@@ -242,11 +283,11 @@ impl Rows {
             _ => (field_of(value), None),
         };
         let problem = match &text {
-            _ if no_date.is_some() => no_date.map(|what| format!("cell {} {what}", place())),
-            None if is_unsaved => {
+            _ if is_unsaved => {
                 let end = "has no saved result; open the workbook in Excel and save it";
                 Some(format!("the formula in cell {} {end}", place()))
             }
+            _ if no_date.is_some() => no_date.map(|what| format!("cell {} {what}", place())),
             Some((text, true)) if text.as_bytes().contains(&cell::MARK) => {
                 Some(format!("cell {} contains the control character U+001F; remove it", place()))
             }
