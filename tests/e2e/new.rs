@@ -154,6 +154,38 @@ fn new_says_what_to_change_if_files_do_not_belong_together() {
 }
 
 #[test]
+fn new_says_what_it_has_guessed() {
+    let folder = TempDir::new().expect("a temporary folder");
+    for (name, bytes) in [
+        ("caf\u{e9}.csv", &b"id,name\n1,caf\xe9\n"[..]),
+        ("r 01-02-2026.csv", b"id,name\n1,x\n"),
+        ("texts.csv", b"name,sep\na,\\n\nb,;\nc,\\t\n"),
+    ] {
+        std::fs::write(folder.path().join(name), bytes).expect("the folder is writable");
+    }
+    let made = |name: &str, file: &str| {
+        let made = said(&downspout(folder.path(), &["new", name, file]));
+        let read =
+            |of: String| std::fs::read_to_string(folder.path().join(of)).expect("new has written the file");
+        let sql = read(format!("{name}/tables.sql")).replace("\n-- ", " ");
+        (made, sql, read(format!("{name}.json")))
+    };
+    let (printed, sql, _) = made("letters", "caf\u{e9}.csv");
+    for text in [printed, sql] {
+        assert!(
+            text.contains("he encoding windows-1252 is a guess") && text.contains("`caf\u{e9}` (line 2)"),
+            "{text}"
+        );
+    }
+    let (printed, sql, _) = made("days", "r 01-02-2026.csv");
+    for text in [printed, sql] {
+        assert!(text.contains("is read as dd-MM-yyyy, which is a guess"), "{text}");
+    }
+    let (_, _, definition) = made("texts", "texts.csv");
+    assert!(!definition.contains("myNullValues"), "{definition}");
+}
+
+#[test]
 fn validate_reads_data_files_by_the_definition() {
     let folder = TempDir::new().expect("a temporary folder");
     let write =

@@ -14,11 +14,13 @@ use super::records::Records;
 use super::source::{Origin, Source};
 use crate::failure::Failure;
 use crate::panics;
+use letters::Letters;
 use rows::Rows;
 use survey::Survey;
 use verdict::{FileRules, Verdict};
 
 pub mod header_sign;
+pub mod letters;
 pub mod moment;
 pub mod moments;
 pub mod number;
@@ -49,6 +51,8 @@ pub struct Inspection {
     pub name: String,
     /// The findings about its bytes.
     pub survey: Survey,
+    /// The letters beyond ASCII, if the encoding is a guess.
+    pub letters: Option<Letters>,
     /// Its rows.
     pub rows: Rows,
     /// The names of its columns, made up if the file has no header.
@@ -79,6 +83,13 @@ pub async fn inspect(
     } else {
         let (input, scratch) = (open(path).await?, scratch.clone());
         named(name, path, blocking(move || survey::text(input, bytes, &scratch)).await)?
+    };
+    let letters = match survey.declared {
+        Some(guess) => {
+            let (input, scratch) = (open(path).await?, scratch);
+            Some(named(name, path, blocking(move || Letters::read(input, guess, &scratch)).await)?)
+        }
+        None => None,
     };
     let mut dialect = Dialect {
         form: survey.form,
@@ -137,7 +148,7 @@ pub async fn inspect(
         None => (1..=rows.columns.len()).map(|number| format!("column_{number}")).collect::<Vec<_>>(),
     };
     let (rules, verdicts) = verdict::decide(&rows.columns, &names);
-    Ok(Inspection { name: name.to_owned(), survey, rows, names, rules, verdicts })
+    Ok(Inspection { name: name.to_owned(), survey, letters, rows, names, rules, verdicts })
 }
 
 async fn read(

@@ -220,6 +220,13 @@ fn print_summary(
         if report.rows == 0 {
             output::line(&format!("    {}: no rows, so every column is text", report.file))?;
         }
+        if let Some(doubt) = file.pattern.doubt() {
+            output::line(&format!("    {}: {doubt}", report.file))?;
+        }
+        for found in report.suspicious.iter().filter(|found| found.kind.contains("encoding")) {
+            let words = output::harmless(&tables::words(found));
+            output::line(&format!("    {}: {}: {words}", report.file, found.message))?;
+        }
         for (verdict, name) in file.inspection.verdicts.iter().zip(&file.columns) {
             if let Some(obstacle) = verdict.obstacle.as_ref().filter(|_| verdict.likely != SqlType::Text) {
                 output::line(&format!(

@@ -108,7 +108,7 @@ impl Report {
     /// Returns the report about an inspection.
     #[must_use]
     pub fn of(inspection: &Inspection) -> Self {
-        let Inspection { name, survey, rows, names, verdicts, rules } = inspection;
+        let Inspection { name, survey, letters, rows, names, verdicts, rules } = inspection;
         let dialect = &rows.dialect;
         let is_text = dialect.form == Form::Text;
         let byte = |byte: Option<u8>| byte.filter(|_| is_text).map(|byte| shown(&[byte]));
@@ -141,7 +141,7 @@ impl Report {
             blank: rows.skipped.blank,
             comments: rows.skipped.comments,
             columns,
-            suspicious: suspicions::of(rows, names, verdicts),
+            suspicious: suspicions::of(letters.as_ref(), rows, names, verdicts),
             notes: rows.notes.clone(),
         }
     }

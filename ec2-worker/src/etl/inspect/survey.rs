@@ -159,6 +159,8 @@ struct TextCounts {
     last: [u8; 2],
     /// Whether a byte between letters is a small letter only in the code pages of DOS.
     has_dos_letter: bool,
+    /// Whether é of Macintosh follows a small letter. In windows-1252 this byte is the capital Ž.
+    has_mac_letter: bool,
     detector: EncodingDetector,
 }
 
@@ -178,6 +180,7 @@ impl TextCounts {
             has: [false; 256],
             last: [0; 2],
             has_dos_letter: false,
+            has_mac_letter: false,
             detector: EncodingDetector::new(Iso2022JpDetection::Deny),
         }
     }
@@ -197,6 +200,7 @@ impl TextCounts {
                 self.has_dos_letter |= DOS_LETTERS.contains(&letter)
                     && before.is_ascii_alphabetic()
                     && byte.is_ascii_lowercase();
+                self.has_mac_letter |= *byte == 0x8e && letter.is_ascii_lowercase();
                 self.last = [letter, *byte];
             }
         } else {
@@ -256,9 +260,9 @@ impl TextCounts {
         }
     }
 
-    /// Guesses the encoding of a text that is not UTF-8. Returns `None` for UTF-8, also if a few characters are broken.
+    /// Guesses the encoding of a text that is not UTF-8. Returns `None` for UTF-8, also if up to half of the characters are broken.
     fn guess(&self) -> Option<&'static Encoding> {
-        if self.broken == 0 || self.wide > self.broken {
+        if self.broken == 0 || self.wide >= self.broken {
             return None;
         }
         let guess = self.detector.guess(None, Utf8Detection::Deny);
@@ -269,7 +273,7 @@ impl TextCounts {
         let has_any = |bytes: &[u8]| bytes.iter().any(|byte| self.has[usize::from(*byte)]);
         Some(match () {
             // These bytes have no character in windows-1252. In Macintosh they are letters.
-            () if has_any(&[0x81, 0x8d, 0x8f, 0x90, 0x9d]) => encoding_rs::MACINTOSH,
+            () if has_any(&[0x81, 0x8d, 0x8f, 0x90, 0x9d]) || self.has_mac_letter => encoding_rs::MACINTOSH,
             // This byte is ¤ in windows-1252 and € in ISO-8859-15, and ¤ is rare.
             () if has_any(&[0xa4]) && !self.has[0x80..0xa0].contains(&true) => encoding_rs::ISO_8859_15,
             () => guess,

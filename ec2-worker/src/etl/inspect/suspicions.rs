@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::letters::Letters;
 use super::numbers::ByForm;
 use super::place::{Place, SHOWN};
 use super::rows::Rows;
@@ -30,8 +31,14 @@ pub struct Suspicion {
 
 /// Returns everything suspicious in a file.
 #[must_use]
-pub(super) fn of(rows: &Rows, names: &[String], verdicts: &[Verdict]) -> Vec<Suspicion> {
-    let mut found = of_records(rows);
+pub(super) fn of(
+    letters: Option<&Letters>,
+    rows: &Rows,
+    names: &[String],
+    verdicts: &[Verdict],
+) -> Vec<Suspicion> {
+    let mut found = letters.map(of_letters).unwrap_or_default();
+    found.extend(of_records(rows));
     for (index, ((name, verdict), stats)) in names.iter().zip(verdicts).zip(&rows.columns).enumerate() {
         let mut column = Column { name, found: &mut found };
         column.types(verdict);
@@ -62,6 +69,27 @@ pub(super) fn looks_like_key(index: usize, name: &str, verdict: &Verdict, stats:
         && stats.nulls + stats.empty == 0
         && stats.values >= KEY_VALUES
         && (index == 0 || ENDS.contains(&last))
+}
+
+fn of_letters(letters: &Letters) -> Vec<Suspicion> {
+    let guess = letters.guess.name().to_lowercase();
+    let mut found = vec![Suspicion {
+        kind: "guessed-encoding",
+        column: None,
+        message: format!(
+            "the encoding {guess} is a guess; if it does not read these words as they are meant, set `myEncoding`"
+        ),
+        count: letters.lines,
+        places: letters.words.clone(),
+    }];
+    if letters.utf8_lines > 0 {
+        let message = format!(
+            "lines are in UTF-8, and others are not; a load reads all of them as {guess}, so write the file in one encoding"
+        );
+        let (count, places) = (letters.utf8_lines, letters.utf8.clone());
+        found.push(Suspicion { kind: "mixed-encoding", column: None, message, count, places });
+    }
+    found
 }
 
 fn of_records(rows: &Rows) -> Vec<Suspicion> {

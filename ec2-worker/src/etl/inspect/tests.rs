@@ -124,6 +124,19 @@ async fn a_text_for_a_missing_value_is_null_only_where_no_text_is_lost() {
 }
 
 #[tokio::test]
+async fn a_backslash_and_n_are_a_text_among_texts_and_null_among_numbers() {
+    let texts = inspected("file.csv", b"name,sep\na,\\n\nb,;\nc,\\t\n").await.expect("a file with rows");
+    assert!(texts.rules.nulls.is_empty(), "{:?}", texts.rules.nulls);
+    let numbers = inspected("file.csv", b"name,n\na,\\n\nb,2\nc,3\n").await.expect("a file with rows");
+    assert_eq!(numbers.rules.nulls.iter().copied().collect::<Vec<_>>(), ["\\n"]);
+    // One list of texts that mean NULL counts for the whole file.
+    let both = report(b"n,sep\n\\n,\\n\n2,;\n3,\\t\n").await;
+    assert_eq!(both.columns[0].safe_type, SqlType::Text);
+    let capital = inspected("file.csv", b"name,sep\na,\\N\nb,;\n").await.expect("a file with rows");
+    assert_eq!(capital.rules.nulls.iter().copied().collect::<Vec<_>>(), ["\\N"]);
+}
+
+#[tokio::test]
 async fn suspicious_rows_are_shown_with_line_and_column() {
     let mut text = "id,amount,when,who\n".to_owned();
     for row in 1..=40 {
@@ -240,6 +253,51 @@ async fn encodings_packings_and_forms_are_seen() {
     assert_eq!(nulls.columns[0].safe_type, SqlType::Integer, "nobody means the text \\N");
     let trailing = report(b"id,name,\n1,a,\n2,b,\n").await;
     assert_eq!((trailing.columns.len(), trailing.rows), (2, 2));
+}
+
+#[tokio::test]
+async fn a_guessed_encoding_is_suspicious_and_shows_its_words() {
+    let found = async |bytes: &[u8]| {
+        let report = report(bytes).await;
+        let of_encoding = report.suspicious.iter().filter(|found| found.kind.contains("encoding"));
+        let shown: Vec<String> = of_encoding
+            .map(|found| {
+                let places: Vec<String> =
+                    found.places.iter().map(|place| format!("{}: {}", place.line, place.text)).collect();
+                format!("{} {} [{}]", found.kind, found.count, places.join(", "))
+            })
+            .collect();
+        (report.declare_encoding.unwrap_or_default(), shown.join("; "))
+    };
+    let (encoding, shown) = found(b"id;stadt\n1;K\xf6ln\n2;Ulm\n3;Gr\xf6\xdfe\n4;K\xf6ln\n").await;
+    assert_eq!(
+        (encoding.as_str(), shown.as_str()),
+        ("windows-1252", "guessed-encoding 3 [2: K\u{f6}ln, 4: Gr\u{f6}\u{df}e]")
+    );
+    let (encoding, shown) = found(b"id,name\n1,caf\x8e\n").await;
+    assert_eq!(
+        (encoding.as_str(), shown.as_str()),
+        ("macintosh", "guessed-encoding 1 [2: caf\u{e9}]"),
+        "no capital letter of Windows follows a small one"
+    );
+    // As many rows in UTF-8 as in another encoding: those of the other are refused, and nothing is guessed.
+    let mixed = report(b"id,name\n1,caf\xc3\xa9\n2,caf\xe9\n").await;
+    assert_eq!(mixed.declare_encoding, None);
+    assert!(mixed.suspicious.iter().any(|found| found.kind == "text" && found.places[0].line == 3));
+    // One row in UTF-8 among others.
+    let mut few = "id,name\n1,M\u{fc}nster\n".as_bytes().to_vec();
+    few.extend_from_slice(b"2,K\xf6ln\n3,M\xfcnchen\n4,Gr\xf6\xdfe\n");
+    let (encoding, shown) = found(&few).await;
+    assert_eq!(encoding, "windows-1252");
+    assert_eq!(
+        shown,
+        "guessed-encoding 3 [3: K\u{f6}ln, 4: M\u{fc}nchen, 5: Gr\u{f6}\u{df}e]; mixed-encoding 1 [2: M\u{fc}nster]"
+    );
+    // Capitals and quotation marks of windows-1251 look like UTF-8, but other letters beside them do not.
+    let (_, shown) = found(b"id;firma\n1;\xab\xce\xcf\xc5\xd0\xc0\xd6\xc8\xdf\xbb\n2;\xab\xd1\xc5\xd2\xdc\xbb \xf1\xe5\xe2\xe5\xf0\n").await;
+    assert!(shown.starts_with("guessed-encoding 2") && !shown.contains("mixed"), "{shown}");
+    assert_eq!(found("id,name\n1,caf\u{e9}\n".as_bytes()).await, (String::new(), String::new()));
+    assert_eq!(found(b"id,name\n1,cafe\n").await, (String::new(), String::new()));
 }
 
 #[tokio::test]

@@ -44,10 +44,11 @@ const NULLS: [&str; 18] = [
     "--", " --", "?", "#NV",
 ];
 
-/// Returns whether a null word has no other meaning, so that it means NULL even in a column of text.
+/// Returns whether a null word has no other meaning, so that it means NULL even in a column of text. `\n` has another meaning:
+/// it is often a line break or a separator.
 #[must_use]
 pub fn is_only_null(word: &str) -> bool {
-    matches!(word, "\\N" | "\\n")
+    word == "\\N"
 }
 
 /// Returns whether a text means true or false in the pair of words, or `None` if it is neither.

@@ -13,6 +13,8 @@ pub(super) struct DropPattern {
     pub(super) stem: String,
     /// The names in braces.
     pub(super) captures: BTreeSet<&'static str>,
+    /// The date in the name and its form, if day and month may be exchanged.
+    ambiguous: Option<(String, &'static str)>,
 }
 
 impl DropPattern {
@@ -25,13 +27,18 @@ impl DropPattern {
         }
         let date = date(name);
         let mut captures = BTreeSet::new();
-        let (mut key, mut stem) = (String::new(), name.to_owned());
+        let (mut key, mut stem, mut ambiguous) = (String::new(), name.to_owned(), None);
         if daily {
             captures.insert("day");
             key.push_str("{day:yyyy-MM-dd}/");
         }
         if let Some(found) = date {
             captures.insert("day");
+            let text = &name[found.range.clone()];
+            // Nobody writes MM.dd.yyyy.
+            if !found.form.contains('.') && exchanged(found.form).is_some_and(|other| fits(other, text)) {
+                ambiguous = Some((text.to_owned(), found.form));
+            }
             let (before, mut after) = (&name[..found.range.start], &name[found.range.end..]);
             key.push_str(&format!("{before}{{day:{}}}", found.form));
             if let Some(time) = time(after) {
@@ -44,20 +51,46 @@ impl DropPattern {
         } else {
             key.push_str(name);
         }
-        Ok(Self { key: format!("incoming/{key}"), stem: without_extensions(&stem), captures })
+        Ok(Self { key: format!("incoming/{key}"), stem: without_extensions(&stem), captures, ambiguous })
     }
+
+    /// Returns a sentence about a date whose day and month may be exchanged.
+    pub(super) fn doubt(&self) -> Option<String> {
+        let (text, form) = self.ambiguous.as_ref()?;
+        let other = exchanged(form)?;
+        Some(format!(
+            "the date {text} in the name is read as {form}, which is a guess; if the month comes first, write {{day:{other}}} in \
+             `myDropFile` and `filePath`"
+        ))
+    }
+}
+
+/// Returns the form with day and month exchanged, if the year comes last.
+fn exchanged(form: &str) -> Option<&'static str> {
+    let others = [("dd-MM-yyyy", "MM-dd-yyyy"), ("dd_MM_yyyy", "MM_dd_yyyy"), ("dd.MM.yyyy", "MM.dd.yyyy")];
+    others.into_iter().find(|(of, _)| *of == form).map(|(_, other)| other)
 }
 
 /// A date in the name of a file.
 struct Date {
     range: Range<usize>,
-    form: String,
+    form: &'static str,
 }
 
 /// Finds a date such as 2026-01-31, 20260131 or 31.01.2026.
 fn date(name: &str) -> Option<Date> {
-    const FORMS: [&str; 7] =
-        ["yyyy-MM-dd", "yyyy_MM_dd", "yyyy.MM.dd", "yyyyMMdd", "dd-MM-yyyy", "dd.MM.yyyy", "dd_MM_yyyy"];
+    // The forms with the month first come last, so that they fit only days after the 12th.
+    const FORMS: [&str; 9] = [
+        "yyyy-MM-dd",
+        "yyyy_MM_dd",
+        "yyyy.MM.dd",
+        "yyyyMMdd",
+        "dd-MM-yyyy",
+        "dd.MM.yyyy",
+        "dd_MM_yyyy",
+        "MM-dd-yyyy",
+        "MM_dd_yyyy",
+    ];
     for (start, _) in name.char_indices() {
         if name[..start].ends_with(|c: char| c.is_ascii_digit()) {
             continue;
@@ -66,7 +99,7 @@ fn date(name: &str) -> Option<Date> {
             let Some(text) = name.get(start..start + form.len()) else { continue };
             let goes_on = name[start + form.len()..].starts_with(|c: char| c.is_ascii_digit());
             if !goes_on && fits(form, text) {
-                return Some(Date { range: start..start + form.len(), form: form.to_owned() });
+                return Some(Date { range: start..start + form.len(), form });
             }
         }
     }
@@ -135,6 +168,24 @@ mod tests {
         assert_eq!(key("orders_12345678.csv", false), "incoming/orders_12345678.csv");
         assert_eq!(key("orders_20261331.csv", false), "incoming/orders_20261331.csv");
         assert!(DropPattern::of("a{b}.csv", false).is_err() && DropPattern::of("a*.csv", false).is_err());
+    }
+
+    #[test]
+    fn a_date_whose_day_and_month_may_be_exchanged_is_told_as_a_guess() {
+        let doubt = |name: &str| DropPattern::of(name, false).expect("a name").doubt();
+        let said = doubt("r 01-02-2026.csv").expect("a doubt");
+        assert!(
+            said.starts_with("the date 01-02-2026 in the name is read as dd-MM-yyyy, which is a guess")
+                && said.contains("{day:MM-dd-yyyy}"),
+            "{said}"
+        );
+        assert!(doubt("r_05_05_2026.csv").is_some_and(|said| said.contains("{day:MM_dd_yyyy}")));
+        for name in ["r 13-02-2026.csv", "r 01.02.2026.csv", "r 2026-01-02.csv", "r 01-31-2026.csv", "r.csv"]
+        {
+            assert_eq!(doubt(name), None, "{name}");
+        }
+        assert_eq!(key("r 01-31-2026.csv", false), "incoming/r {day:MM-dd-yyyy}.csv");
+        assert_eq!(key("r_01_31_2026.csv", false), "incoming/r_{day:MM_dd_yyyy}.csv");
     }
 
     #[test]

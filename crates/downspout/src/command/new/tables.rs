@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use definition::counted::counted;
-use ec2_worker::etl::inspect::report::Report;
+use ec2_worker::etl::inspect::report::{Report, Suspicion};
 use ec2_worker::etl::inspect::verdict::SqlType;
 
 use super::super::inspect::{header, percent};
@@ -73,7 +73,20 @@ fn about(file: &FileTable, report: &Report) -> String {
              A file in which these columns stand in other places is refused",
         );
     }
+    if let Some(doubt) = file.pattern.doubt() {
+        let _ = write!(text, ". {}", capital(&doubt));
+    }
+    for found in report.suspicious.iter().filter(|found| found.kind.contains("encoding")) {
+        let _ = write!(text, ". {}: {}", capital(&found.message), words(found));
+    }
     text + "."
+}
+
+/// Returns the first places of a suspicion in one line.
+pub(super) fn words(found: &Suspicion) -> String {
+    let word =
+        |place: &ec2_worker::etl::inspect::place::Place| format!("`{}` (line {})", place.text, place.line);
+    found.places.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the lines of the comment for a column.
