@@ -14,6 +14,7 @@ mod foreign_tables;
 mod fuzzed;
 mod gzip;
 mod insert_queries;
+mod joined_bytes;
 mod joined_files;
 mod json_literals;
 mod killed;

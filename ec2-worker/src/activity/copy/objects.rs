@@ -40,7 +40,10 @@ pub(super) async fn run(
         found = data_files(context, from, found)?;
     }
     if from.directory && !to.directory {
-        return together(context, copy, from, to, &found).await;
+        return match (&from.format, &to.format) {
+            (None, None) => joined(context, from, to, &found).await,
+            _ => together(context, copy, from, to, &found).await,
+        };
     }
     let mut names = Names::default();
     for object in &found {
@@ -111,6 +114,56 @@ async fn together(
     sink.finish().await?;
     conversion.add_notes();
     Ok(())
+}
+
+/// Copies a directory without a data format into one file: the bytes of all files, one after another. Only `compression` says that
+/// bytes are packed.
+async fn joined(
+    context: &TaskContext<'_>,
+    from: &S3Node,
+    to: &S3Node,
+    found: &[ObjectRef],
+) -> Result<(), Failure> {
+    let storage = &context.tools.storage;
+    let (mut names, mut known) = (Names::default(), None);
+    names.add(to, &to.at, to.gzip.then_some(Packing::Gzip));
+    names.add_note(context.progress);
+    let mut sink = ObjectWriter::new(storage, &to.at, to.gzip);
+    let found: Vec<_> = found.iter().filter(|object| object.size > 0).collect();
+    for object in &found {
+        let packing = packing(storage, object).await?;
+        let unpacked = packing.filter(|packing| (from.gzip || to.gzip) && *packing == Packing::Gzip);
+        if from.gzip && unpacked.is_none() {
+            let message = format!("{}: declared as gzip (`compression`), but it is not packed", object.uri());
+            return Err(Failure::bad_input("NotGzip", message));
+        }
+        let left = packing.filter(|_| unpacked.is_none());
+        let first = known.get_or_insert((left, object.uri()));
+        if left == Some(Packing::Zip) && found.len() > 1 || first.0 != left {
+            return Err(not_joined(first, (left, &object.uri())));
+        }
+        let source = Source { origin: Origin::Object(storage.clone(), (*object).clone()), gzip: false };
+        let pieces = file_bytes::start(source.open().await?, object.uri(), unpacked, context.folder.clone());
+        write(pieces, &mut sink).await?;
+    }
+    sink.finish().await
+}
+
+/// Says that no program could unpack the bytes of two packed files one after another. Those of two gzip files are a gzip file.
+fn not_joined(first: &(Option<Packing>, String), (packing, uri): (Option<Packing>, &str)) -> Failure {
+    let how = |packing: Option<Packing>| packing.map_or("not packed", Packing::name);
+    let what = match packing {
+        Some(Packing::Zip) => format!("{uri} is a zip archive, and archives cannot be joined"),
+        _ => format!(
+            "{} is {}, and {uri} is {}, so they cannot be joined",
+            first.1,
+            how(first.0),
+            how(packing)
+        ),
+    };
+    let remedy =
+        "give the output a `directoryPath`, or both nodes a data format, so that the records are joined";
+    Failure::bad_input("Packed", format!("{what}; {remedy}"))
 }
 
 /// Copies an object whose text stays the same. Returns how the new object is packed, as far as that is known.
