@@ -12,6 +12,7 @@ use crate::etl::dialect::{self, Dialect, RecordEnd};
 use crate::etl::directory;
 use crate::etl::input::Packing;
 use crate::etl::load::{self, Expectations, Load};
+use crate::etl::next_tables;
 use crate::etl::source::{Origin, Source};
 use crate::etl::transform::RowsOf;
 use crate::etl::unload::{self, Unload};
@@ -99,7 +100,15 @@ impl Activity for CopyActivity {
     }
 
     async fn run(&self, context: &TaskContext<'_>) -> Result<TaskOutcome, Failure> {
-        copied(context, self).await.map(|()| TaskOutcome::Finished)
+        let failure = match (copied(context, self).await, &self.together) {
+            (Ok(()), _) => return Ok(TaskOutcome::Finished),
+            (Err(failure), None) => return Err(failure),
+            (Err(failure), Some(run)) => (failure, run),
+        };
+        let ((Node::Sql(table), _) | (_, Node::Sql(table))) = (&self.sink, &self.source) else {
+            return Err(failure.0);
+        };
+        Err(next_tables::explained(&context.tools.pool, &table.target, failure.1, failure.0).await)
     }
 }
 
@@ -222,7 +231,7 @@ async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Fa
             let dialect = Dialect { header: true, ..rows_between() };
             let rows_of = if from.select.is_some() { RowsOf::Query } else { RowsOf::Table };
             let path = context.folder.join("rows.csv");
-            let out = copy.unload(from, &dialect);
+            let out = copy.unload(from, &dialect).for_table();
             unload::to_file(
                 &context.tools.pool,
                 &out,

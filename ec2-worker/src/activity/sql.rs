@@ -6,7 +6,7 @@ use tokio_postgres::error::ErrorPosition;
 use super::{Activity, TaskContext, TaskOutcome};
 use crate::database::{DatabaseTarget, Transaction};
 use crate::etl::load::Expectations;
-use crate::etl::next_tables::NextTables;
+use crate::etl::next_tables::{self, NextTables};
 use crate::etl::table::Table;
 use crate::failure::Failure;
 use crate::hindrance::{Foreseen, Hindrance};
@@ -100,7 +100,12 @@ impl Activity for SqlActivity {
     }
 
     async fn run(&self, context: &TaskContext<'_>) -> Result<TaskOutcome, Failure> {
-        run_script(context, self).await.map(|()| TaskOutcome::Finished)
+        let failure = match run_script(context, self).await {
+            Ok(()) => return Ok(TaskOutcome::Finished),
+            Err(failure) if self.publish == Publish::Each => return Err(failure),
+            Err(failure) => failure,
+        };
+        Err(next_tables::explained(&context.tools.pool, &self.target, &self.run, failure).await)
     }
 }
 

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use tokio_postgres::types::Type;
 
 use super::table::Table;
-use crate::database::Transaction;
+use crate::database::{DatabaseTarget, Pool, Transaction};
 use crate::failure::Failure;
 use crate::sql::{Redirected, RedirectedSql, identifier, redirect};
 
@@ -100,6 +100,9 @@ impl std::fmt::Display for NextTable {
         write!(f, "{}.{}", self.schema, self.name)
     }
 }
+
+/// The id of the failure of a run whose table another run has taken over.
+const TAKEN_OVER: &str = "BadInput:TakenOver";
 
 const FIND: &str = "
 SELECT table_oid, table_schema, table_name, next_schema, base_xid, base_rows, base_sum, is_copy, cascade, state, taken_by
@@ -402,11 +405,23 @@ async fn used(tx: &Transaction) -> Result<Vec<Used>, Failure> {
     Ok(rows.iter().map(used).collect())
 }
 
+/// Returns the failure of work of the run with the id `run`, or in its place the sentence that another run has taken over one of the
+/// tables. The other run drops the next table, so the work may fail with any sentence of the database.
+pub async fn explained(pool: &Pool, target: &DatabaseTarget, run: &str, failure: Failure) -> Failure {
+    let Ok(tx) = pool.begin_reading(target).await else { return failure };
+    let found = NextTables::of(&tx, run).await;
+    tx.rollback().await;
+    match found {
+        Err(lost) if lost.id == TAKEN_OVER => lost,
+        _ => failure,
+    }
+}
+
 /// Returns the failure of a run whose table another run has taken over.
 fn lost(table: &str, by: Option<String>) -> Failure {
     let by = by.map_or_else(String::new, |by| format!(" {by}"));
     let message = format!(
         "another run{by} fills {table} since this run began, so this run cannot put its tables in place; drop its files again"
     );
-    Failure::bad_input("TakenOver", message)
+    Failure::new(TAKEN_OVER, message)
 }

@@ -4,6 +4,8 @@
 //! written anew. An export only reads, because a file and a transaction cannot be committed together. So a query that
 //! changes the database is refused; otherwise its changes would be undone without any message.
 
+mod sink;
+
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +13,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio_postgres::CopyOutStream;
 use tokio_postgres::error::SqlState;
@@ -32,6 +33,7 @@ use crate::patience::Patience;
 use crate::progress::Progress;
 use crate::sql::{literal, statements};
 use crate::storage::{ObjectWriter, S3Uri, Storage};
+use sink::Sink;
 
 /// The size of a piece of output in bytes.
 const PIECE: usize = 256 * 1024;
@@ -53,6 +55,8 @@ pub struct Unload {
     columns: Vec<String>,
     /// The id of the run whose next tables give the rows, if it publishes its tables together.
     run: Option<String>,
+    /// Whether the rows fill a table, by way of a local file.
+    fills_table: bool,
 }
 
 impl Unload {
@@ -68,6 +72,7 @@ impl Unload {
             dialect: dialect.clone(),
             columns: Vec::new(),
             run: None,
+            fills_table: false,
         }
     }
 
@@ -82,6 +87,13 @@ impl Unload {
     #[must_use]
     pub fn of_run(mut self, run: &str) -> Self {
         self.run = Some(run.to_owned());
+        self
+    }
+
+    /// Says that the rows fill a table.
+    #[must_use]
+    pub fn for_table(mut self) -> Self {
+        self.fills_table = true;
         self
     }
 
@@ -141,6 +153,20 @@ impl Unload {
             "changes the database ({server}), but an export only reads, because a file and a change cannot be committed \
              together; make the change in a SqlActivity"
         ))
+    }
+
+    /// Says that two columns have the name `name`.
+    fn twice(&self, name: &str) -> String {
+        if self.fills_table {
+            return format!(
+                "{} have two columns named `{name}`; name the columns with AS in the query as the table has them, so that they fill it by \
+                 their names, and not in order",
+                self.name()
+            );
+        }
+        format!(
+            "the header has two columns named `{name}`; a load of the file needs different names: use AS in the query"
+        )
     }
 
     /// Returns the name of the rows for messages.
@@ -208,32 +234,6 @@ impl ServerCsv {
         for span in splitter.fields() {
             splitter.unescape(row, *span, &mut text);
             take(Some(text.as_slice()).filter(|text| span.quoted || !text.is_empty()));
-        }
-    }
-}
-
-/// The destination of the rows.
-enum Sink {
-    Object(Box<ObjectWriter>),
-    File(tokio::fs::File),
-}
-
-impl Sink {
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Failure> {
-        match self {
-            Self::File(file) => {
-                file.write_all(&bytes).await.map_err(|error| Failure::scratch("writing rows", &error))
-            }
-            Self::Object(writer) => writer.write(bytes).await,
-        }
-    }
-
-    async fn finish(self) -> Result<(), Failure> {
-        match self {
-            Self::File(mut file) => {
-                file.flush().await.map_err(|error| Failure::scratch("writing rows", &error))
-            }
-            Self::Object(writer) => writer.finish().await,
         }
     }
 }
@@ -368,9 +368,7 @@ impl Rows<'_> {
             && self.unload.dialect.header
         {
             let name = twice[0].as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-            progress.note(format!(
-                "the header has two columns named `{name}`; a load of the file needs different names: use AS in the query"
-            ));
+            progress.note(self.unload.twice(&name));
         }
         self.preview.begin(header);
         Ok(())

@@ -45,6 +45,7 @@ mod shop;
 mod stack;
 mod staging;
 mod tables;
+mod taken_over;
 mod together;
 mod together_one_table;
 mod types;

@@ -43,7 +43,14 @@ async fn the_columns_of_a_query_are_found_by_their_names_and_never_swapped() {
     }
     assert_eq!(copied(&stack, &world, None, &[]).await.expect("a table").0, wanted);
     let other = "SELECT a || '', b || '', now() FROM source";
-    assert_eq!(copied(&stack, &world, Some(other), &[]).await.expect("no names").0, wanted);
+    let (rows, notes) = copied(&stack, &world, Some(other), &[]).await.expect("no names");
+    assert_eq!(rows, wanted);
+    let is_told = |note: &String| {
+        note.contains(
+            "the rows of `selectQuery` of `In` have two columns named `?column?`; name the columns with AS",
+        )
+    };
+    assert!(notes.iter().any(is_told) && !notes.iter().any(|note| note.contains("header")), "{notes:?}");
     for (select, says) in [
         ("SELECT b, a, now() FROM source", "column 1, `b`, would fill `a`"),
         ("SELECT a, b AS c FROM source", "it has 2 columns, and the table 3"),

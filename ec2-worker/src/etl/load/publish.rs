@@ -24,6 +24,12 @@ const FOREIGN_KEYS: &str = "
 SELECT conrelid::int8, confrelid::int8 FROM pg_catalog.pg_constraint
 WHERE contype = 'f' AND conrelid::int8 = ANY ($1) AND confrelid::int8 = ANY ($1) AND conrelid <> confrelid";
 
+/// The deferrable constraints and constraint triggers of a table: the name, and the name for SQL.
+const DEFERRABLE: &str = "
+SELECT k.conname::text, format('%I.%I', n.nspname, k.conname) FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_namespace n ON n.oid = k.connamespace
+WHERE k.conrelid = $1::int8::oid AND k.condeferrable ORDER BY k.conname";
+
 /// Puts the next tables of the run with the id `run` in place, in the transaction of the caller. Returns the names of
 /// the tables for SQL.
 ///
@@ -56,7 +62,7 @@ pub async fn publish(tx: &Transaction, run: &str, progress: &Progress) -> Result
         publication.take_loaded_files(tx).await?;
         drop_next(tx, publication.next.oid, &publication.next.next_schema, &publication.next.name).await?;
     }
-    tx.run("checking the constraints of the tables", "SET CONSTRAINTS ALL IMMEDIATE").await?;
+    check_constraints(tx, &publications).await?;
     let update = "UPDATE downspout.next_tables SET state = 'published' WHERE run = $1";
     tx.query("writing downspout.next_tables", update, &[(&run, Type::TEXT)]).await?;
     let names: Vec<_> = publications.iter().map(|publication| publication.next.to_string()).collect();
@@ -65,6 +71,19 @@ pub async fn publish(tx: &Transaction, run: &str, progress: &Progress) -> Result
     }
     progress.note(format!("put in place together: {}", names.join(", ")));
     Ok(publications.iter().map(|publication| publication.next.quoted()).collect())
+}
+
+/// Checks the constraints that were deferred, one after another, because the error of a constraint trigger names neither the trigger
+/// nor the table.
+async fn check_constraints(tx: &Transaction, publications: &[Publication]) -> Result<(), Failure> {
+    for Publication { next, .. } in publications {
+        for row in tx.query("reading constraints", DEFERRABLE, &[(&next.oid, Type::INT8)]).await? {
+            let (shown, quoted): (&str, &str) = (row.get(0), row.get(1));
+            let doing = format!("checking the constraint {shown} of {next}");
+            tx.run(&doing, &format!("SET CONSTRAINTS {quoted} IMMEDIATE")).await?;
+        }
+    }
+    tx.run("checking the constraints of the tables", "SET CONSTRAINTS ALL IMMEDIATE").await
 }
 
 /// Orders the tables so that a table comes after those to which it refers, and locks them against writers.
