@@ -26,6 +26,7 @@ pub mod record_writer;
 pub mod records;
 pub mod rejected;
 pub mod rejects;
+mod rejects_table;
 pub mod result_preview;
 pub mod rewrite;
 pub mod rounded;

@@ -136,7 +136,7 @@ fn inspect_shows_what_a_file_is_and_fails_only_if_it_cannot_be_read() {
 #[test]
 fn new_says_what_to_change_if_files_do_not_belong_together() {
     let folder = TempDir::new().expect("a temporary folder");
-    for name in ["a_2026-01-01.csv", "b.csv", "c_20260101.csv"] {
+    for name in ["a_2026-01-01.csv", "b.csv", "c_20260101.csv", "b_rejects.csv"] {
         std::fs::write(folder.path().join(name), "id,name\n1,x\n").expect("the folder is writable");
     }
     for (arguments, says) in [
@@ -145,6 +145,10 @@ fn new_says_what_to_change_if_files_do_not_belong_together() {
         (&["new", "values", "b.csv"], "cannot be the name of a pipeline"),
         (&["new", "p", "b.csv", "b.csv"], "have the same drop pattern"),
         (&["new", "p", "gone.csv"], "gone.csv: "),
+        (
+            &["new", "p", "b_rejects.csv", "b.csv"],
+            "b_rejects.csv: its table `b_rejects` would have the name of the table for the refused rows of b.csv",
+        ),
     ] {
         let failed = downspout(folder.path(), arguments);
         assert_eq!(failed.status.code(), Some(1), "{arguments:?}");

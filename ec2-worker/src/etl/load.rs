@@ -19,6 +19,7 @@ mod quarantine;
 mod reason;
 mod refused;
 mod replace;
+mod report;
 pub mod retry;
 mod rules;
 mod target;
@@ -177,6 +178,8 @@ struct LoadTry<'a> {
     empty: Option<Failure>,
     /// The next tables of the run, if it publishes its tables together.
     next_tables: NextTables,
+    /// The columns that the load has added to the table.
+    added: Vec<String>,
     /// The size of the next batch in encoded bytes.
     batch_size: u64,
     /// The tables before the load, if the run publishes its tables together.
@@ -202,6 +205,7 @@ impl<'a> LoadTry<'a> {
             has_earlier: false,
             empty: None,
             next_tables: NextTables::default(),
+            added: Vec::new(),
             batch_size: LARGEST_BATCH,
             before: None,
             protected: None,
@@ -250,7 +254,7 @@ impl LoadTry<'_> {
         if self.spool.count() > 0 {
             self.keep_rejects(tx, &table).await?;
         }
-        self.report();
+        self.report(&table);
         ledger::record(tx, &self.load.key, &self.progress.fields()).await?;
         Ok(Some(table))
     }
@@ -458,29 +462,6 @@ impl LoadTry<'_> {
         }
         for note in notes {
             self.progress.note(format!("{}: {note}", source.name()));
-        }
-    }
-
-    fn report(&self) {
-        let Loaded { rows, rejected, skipped, replaced, left_out, .. } = self.loaded;
-        self.progress.set("rowsRead", rows + rejected + skipped);
-        self.progress.set("rowsLoaded", rows - left_out);
-        self.progress.set("rowsRejected", rejected);
-        self.progress.set("rowsSkipped", skipped + left_out);
-        if left_out > 0 {
-            let why = match self.load.insert {
-                Some(_) => "`insertQuery` or a trigger of the table",
-                None => "a trigger of the table",
-            };
-            let were = if left_out == 1 { "row was" } else { "rows were" };
-            self.progress.note(format!("{left_out} {were} left out by {why}, or went elsewhere"));
-        }
-        self.progress.set("bytesRead", self.loaded.bytes);
-        if replaced > 0 {
-            let have = if replaced == 1 { "has" } else { "have" };
-            self.progress.note(format!(
-                "{replaced} of the {rows} loaded rows {have} the key of a later row of the same load; the last row with a key stays"
-            ));
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use super::rejects_table::{self, Found};
 use super::table::Table;
 use crate::database::Transaction;
 use crate::database::encoding::Characters;
@@ -68,15 +69,13 @@ pub struct Wanted {
     pub limit: Option<i64>,
 }
 
-/// Returns whether the table for refused rows exists.
+/// Returns whether the table for refused rows exists. Another object with its name does not count.
 ///
 /// # Errors
 ///
 /// If the database refuses the query, or the connection breaks.
 pub async fn exists(tx: &Transaction, table: &Table) -> Result<bool, Failure> {
-    let name = table.rejects();
-    let found = tx.query(DOING, "SELECT to_regclass($1) IS NOT NULL", &[(&name, Type::TEXT)]).await?;
-    Ok(found.first().is_some_and(|row| row.get(0)))
+    Ok(rejects_table::find(tx, table).await? == Found::Table)
 }
 
 /// Returns the refused rows of a table, by file and line.

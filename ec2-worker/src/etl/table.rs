@@ -8,8 +8,10 @@ use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
 pub(super) use inside::Types;
+pub use rejects_name::rejects_name;
 
 mod inside;
+mod rejects_name;
 
 /// A table of the database, or another relation with rows.
 #[derive(Clone, Debug)]
@@ -233,16 +235,7 @@ impl Table {
     /// Returns the name of the table for refused rows, for SQL.
     #[must_use]
     pub fn rejects(&self) -> String {
-        // PostgreSQL cuts a name after 63 bytes, and so would cut the ending by which the two tables differ.
-        let mut end = self.name.len().min(63 - "_rejects".len());
-        while !self.name.is_char_boundary(end) {
-            end -= 1;
-        }
-        format!(
-            "{}.{}",
-            identifier(&self.shown_schema),
-            identifier(&format!("{}_rejects", &self.name[..end]))
-        )
+        format!("{}.{}", identifier(&self.shown_schema), identifier(&rejects_name(&self.name)))
     }
 }
 

@@ -33,6 +33,7 @@ mod random_tables;
 mod random_texts;
 mod refusal_cost;
 mod refusals;
+mod rejects_names;
 mod remedies;
 mod replacing;
 mod retries;

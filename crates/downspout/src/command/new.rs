@@ -17,6 +17,7 @@ use ec2_worker::etl::dialect::Dialect;
 use ec2_worker::etl::inspect::report::Report;
 use ec2_worker::etl::inspect::verdict::SqlType;
 use ec2_worker::etl::inspect::verify::{self, Trial};
+use ec2_worker::etl::table::rejects_name;
 use ec2_worker::etl::value_rules::ValueRules;
 
 use super::{Exit, definition_file, inspect, output, validate};
@@ -155,6 +156,16 @@ fn check_tables(files: &[FileTable]) -> anyhow::Result<()> {
         // PostgreSQL has this limit.
         let count = file.columns.len();
         ensure!(count <= 1600, "{name}: it has {count} columns; PostgreSQL allows 1,600");
+    }
+    for file in files {
+        let rejects = rejects_name(&file.table);
+        if let Some(other) = files.iter().find(|other| other.table == rejects) {
+            bail!(
+                "{}: its table `{rejects}` would have the name of the table for the refused rows of {}; rename one of the files",
+                other.inspection.name,
+                file.inspection.name
+            );
+        }
     }
     Ok(())
 }

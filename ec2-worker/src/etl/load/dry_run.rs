@@ -135,7 +135,7 @@ impl LoadTry<'_> {
         let before = table.columns.len();
         snapshot(tx, &table, "before").await?;
         self.fill(tx, &mut table).await?;
-        self.report();
+        self.report(&table);
         snapshot(tx, &table, "after").await?;
         let mut changes = changes(tx, &table, before).await?;
         changes.creates_table = !was_there;

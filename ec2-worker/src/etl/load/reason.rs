@@ -17,8 +17,11 @@ pub(super) fn reason_with(failure: &Failure, more: &str) -> String {
     let is_json_array = code == "22P02" && said.contains("malformed array literal: \"[");
     let remedy = if is_json_array {
         "an array is written in braces; write {1,2}, or give the column the type jsonb"
-    } else if code == "23514" && said.contains(PARTITION_CHECK) {
+    } else if code == "23514" && (said.contains(PARTITION_CHECK) || said.contains("no partition of relation"))
+    {
         "correct the value, or add a partition for it"
+    } else if code == "23514" && said.contains("violates partition constraint") {
+        "correct the value, or load the table of which this one is a partition"
     } else {
         remedy(code)
     };

@@ -2,10 +2,10 @@
 
 use definition::counted::counted;
 use definition::kind::field::Limit;
-use tokio_postgres::types::Type;
 
 use super::super::position::Position;
 use super::super::rejects;
+use super::super::rejects_table::{self, Found};
 use super::super::source::Source;
 use super::super::table::Table;
 use super::super::transform::{self, Chunk, Message, Plan, Reject};
@@ -168,10 +168,12 @@ impl LoadTry<'_> {
         let name = table.rejects();
         // If two loads need the same new table at once, the second one waits here and then finds the table.
         lock(tx, &name).await?;
-        let doing = "finding the table for refused rows";
-        let found = tx.query(doing, "SELECT to_regclass($1) IS NOT NULL", &[(&name, Type::TEXT)]).await?;
         // CREATE TABLE IF NOT EXISTS needs the right to create tables even if the table is there.
-        let is_there = found.first().is_some_and(|row| row.get(0));
+        let is_there = match rejects_table::find(tx, table).await? {
+            Found::Nothing => false,
+            Found::Table => true,
+            Found::Other(what) => return Err(rejects_table::taken(table, what, self.spool.reasons())),
+        };
         let create = format!(
             "CREATE TABLE IF NOT EXISTS {name} (file text, line bigint, byte_offset bigint, column_name text, \
              reason text, raw_line text, loaded_at timestamptz NOT NULL DEFAULT now(), pipeline_id text)"

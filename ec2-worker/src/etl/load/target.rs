@@ -215,7 +215,8 @@ impl LoadTry<'_> {
         let alter = format!("ALTER TABLE {} {}", table.quoted(), columns.collect::<Vec<_>>().join(", "));
         tx.run(&format!("adding columns to {table}"), &alter).await?;
         for name in &fit.added {
-            self.progress.note(format!("added the column `{name}` (text) to {table}"));
+            // A note would stay if the load failed, which undoes the change.
+            self.added.push(name.clone());
             table.columns.push(Column {
                 name: name.clone(),
                 type_name: "text".to_owned(),

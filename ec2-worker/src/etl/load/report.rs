@@ -1,0 +1,33 @@
+//! Reports what a load has done, before it is committed.
+
+use super::super::table::Table;
+use super::LoadTry;
+
+impl LoadTry<'_> {
+    /// Reports the counts and the added columns of a load that is about to be committed.
+    pub(super) fn report(&self, table: &Table) {
+        let super::Loaded { rows, rejected, skipped, replaced, left_out, .. } = self.loaded;
+        self.progress.set("rowsRead", rows + rejected + skipped);
+        self.progress.set("rowsLoaded", rows - left_out);
+        self.progress.set("rowsRejected", rejected);
+        self.progress.set("rowsSkipped", skipped + left_out);
+        if left_out > 0 {
+            let why = match self.load.insert {
+                Some(_) => "`insertQuery` or a trigger of the table",
+                None => "a trigger of the table",
+            };
+            let were = if left_out == 1 { "row was" } else { "rows were" };
+            self.progress.note(format!("{left_out} {were} left out by {why}, or went elsewhere"));
+        }
+        self.progress.set("bytesRead", self.loaded.bytes);
+        for name in &self.added {
+            self.progress.note(format!("added the column `{name}` (text) to {table}"));
+        }
+        if replaced > 0 {
+            let have = if replaced == 1 { "has" } else { "have" };
+            self.progress.note(format!(
+                "{replaced} of the {rows} loaded rows {have} the key of a later row of the same load; the last row with a key stays"
+            ));
+        }
+    }
+}
