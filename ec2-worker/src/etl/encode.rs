@@ -200,10 +200,10 @@ fn by_number_form<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> R
                 _ => nested::written_plainly(Some(form)),
             };
             format!(
-                "{} is a {}, in which numbers are written as PostgreSQL writes them, because `myDecimal` and `myGrouping` do not \
+                "{} is {}, in which numbers are written as PostgreSQL writes them, because `myDecimal` and `myGrouping` do not \
                  count inside it; {remedy}",
                 shown(text),
-                column.type_name
+                refusal::with_article(&column.type_name)
             )
         });
     }

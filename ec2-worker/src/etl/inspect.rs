@@ -84,13 +84,7 @@ pub async fn inspect(
         let (input, scratch) = (open(path).await?, scratch.clone());
         named(name, path, blocking(move || survey::text(input, bytes, &scratch)).await)?
     };
-    let letters = match survey.declared {
-        Some(guess) => {
-            let (input, scratch) = (open(path).await?, scratch);
-            Some(named(name, path, blocking(move || Letters::read(input, guess, &scratch)).await)?)
-        }
-        None => None,
-    };
+    let letters = letters(path, name, &survey).await?;
     let mut dialect = Dialect {
         form: survey.form,
         detects: survey.form == Form::Text,
@@ -149,6 +143,14 @@ pub async fn inspect(
     };
     let (rules, verdicts) = verdict::decide(&rows.columns, &names);
     Ok(Inspection { name: name.to_owned(), survey, letters, rows, names, rules, verdicts })
+}
+
+/// Reads a text once more if its encoding was guessed.
+async fn letters(path: &Path, name: &str, survey: &Survey) -> Result<Option<Letters>, Failure> {
+    let Some(guess) = survey.declared else { return Ok(None) };
+    let input = open(path).await?;
+    let read = blocking(move || Letters::read(input, guess, &std::env::temp_dir())).await;
+    named(name, path, read).map(Some)
 }
 
 async fn read(

@@ -156,7 +156,9 @@ async fn dialects_are_read_as_declared_and_as_found() {
 #[tokio::test]
 async fn line_ends_marks_and_lines_to_leave_out_are_passed_over() {
     let world = World::new(TABLE).await;
-    let cases: [(&str, &[u8], Change); 16] = [
+    let cases: [(&str, &[u8], Change); 18] = [
+        ("CR alone, and a line feed in a name", b"id,\"no\nte\"\r1,one\r2,two\r", |_| {}),
+        ("CR alone, and a long name", b"\"id\",\"note\n\"\r1,one\r2,two", |_| {}),
         ("CR alone", b"id,note\r1,one\r2,two\r", |_| {}),
         ("CR alone, no end", b"id,note\r1,one\r2,two", |_| {}),
         ("CR LF", b"id,note\r\n1,one\r\n2,two", |_| {}),
@@ -270,6 +272,13 @@ async fn aws_dialect_has_backslashes_and_no_quotes() {
     assert_eq!(rows(&world, &file, aws(b",")).await, "1|Smith, John 2|C:\\data 3|\"plain\" 4|NULL");
     let file = world.file("1\tAnn\n2\t\\n\n");
     assert_eq!(rows(&world, &file, aws(b"\t")).await, "1|Ann 2|NULL");
+    // A NULL has lost no backslash, but a letter in a text has.
+    for (text, is_told) in [("1\t\\n\n2\t\\N\n", false), ("1\ta\\nb\n", true)] {
+        let mut load = world.load("t", &world.file(text));
+        load.dialect = aws(b"\t");
+        let told = world.run(&load).await.expect("loaded");
+        assert_eq!(told.contains("the letter was kept"), is_told, "{told}");
+    }
 }
 
 #[tokio::test]

@@ -160,6 +160,16 @@ async fn a_text_that_is_not_one_record_stops_the_retry() {
 }
 
 #[tokio::test]
+async fn mended_rows_without_a_value_are_told_as_such() {
+    let case = Case::new(TABLE, LoadMode::Append, &[FILE], headed()).await;
+    for texts in [[",,", ",,"], ["bob,2,2026-01-02", ",,"]] {
+        let message = case.retry(&case.mended(&texts).await).await.expect_err("no values").message;
+        assert!(message.contains("without a value; write the values into raw_line, or remove"), "{message}");
+        assert!(!message.contains("header"), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_was_not_refused_or_comes_twice_stops_the_retry() {
     let case = Case::new(TABLE, LoadMode::Append, &[FILE], headed()).await;
     let mut mended = case.mended(&["bob,2,2026-01-02"]).await;

@@ -253,3 +253,59 @@ async fn merged_cells_below_the_skipped_rows_are_noted() {
         }
     }
 }
+
+/// A workbook whose first sheet, a chart or a sheet without cells, comes before the sheets `Data` and `More`.
+fn with_first_sheet(is_chart: bool) -> Vec<u8> {
+    const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let plain = Book { rows: &numbers(0, &["7"]), from_1904: false, state: "", merged: "" }.bytes();
+    let mut old = zip::ZipArchive::new(Cursor::new(plain)).expect("a workbook");
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let kind = if is_chart { "chartsheet" } else { "worksheet" };
+    for index in 0..old.len() {
+        let mut part = old.by_index(index).expect("a part");
+        let name = part.name().expect("a name").into_owned();
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut part, &mut text).expect("text");
+        let first = "<sheet name=\"First\" sheetId=\"8\" r:id=\"r8\"/>";
+        let more = "<sheet name=\"More\" sheetId=\"9\" r:id=\"r1\"/></sheets>";
+        text = text.replace("<sheets>", &format!("<sheets>{first}")).replace("</sheets>", more);
+        let relation = format!(
+            "<Relationship Id=\"r8\" Type=\"{OFFICE}/{kind}\" Target=\"{kind}s/first.xml\"/></Relationships>"
+        );
+        if name.ends_with("workbook.xml.rels") {
+            text = text.replace("</Relationships>", &relation);
+        }
+        archive.start_file(name, SimpleFileOptions::default()).expect("a part");
+        archive.write_all(text.as_bytes()).expect("written");
+    }
+    archive.start_file(format!("xl/{kind}s/first.xml"), SimpleFileOptions::default()).expect("a part");
+    let sheet = match is_chart {
+        true => format!("<chartsheet xmlns=\"{MAIN}\"/>"),
+        false => format!("<worksheet xmlns=\"{MAIN}\"><sheetData/></worksheet>"),
+    };
+    archive.write_all(sheet.as_bytes()).expect("written");
+    archive.finish().expect("finished").into_inner()
+}
+
+#[tokio::test]
+async fn a_first_sheet_without_cells_is_told_with_the_names_of_the_others() {
+    let world = World::new("CREATE TABLE t (v text)").await;
+    for (is_chart, says) in [
+        (
+            true,
+            "the sheet `First` is a chart and has no cells; name a sheet with cells by `mySheet`: Data, More",
+        ),
+        (
+            false,
+            "the sheet has no rows; read the sheet `First`, the first of 3; `mySheet` names another: Data, More",
+        ),
+    ] {
+        let mut load = world.load("t", &world.file(with_first_sheet(is_chart)));
+        load.dialect = Dialect { form: Form::Workbook, header: true, ..Dialect::default() };
+        let message = world.run(&load).await.expect_err(says).message;
+        assert!(message.contains(says), "{message}");
+        load.dialect.sheet = Some("Data".to_owned());
+        world.run(&load).await.expect("the second sheet has rows");
+    }
+}

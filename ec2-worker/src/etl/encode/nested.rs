@@ -6,7 +6,7 @@ use super::super::number_form::NumberForm;
 use super::super::value_rules::ColumnRules;
 use super::blanks::{is_blank, trim, trim_start};
 use super::other::without_form;
-use super::refusal::shown;
+use super::refusal::{shown, with_article};
 
 /// The most dimensions of an array of PostgreSQL.
 const MOST_DIMENSIONS: usize = 6;
@@ -33,21 +33,21 @@ pub(super) fn check(
     rules: &ColumnRules,
     text: &[u8],
 ) -> Result<(), String> {
-    let (value, of) = (shown(text), &column.type_name);
+    let (value, of) = (shown(text), with_article(&column.type_name));
     let fits = |column: &Column, text: &[u8]| is_value(rules.numbers.as_ref(), column, text);
     let form_of_numbers = rules.numbers.as_ref();
     Reader { fits: &fits, form: form_of_numbers }.value(inside, text).map_err(|misfit| match misfit {
-        Misfit::Form => format!("{value} is not a {of}{}", form(inside, text)),
+        Misfit::Form => format!("{value} is not {of}{}", form(inside, text)),
         Misfit::Value(inner, leaf) => {
             format!(
-                "{value} is not a {of}: {} in it is not a {}{}",
+                "{value} is not {of}: {} in it is not {}{}",
                 shown(&inner),
-                leaf.type_name,
+                with_article(&leaf.type_name),
                 remedy(leaf, form_of_numbers)
             )
         }
         Misfit::Array(array) => format!(
-            "{value} is not a {of}: {} in it may be read in two ways, because `myDecimal` and `myGrouping` do not count there; {}",
+            "{value} is not {of}: {} in it may be read in two ways, because `myDecimal` and `myGrouping` do not count there; {}",
             shown(&array),
             written_plainly(form_of_numbers)
         ),

@@ -54,12 +54,20 @@ pub(super) fn refusal(column: &Column, rules: &ColumnRules, text: &[u8]) -> Stri
         ),
         ColumnType::Id => {
             format!(
-                "{value} is not a {}, a whole number without a sign that fits the type; correct the value",
-                column.type_name
+                "{value} is not {}, a whole number without a sign that fits the type; correct the value",
+                with_article(&column.type_name)
             )
         }
-        _ => format!("{value} is not a {}; {}", column.type_name, other_text(text)),
+        _ => format!("{value} is not {}; {}", with_article(&column.type_name), other_text(text)),
     }
+}
+
+/// Returns the name of a type with its article. The names of letters count for `xid` and `xml`.
+#[must_use]
+pub(in super::super) fn with_article(name: &str) -> String {
+    let first = name.trim_start_matches('"').chars().next().map(|first| first.to_ascii_lowercase());
+    let article = if matches!(first, Some('a' | 'e' | 'i' | 'o' | 'x')) { "an" } else { "a" };
+    format!("{article} {name}")
 }
 
 /// Returns whether more than two digits follow the decimal point.

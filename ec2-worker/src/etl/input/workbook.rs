@@ -10,7 +10,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Seek as _, SeekFro
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use calamine::{DataRef, Dimensions, Reader as _, SheetVisible, Style, Xlsx};
+use calamine::{DataRef, Dimensions, Reader as _, SheetType, SheetVisible, Style, Xlsx};
 use definition::counted::counted;
 
 use super::csv_text::push_record;
@@ -72,6 +72,7 @@ fn sheet(
     if dialect.sheet.is_none() && workbook.sheets_metadata().iter().any(is_hidden) {
         opened.notes.push(format!("the sheet `{sheet}` is hidden in the workbook; `mySheet` names another"));
     }
+    check_kind(&workbook, &sheet)?;
     let from_1904 = workbook.has_1904_epoch();
     let unsaved = unsaved_formulas(&mut workbook, &sheet, asks_to_calculate, &mut opened.notes)?;
     let mut out = BufWriter::new(tempfile::tempfile_in(scratch)?);
@@ -130,10 +131,42 @@ fn chosen(names: &[String], wanted: Option<&str>, notes: &mut Vec<String>) -> io
         return Err(io::Error::other(what));
     };
     if wanted.is_none() && names.len() > 1 {
-        notes
-            .push(format!("read the sheet `{found}`, the first of {}; `mySheet` names another", names.len()));
+        let others = others(names.iter(), found);
+        notes.push(format!(
+            "read the sheet `{found}`, the first of {}; `mySheet` names another: {others}",
+            names.len()
+        ));
     }
     Ok(found.clone())
+}
+
+/// The largest number of sheets that a message names.
+const SHOWN: usize = 10;
+
+/// Returns the names of the other sheets for people.
+fn others<'a>(names: impl Iterator<Item = &'a String>, sheet: &str) -> String {
+    let others: Vec<&str> = names.map(String::as_str).filter(|name| *name != sheet).collect();
+    let more = if others.len() > SHOWN { ", …" } else { "" };
+    format!("{}{more}", others[..others.len().min(SHOWN)].join(", "))
+}
+
+/// Checks that a sheet has cells, and is not a chart.
+fn check_kind(workbook: &Xlsx<BufReader<File>>, sheet: &str) -> io::Result<()> {
+    let sheets = workbook.sheets_metadata();
+    let kind = sheets.iter().find(|known| known.name == sheet).map(|known| known.typ);
+    let what = match kind {
+        None | Some(SheetType::WorkSheet) => return Ok(()),
+        Some(SheetType::ChartSheet) => "is a chart",
+        Some(SheetType::DialogSheet) => "is a dialog",
+        Some(SheetType::MacroSheet) => "is a sheet of macros",
+        Some(SheetType::Vba) => "is a module of Visual Basic",
+    };
+    let with_cells = sheets.iter().filter(|known| known.typ == SheetType::WorkSheet).map(|known| &known.name);
+    let remedy = match others(with_cells, sheet) {
+        none if none.is_empty() => "the workbook has no sheet with cells".to_owned(),
+        others => format!("name a sheet with cells by `mySheet`: {others}"),
+    };
+    Err(io::Error::other(format!("the sheet `{sheet}` {what} and has no cells; {remedy}")))
 }
 
 /// Returns whether the workbook asks to be calculated when it is opened. XlsxWriter always writes so, because it stores 0 as the result

@@ -282,7 +282,10 @@ impl Retry<'_> {
             let mut this = LoadTry::new(&load, &own, &mut spool);
             this.protected = Some(self.load.key.clone()).filter(|_| !self.over_newer);
             this.prepare(tx, &table).await?;
-            this.file(tx, &mut table, &source).await.map_err(|failure| file.renamed(failure))?;
+            this.file(tx, &mut table, &source).await.map_err(|failure| match failure.id.as_str() {
+                "BadInput:NoRows" => no_values(file, file.rows.len() as u64),
+                _ => file.renamed(failure),
+            })?;
             this.load_waiting(tx, &table).await?;
             loaded += this.loaded.rows;
             if number == files.len() && loaded > 0 {
@@ -293,12 +296,7 @@ impl Retry<'_> {
                 progress.note(note.replace(&source.name(), &file.original));
             }
             if rows + rejected != file.rows.len() as u64 {
-                let message = format!(
-                    "{}: {} without a value; write the values into raw_line, or remove the lines",
-                    file.original,
-                    counted((file.rows.len() as u64).saturating_sub(rows + rejected), "mended row")
-                );
-                return Err(Failure::bad_input("NoValues", message));
+                return Err(no_values(file, (file.rows.len() as u64).saturating_sub(rows + rejected)));
             }
             refused.extend(file.refused(&mut spool)?);
         }
@@ -409,6 +407,16 @@ impl Retry<'_> {
         let etag = |row: &tokio_postgres::Row| format!("\"{}\"", loaded_files::etag_of(row.get(0)));
         Ok(found.first().map(etag))
     }
+}
+
+/// Says that `count` mended rows have no value, so that a load would leave them out.
+fn no_values(file: &MendedFile, count: u64) -> Failure {
+    let message = format!(
+        "{}: {} without a value; write the values into raw_line, or remove the lines",
+        file.original,
+        counted(count, "mended row")
+    );
+    Failure::bad_input("NoValues", message)
 }
 
 /// The refused rows of a run, by their places.

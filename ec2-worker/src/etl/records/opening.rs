@@ -87,7 +87,10 @@ impl Records {
         if self.dialect.escape.is_none() {
             return;
         }
-        let is_escaped = |span: &Span| self.splitter.has_escaped_letter(&self.window, *span);
+        // A text that means NULL, as `\n` does in the format of AWS, has lost nothing.
+        let is_null = |span: &Span| self.dialect.is_null(&self.window[span.start..span.end], span.quoted);
+        let is_escaped =
+            |span: &Span| self.splitter.has_escaped_letter(&self.window, *span) && !is_null(span);
         if self.splitter.fields().iter().any(is_escaped) {
             self.skipped.odd.escaped_letter(line);
         }
@@ -117,9 +120,9 @@ impl Records {
         }
         let dialect = self.dialect.clone();
         self.fill_sample(|text| {
-            memchr2(b'\n', b'\r', text).is_some() && !ends_with_return(&dialect, text, false)
+            memchr2(b'\n', b'\r', text).is_some() && !may_end_with_return(&dialect, text)
         })?;
-        if ends_with_return(&dialect, &self.window[self.next..], self.is_last) {
+        if ends_with_return(&dialect, &self.window[self.next..], self.is_last, true) {
             self.set_dialect(Dialect {
                 record_end: RecordEnd::Bytes(b"\r".to_vec()),
                 ..self.dialect.clone()
@@ -182,26 +185,32 @@ impl Records {
 /// The separators of a file whose separator is not known yet.
 const USUAL: [&[u8]; 4] = [b",", b";", b"\t", b"|"];
 
-/// Returns whether the lines of a text end with CR alone: its first line does, and line feeds stand in quoted fields only. `is_last`
-/// says that nothing follows the text.
-fn ends_with_return(dialect: &Dialect, text: &[u8], is_last: bool) -> bool {
-    let begins_with_return = memchr2(b'\n', b'\r', text).is_some_and(|index| text[index] == b'\r');
-    if !begins_with_return || memchr(b'\n', text).is_none() {
-        return begins_with_return;
+/// Returns whether the lines of a text may end with CR alone, if more text follows.
+fn may_end_with_return(dialect: &Dialect, text: &[u8]) -> bool {
+    ends_with_return(dialect, text, false, false)
+}
+
+/// Returns whether the lines of a text end with CR alone: a record does, and line feeds stand in quoted fields only. `is_last`
+/// says that nothing follows the text. Without `is_sure`, the record may end in the text that follows.
+fn ends_with_return(dialect: &Dialect, text: &[u8], is_last: bool, is_sure: bool) -> bool {
+    if memchr(b'\n', text).is_none() {
+        return memchr(b'\r', text).is_some();
     }
     if !dialect.detects {
-        return feeds_are_quoted(dialect, text, is_last);
+        return feeds_are_quoted(dialect, text, is_last, is_sure);
     }
     let tried =
         |separator: &[u8]| Dialect { separator: separator.to_vec(), quote: Some(b'"'), ..dialect.clone() };
-    USUAL.into_iter().any(|separator| feeds_are_quoted(&tried(separator), text, is_last))
+    USUAL.into_iter().any(|separator| feeds_are_quoted(&tried(separator), text, is_last, is_sure))
 }
 
-/// Returns whether every line feed of a text whose records end with CR stands in a quoted field.
-fn feeds_are_quoted(dialect: &Dialect, text: &[u8], is_last: bool) -> bool {
+/// Returns whether every line feed of a text whose records end with CR stands in a quoted field. With `is_sure`, a record must end
+/// in the text.
+fn feeds_are_quoted(dialect: &Dialect, text: &[u8], is_last: bool, is_sure: bool) -> bool {
     let end = RecordEnd::Bytes(b"\r".to_vec());
     let mut splitter = Splitter::new(&Dialect { record_end: end, ..dialect.clone() });
     let feeds = |bytes: &[u8]| memchr_iter(b'\n', bytes).count();
+    let mut has_ended = false;
     // Quotes have no meaning in the lines that are left out.
     let (mut skipped, mut at) = (0, 0);
     while skipped < dialect.skip_lines && at < text.len() {
@@ -214,6 +223,7 @@ fn feeds_are_quoted(dialect: &Dialect, text: &[u8], is_last: bool) -> bool {
     while at < text.len() {
         match splitter.split(text, at, is_last) {
             Step::Record { len, .. } => {
+                has_ended |= text[at..at + len].ends_with(b"\r");
                 let quoted = splitter.fields().iter().filter(|span| span.quoted);
                 let quoted: usize = quoted.map(|span| feeds(&text[span.start..span.end])).sum();
                 if quoted < feeds(&text[at..at + len]) {
@@ -221,9 +231,9 @@ fn feeds_are_quoted(dialect: &Dialect, text: &[u8], is_last: bool) -> bool {
                 }
                 at += len;
             }
-            Step::NeedMore => return true,
+            Step::NeedMore => return has_ended || !is_sure,
             Step::QuoteOpen(_) => return false,
         }
     }
-    true
+    has_ended || !is_sure
 }

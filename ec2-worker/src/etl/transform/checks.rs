@@ -181,9 +181,13 @@ impl FileReader {
     pub(super) fn no_rows(&self) -> Failure {
         let file = &self.plan.file;
         let left_out = self.left_out();
+        let sheet = self.records.opened().notes.iter().find(|note| note.starts_with("read the sheet"));
         // The layout is decided at the first record.
         let message = match (self.records.position().offset, self.plan.dialect.header, &self.layout) {
             _ if self.plan.rows_of != RowsOf::File => format!("{file} gives no rows"),
+            _ if sheet.is_some() => {
+                format!("{file}: the sheet has no rows{left_out}; {}", sheet.map_or("", String::as_str))
+            }
             (0, ..) if left_out.is_empty() => format!("{file}: the file is empty"),
             (_, true, Some(_)) => format!("{file}: the file has a header, but no rows{left_out}"),
             (_, true, None) => format!("{file}: the file has neither a header nor rows{left_out}"),

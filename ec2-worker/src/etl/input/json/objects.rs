@@ -62,6 +62,8 @@ pub(super) struct Objects {
     count: u64,
     /// The number of blank lines before the first object, if the text has lines.
     pub(super) blank_lines: u64,
+    /// The last byte of a line: LF, or CR in a text whose lines end with CR alone. It is known after the first line.
+    end: Option<u8>,
 }
 
 /// An object of the text.
@@ -99,7 +101,7 @@ impl Objects {
         if !is_array {
             text.stop_counting();
         }
-        Ok(Self { text, longest, encoding, is_array, has_ended: false, count: 0, blank_lines })
+        Ok(Self { text, longest, encoding, is_array, has_ended: false, count: 0, blank_lines, end: None })
     }
 
     /// Reads the next object.
@@ -113,7 +115,11 @@ impl Objects {
     /// Reads the next line. A blank line becomes an object without fields, so that the other lines keep their numbers.
     pub(super) fn next_line(&mut self) -> io::Result<Option<Object>> {
         let mut line = Vec::new();
-        if (&mut self.text).take(self.longest).read_until(b'\n', &mut line)? == 0 {
+        match self.end {
+            Some(end) => drop((&mut self.text).take(self.longest).read_until(end, &mut line)?),
+            None => self.read_first_line(&mut line)?,
+        }
+        if line.is_empty() {
             return Ok(None);
         }
         let mut rest = line.as_slice();
@@ -122,7 +128,7 @@ impl Objects {
         }
         let has_mark = rest.len() < line.len();
         let refused = |reason: String| Ok(Some(Object { has_mark, fields: Err((reason, shown(rest))) }));
-        if line.len() as u64 == self.longest && !line.ends_with(b"\n") {
+        if line.len() as u64 == self.longest && !line.ends_with(&[self.end.unwrap_or(b'\n')]) {
             self.skip_line()?;
             return refused(self.too_long("line"));
         }
@@ -140,6 +146,32 @@ impl Objects {
         }
     }
 
+    /// Reads the first line, and finds out how lines end. In JSON, no text has a line end inside, so the first one ends the line.
+    fn read_first_line(&mut self, line: &mut Vec<u8>) -> io::Result<()> {
+        while (line.len() as u64) < self.longest {
+            let bytes = self.text.fill_buf()?;
+            let most = usize::try_from(self.longest).unwrap_or(usize::MAX) - line.len();
+            let bytes = &bytes[..bytes.len().min(most)];
+            let found = memchr::memchr2(b'\n', b'\r', bytes);
+            let (count, last) = (found.map_or(bytes.len(), |at| at + 1), found.map(|at| bytes[at]));
+            line.extend_from_slice(&bytes[..count]);
+            self.text.consume(count);
+            match last {
+                None if count == 0 => break,
+                None => {}
+                Some(b'\r') if self.text.fill_buf()?.first() != Some(&b'\n') => {
+                    self.end = Some(b'\r');
+                    return Ok(());
+                }
+                // The line feed after a carriage return comes in the next round.
+                Some(b'\r') => {}
+                Some(_) => break,
+            }
+        }
+        self.end = Some(b'\n');
+        Ok(())
+    }
+
     /// Returns what to do with text that is not in the encoding of the file.
     fn remedy(&self) -> &'static str {
         match self.encoding {
@@ -151,7 +183,7 @@ impl Objects {
     fn skip_line(&mut self) -> io::Result<()> {
         loop {
             let bytes = self.text.fill_buf()?;
-            let end = memchr::memchr(b'\n', bytes);
+            let end = memchr::memchr(self.end.unwrap_or(b'\n'), bytes);
             let count = end.map_or(bytes.len(), |end| end + 1);
             self.text.consume(count);
             if end.is_some() || count == 0 {
@@ -260,7 +292,7 @@ impl Objects {
     pub(super) fn quick(&mut self, quick: &mut Quick, keys: &Keys, out: &mut Vec<u8>) -> io::Result<bool> {
         let mut bytes = self.text.fill_buf()?;
         if !self.is_array {
-            let Some(end) = memchr::memchr(b'\n', bytes) else { return Ok(false) };
+            let Some(end) = self.end.and_then(|end| memchr::memchr(end, bytes)) else { return Ok(false) };
             bytes = &bytes[..=end];
         }
         let before = out.len();

@@ -11,7 +11,7 @@ pub(super) fn of_line(line: &[u8], error: &serde_json::Error) -> String {
     let at = place_of(line, error);
     let column = characters(&line[..at]) + 1;
     let rest = &line[at..];
-    let is_whole_line = line.ends_with(b"\n");
+    let is_whole_line = line.ends_with(b"\n") || line.ends_with(b"\r");
     let blanks = line.len() - line.trim_ascii_start().len();
     let place = |what: &str| format!("the line is not a JSON object (column {column}): {what}");
     if line.get(blanks) != Some(&b'{') {
@@ -85,8 +85,8 @@ pub(super) fn explained(error: &serde_json::Error, found: Option<u8>) -> String 
         "expected `:`" => "no colon follows the key; write one between the key and its value",
         "key must be a string" => "a key is not in double quotes; write each key as \"key\"",
         "expected value" | "expected ident" | "invalid number" => {
-            "no value of JSON stands here; write a text in double quotes, a number, true, false or null, which also stands for NaN and \
-             Infinity"
+            "no value of JSON stands here; write a text in double quotes, a number, true, false or null; NaN and Infinity are written in \
+             double quotes, as \"NaN\", for a column of numbers with a fraction, or as null"
         }
         _ if what.starts_with("control character") && is_break => {
             "a text is not closed in its line; close it, or write a line break in a text as \\n"

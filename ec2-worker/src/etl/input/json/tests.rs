@@ -25,6 +25,19 @@ fn lines_and_arrays_give_the_same_rows() {
 }
 
 #[test]
+fn lines_may_end_with_cr_alone() {
+    let rows = "\"a\"\n1\n2\n";
+    for text in ["{\"a\": 1}\r{\"a\": 2}\r", "{\"a\": 1}\r{\"a\": 2}", "{\"a\": 1}\r\n{\"a\": 2}\r\n"] {
+        assert_eq!(made(text).expect("legal"), rows, "{text:?}");
+    }
+    let refused = made("{\"a\": 1}\r{\"a\": \r{\"a\": 2}\r").expect("the others");
+    assert!(
+        refused.contains("the object does not end in this line") && refused.ends_with("2\n"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn numbers_keep_all_their_digits() {
     let text = "{\"n\": 1.10}\n{\"n\": 12345678901234567890.123456789}\n{\"n\": -0e5}\n";
     assert_eq!(made(text).expect("legal"), "\"n\"\n1.10\n12345678901234567890.123456789\n-0e5\n");
@@ -170,7 +183,8 @@ fn a_message_names_the_line_and_the_column_and_says_what_to_change() {
         ),
         (
             "{\"a\": NaN}\n",
-            "(column 7): no value of JSON stands here; write a text in double quotes, a number",
+            "(column 7): no value of JSON stands here; write a text in double quotes, a number, true, false or null; NaN and Infinity \
+             are written in double quotes, as \"NaN\"",
         ),
         ("{'a': 1}\n", "(column 2): a key is not in double quotes"),
         (
