@@ -95,7 +95,7 @@ fn is_binary(byte: u8) -> bool {
     byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r') || byte >= 0x80
 }
 
-/// Returns whether bytes are the letters, digits and signs of EBCDIC, and whether they contain no blank, comma or line feed of ASCII.
+/// Returns whether bytes are the letters, digits and signs of EBCDIC, contain no blank, comma or line feed of ASCII, and are not UTF-8.
 fn is_ebcdic(head: &[u8]) -> bool {
     let is_letter = |byte: u8| {
         let (high, low) = (byte >> 4, byte & 15);
@@ -110,7 +110,10 @@ fn is_ebcdic(head: &[u8]) -> bool {
     let letters = head.iter().filter(|byte| is_letter(**byte)).count();
     let known = head.iter().filter(|byte| is_letter(**byte) || is_sign(**byte)).count();
     let is_ascii = head.iter().any(|byte| matches!(byte, b' ' | b'\n' | b','));
+    // An error without a length is a letter that the end of the head cuts.
+    let is_utf8 = std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
     head.len() >= 16
+        && !is_utf8
         && !is_ascii
         && known * 20 >= head.len() * 19
         && letters * 2 > head.len()
@@ -181,6 +184,7 @@ mod tests {
             "{\"a\": 1}",
             "%,b\n",
             "GIF,b\n",
+            "é¦¦\ré¦¦\ré¦¦\r",
             "",
         ] {
             assert_eq!(of_head(text.as_bytes()), None, "{text}");

@@ -209,6 +209,16 @@ pub(super) async fn references(tx: &Transaction, table: &Table) -> Result<Vec<Re
     Ok(rows.iter().map(reference).collect())
 }
 
+/// Checks that row-level security has kept none of the rows that the condition `free` on the row `old` chose to be deleted.
+async fn check_policies(tx: &Transaction, table: &Table, free: &str) -> Result<(), Failure> {
+    if !table.row_security {
+        return Ok(());
+    }
+    let query = format!("SELECT EXISTS (SELECT FROM {} AS old WHERE {free})", table.quoted());
+    let rows = tx.query(&format!("emptying {table}"), &query, &[]).await?;
+    if rows.first().is_some_and(|row| row.get(0)) { Err(not_emptied(table, POLICIES)) } else { Ok(()) }
+}
+
 /// Deletes the rows to which no row refers, and returns the others.
 async fn keep(
     tx: &Transaction,
@@ -241,13 +251,7 @@ async fn keep(
     if !has_rows(tx, table).await? {
         return Ok(None);
     }
-    if table.row_security {
-        let free = format!("SELECT EXISTS (SELECT FROM {name} AS old WHERE {})", conditions.join(" AND "));
-        let rows = tx.query(&format!("emptying {table}"), &free, &[]).await?;
-        if rows.first().is_some_and(|row| row.get(0)) {
-            return Err(not_emptied(table, POLICIES));
-        }
-    }
+    check_policies(tx, table, &conditions.join(" AND ")).await?;
     let others = || references.iter().filter(|reference| !reference.is_own);
     let Some(first) = others().next() else { return Ok(None) };
     let sorted = |reference: &Reference| {
