@@ -73,6 +73,21 @@ fn every_definition_of_a_folder_is_checked_and_the_last_line_sums_up() {
 }
 
 #[test]
+fn a_pipe_in_a_folder_is_skipped_with_a_word() {
+    let folder = Folder::with(&[("a.json", &copying("a", "copies"))]);
+    std::fs::create_dir(folder.0.path().join("streams")).expect("a folder");
+    let pipes = ["fifo.json", "values.json", "streams/fifo.json"];
+    let made = Command::new("mkfifo").args(pipes).current_dir(folder.0.path()).status();
+    assert!(made.expect("starting mkfifo").success());
+    let (code, said, complaints) = folder.validate(&["."]);
+    assert_eq!((code, said.as_str()), (Some(0), "./a.json: fit to run\n1 definition: fit to run\n"));
+    for pipe in pipes {
+        let complaint = format!("./{pipe}: skipped, because it is not a regular file\n");
+        assert!(complaints.contains(&complaint), "{complaints}");
+    }
+}
+
+#[test]
 fn definitions_that_would_start_each_other_are_warned_of() {
     let folder = Folder::with(&[
         ("first.json", &copying("a", "b")),

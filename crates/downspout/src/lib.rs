@@ -11,6 +11,7 @@ mod file_upload;
 mod https;
 pub mod local;
 mod program;
+mod regular_file;
 mod sdk_error;
 mod traces;
 

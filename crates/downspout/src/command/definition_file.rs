@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use definition::diagnosis::{self, Diagnosis, OutsideValues};
 use definition::{ParameterValue, file};
 
+use crate::regular_file;
+
 /// The parameters that get their values from elsewhere: from the orchestrator for each drop, or from the `values.json`
 /// of `up`.
 const FILLED: [&str; 11] = [
@@ -72,11 +74,11 @@ pub(super) fn read_with(
         }
     };
     let beside = path.with_file_name("values.json");
-    let stored = match std::fs::read(&beside) {
-        Ok(bytes) => file::decode(&bytes)
+    let stored = match regular_file::read(&beside) {
+        Ok(Some(bytes)) => file::decode(&bytes)
             .and_then(file::parse_values)
             .map_err(|error| anyhow::anyhow!("{}: {error}", beside.display()))?,
-        Err(_) => Vec::new(),
+        Ok(None) | Err(_) => Vec::new(),
     };
     let is_stored = |value: &&ParameterValue| stored.iter().any(|own| own.id == value.id);
     let stored: Vec<_> =

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
+use super::super::output;
 use super::stream_file;
+use crate::regular_file::NOT_REGULAR;
 
 /// Returns whether the arguments name more than one file.
 pub(super) fn is_many(arguments: &[PathBuf]) -> bool {
@@ -40,7 +42,7 @@ fn in_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Returns the JSON files of a folder except `values.json`, sorted.
+/// Returns the JSON files of a folder except `values.json`, sorted. Complains about those that are left out, as `up` does.
 fn json_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let shown = folder.display();
     let entries = std::fs::read_dir(folder).with_context(|| format!("reading {shown}"))?;
@@ -48,10 +50,13 @@ fn json_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()
         .with_context(|| format!("reading {shown}"))?;
-    let is_wanted = |path: &PathBuf| {
-        path.extension().is_some_and(|end| end == "json") && !path.ends_with("values.json") && path.is_file()
-    };
-    let mut files: Vec<PathBuf> = paths.into_iter().filter(is_wanted).collect();
-    files.sort();
-    Ok(files)
+    let is_json = |path: &PathBuf| path.extension().is_some_and(|end| end == "json");
+    let mut paths: Vec<PathBuf> = paths.into_iter().filter(is_json).collect();
+    paths.sort();
+    let is_other = |path: &&PathBuf| path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir());
+    for path in paths.iter().filter(is_other) {
+        output::complain!("{}: skipped, because {NOT_REGULAR}", path.display());
+    }
+    let is_wanted = |path: &PathBuf| !path.ends_with("values.json") && path.is_file();
+    Ok(paths.into_iter().filter(is_wanted).collect())
 }

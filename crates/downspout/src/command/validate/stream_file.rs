@@ -10,6 +10,7 @@ use stream::{NameError, StreamName};
 
 use super::super::definition_file::DefinitionFile;
 use crate::local::stack::NO_SCHEMA;
+use crate::regular_file;
 
 /// The folder of the stream files, beside the definitions.
 pub(super) const FOLDER: &str = "streams";
@@ -49,12 +50,15 @@ pub(super) fn read(path: &Path) -> anyhow::Result<DefinitionFile> {
 
 /// Reads a schema file, or says in words why it cannot be read.
 fn beside(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+    if path.is_dir() {
+        return Err("it is a folder and not a file".to_owned());
+    }
+    let bytes = regular_file::read(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => NO_SCHEMA.to_owned(),
         ErrorKind::PermissionDenied => "this user may not read the file".to_owned(),
-        ErrorKind::IsADirectory => "it is a folder and not a file".to_owned(),
         _ => error.to_string(),
-    })?;
+    });
+    let bytes = bytes?.ok_or_else(|| regular_file::NOT_REGULAR.to_owned())?;
     file::decode(&bytes).map(str::to_owned).map_err(|error| error.to_string())
 }
 

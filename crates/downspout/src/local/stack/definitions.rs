@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::regular_file::{self, NOT_REGULAR};
 use crate::sdk_error::readable;
 
 use super::config::{DefinitionSource, StackConfig};
@@ -43,6 +44,8 @@ pub(super) struct Definitions {
     /// The path of the file that lists the keys of the last upload. By this list, an upload finds the keys that it must
     /// remove from the bucket, because their files are no longer in the source.
     manifest: PathBuf,
+    /// The files of the source that are left out, and of which the log has a warning.
+    left_out: BTreeSet<PathBuf>,
     streams: StreamFiles,
 }
 
@@ -58,6 +61,7 @@ impl Definitions {
             bucket: endpoints.buckets.definitions.clone(),
             values: local_values(endpoints)?,
             manifest: config.data_dir.join("definitions.json"),
+            left_out: BTreeSet::new(),
             streams,
         })
     }
@@ -70,8 +74,13 @@ impl Definitions {
                 .iter()
                 .map(|(key, bytes)| ((*key).to_owned(), bytes.to_vec()))
                 .collect(),
-            DefinitionSource::Folder(folder) => read_folder(folder)
-                .with_context(|| format!("reading the definitions in {}", folder.display()))?,
+            DefinitionSource::Folder(folder) => {
+                let read = read_folder(folder);
+                let read =
+                    read.with_context(|| format!("reading the definitions in {}", folder.display()))?;
+                self.warn_once(read.left_out);
+                read.files
+            }
         };
         let values = self.merged_values(files.remove(VALUES));
         files.insert(VALUES.to_owned(), values);
@@ -118,6 +127,16 @@ impl Definitions {
         }
     }
 
+    /// Writes one warning about each file that is left out.
+    fn warn_once(&mut self, left_out: BTreeMap<PathBuf, String>) {
+        for (path, reason) in &left_out {
+            if !self.left_out.contains(path) {
+                tracing::warn!(file = %path.display(), reason = %reason, "a file among the definitions is left out");
+            }
+        }
+        self.left_out = left_out.into_keys().collect();
+    }
+
     /// Returns the content of `values.json`: the values of the stack and those of `of_folder`, which is the folder's own
     /// file. If both have a value, the folder's value counts. A file that is not a JSON object is returned unchanged.
     fn merged_values(&self, of_folder: Option<Vec<u8>>) -> Vec<u8> {
@@ -152,10 +171,19 @@ fn is_definition(key: &str) -> bool {
     key.ends_with(".json") && !key.contains('/') && key != VALUES
 }
 
-/// Returns the files below `folder` by their keys. Hidden files, backup files of editors, and files larger than
-/// [`FILE_LIMIT`] are left out.
-fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
-    let mut files = BTreeMap::new();
+/// The files of a folder.
+#[derive(Default)]
+struct FolderFiles {
+    /// The bytes of each file, by key.
+    files: BTreeMap<String, Vec<u8>>,
+    /// The files that are left out although they are not hidden, each with the reason.
+    left_out: BTreeMap<PathBuf, String>,
+}
+
+/// Reads the files below `folder`. Hidden files, backup files of editors, files that are not regular files, such as pipes, and files
+/// larger than [`FILE_LIMIT`] are left out.
+fn read_folder(folder: &Path) -> anyhow::Result<FolderFiles> {
+    let mut read = FolderFiles::default();
     let mut open = vec![(folder.to_owned(), String::new())];
     while let Some((folder, prefix)) = open.pop() {
         for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
@@ -169,12 +197,18 @@ fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
             let Ok(metadata) = fs::metadata(&path) else { continue };
             if metadata.is_dir() {
                 open.push((path, format!("{key}/")));
-            } else if metadata.len() <= FILE_LIMIT {
-                files.insert(key, fs::read(&path).with_context(|| format!("reading {}", path.display()))?);
+            } else if metadata.len() > FILE_LIMIT {
+                read.left_out.insert(path, format!("it is larger than {} MiB", FILE_LIMIT >> 20));
+            } else {
+                let bytes = regular_file::read(&path);
+                match bytes.with_context(|| format!("reading {}", path.display()))? {
+                    Some(bytes) => drop(read.files.insert(key, bytes)),
+                    None => drop(read.left_out.insert(path, NOT_REGULAR.to_owned())),
+                }
             }
         }
     }
-    Ok(files)
+    Ok(read)
 }
 
 fn watch(folder: &Path, changes: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
@@ -274,7 +308,18 @@ mod tests {
         for name in ["orders.json", "orders/tables.sql", ".git", "orders.json~"] {
             fs::write(folder.path().join(name), name).expect("writable");
         }
-        let keys: Vec<String> = read_folder(folder.path()).expect("readable").into_keys().collect();
+        let keys: Vec<String> = read_folder(folder.path()).expect("readable").files.into_keys().collect();
         assert_eq!(keys, ["orders.json", "orders/tables.sql"]);
+    }
+
+    #[test]
+    fn a_pipe_among_the_definitions_is_left_out() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        fs::write(folder.path().join("orders.json"), "{}").expect("writable");
+        let pipes = ["fifo.json", "values.json"].map(|name| folder.path().join(name));
+        assert!(std::process::Command::new("mkfifo").args(&pipes).status().expect("it starts").success());
+        let read = read_folder(folder.path()).expect("readable");
+        assert_eq!(read.files.into_keys().collect::<Vec<_>>(), ["orders.json"]);
+        assert_eq!(read.left_out.into_keys().collect::<Vec<_>>(), pipes);
     }
 }

@@ -3,7 +3,7 @@
 //! The folder is read twice a second. Change notifications do not work on network shares. They would not save the reads
 //! either, because only repeated reads show that a file has stopped growing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -17,6 +17,7 @@ use super::data_dir::{read_json, write_json};
 use super::endpoints::Endpoints;
 use crate::file_upload::upload_file;
 use crate::local::Now;
+use crate::regular_file::NOT_REGULAR;
 
 /// Time between two reads of the folder.
 const READ_INTERVAL: Duration = Duration::from_millis(500);
@@ -43,6 +44,8 @@ pub(super) struct Watch {
     now: Now,
     uploaded: BTreeMap<PathBuf, FileStamp>,
     growing: BTreeMap<PathBuf, (FileStamp, u32)>,
+    /// The files that are never uploaded, and of which the log has a warning.
+    left_out: BTreeSet<PathBuf>,
 }
 
 impl Watch {
@@ -63,6 +66,7 @@ impl Watch {
             bucket: endpoints.buckets.drop.clone(),
             now,
             growing: BTreeMap::new(),
+            left_out: BTreeSet::new(),
         })
     }
 
@@ -81,7 +85,13 @@ impl Watch {
 
     async fn read_folder(&mut self) -> anyhow::Result<()> {
         let found = files(&self.folder).with_context(|| format!("reading {}", self.folder.display()))?;
-        for file in self.whole(found) {
+        for (file, reason) in &found.left_out {
+            if !self.left_out.contains(file) {
+                tracing::warn!(file = %file.display(), reason, "a file of the watched folder is not uploaded");
+            }
+        }
+        self.left_out = found.left_out.into_keys().collect();
+        for file in self.whole(found.files) {
             // A file that cannot be uploaded does not keep the other files from their upload.
             if let Err(error) = self.upload(file).await {
                 tracing::warn!(error = %format!("{error:#}"), "a watched file could not be uploaded; the stack will try again");
@@ -129,21 +139,65 @@ impl Watch {
     }
 }
 
-fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, FileStamp>> {
-    let mut found = BTreeMap::new();
+/// The files of the watched folder.
+#[derive(Default)]
+struct Found {
+    files: BTreeMap<PathBuf, FileStamp>,
+    /// The files that are never uploaded, each with the reason.
+    left_out: BTreeMap<PathBuf, &'static str>,
+}
+
+fn files(folder: &Path) -> std::io::Result<Found> {
+    let mut found = Found::default();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else {
+            found.left_out.insert(entry.path(), "its name is not UTF-8, so it cannot be part of a key");
+            continue;
+        };
         let is_unfinished = name.starts_with('.') || UNFINISHED.iter().any(|ending| name.ends_with(ending));
         // The program that writes the file may have renamed it by now.
         // The metadata of a symbolic link are its own: a link must not bring in files from elsewhere.
         let Ok(metadata) = entry.metadata() else { continue };
-        if is_unfinished || !metadata.is_file() {
+        if is_unfinished || metadata.is_dir() {
+            continue;
+        }
+        if !metadata.is_file() {
+            let reason = if metadata.is_symlink() { "it is a symbolic link" } else { NOT_REGULAR };
+            found.left_out.insert(entry.path(), reason);
             continue;
         }
         let modified =
             metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-        found.insert(entry.path(), FileStamp { size: metadata.len(), modified });
+        found.files.insert(entry.path(), FileStamp { size: metadata.len(), modified });
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_never_uploaded_has_a_reason() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &[u8]| folder.path().join(OsStr::from_bytes(name));
+        for name in [&b"a.csv"[..], b"latin\xe9.csv", b".hidden", b"b.csv.part"] {
+            fs::write(path(name), "x").expect("writable");
+        }
+        fs::create_dir(path(b"folder")).expect("writable");
+        std::os::unix::fs::symlink(path(b"a.csv"), path(b"link.csv")).expect("writable");
+        let found = files(folder.path()).expect("readable");
+        assert_eq!(found.files.into_keys().collect::<Vec<_>>(), [path(b"a.csv")]);
+        let left_out: Vec<_> = found.left_out.into_iter().collect();
+        let expected = [
+            (path(b"latin\xe9.csv"), "its name is not UTF-8, so it cannot be part of a key"),
+            (path(b"link.csv"), "it is a symbolic link"),
+        ];
+        assert_eq!(left_out, expected);
+    }
 }
