@@ -102,6 +102,15 @@ async fn refused_rows_are_exported_mended_and_loaded_once() {
     let exported = up.downspout(&["rejects", "export", &mend, "--run", &run, "--activity", "LoadStock"]);
     assert!(exported.status.success(), "{exported:?}");
     let text = std::fs::read_to_string(&mend).expect("the export");
+    let in_s3 = "s3://downspout-results/mend.csv";
+    let export = |place: &str| up.downspout(&["rejects", "export", place, "--run", &run]);
+    assert!(export(in_s3).status.success());
+    for place in [in_s3, &mend] {
+        let refused = export(place);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(said(&refused).contains("mend.csv exists: give another name, or --force to replace it"));
+    }
+    assert!(up.downspout(&["rejects", "export", in_s3, "--run", &run, "--force"]).status.success());
     let mended = text.replace("x,\"\"bun", "2,\"\"bun").replace("3,cod,2.2.26x", "3,cod,03.02.2026");
     assert_ne!(text, mended);
     std::fs::write(&mend, &mended).expect("written");
@@ -275,6 +284,12 @@ async fn the_database_of_the_stack_takes_retries_and_dry_runs_too() {
         up.downspout(&["rejects", "retry", &at("m.csv"), "--run", &run, "--activity", "LoadOrders"]);
     assert!(retried.status.success(), "{retried:?}");
     assert_eq!(up.staging_rows().await[0], orders + 1);
+    let all = at("all.csv");
+    assert!(up.downspout(&["rejects", "export", &all, "--run", &run]).status.success());
+    let told = said(&up.downspout(&["rejects", "retry", &all, "--run", &run, "--activity", "LoadOrders"]));
+    let expected =
+        "this row is one of LoadReviews, not of LoadOrders: retry its rows with `--activity LoadReviews`";
+    assert!(told.contains(expected), "{told}");
 
     let [(_, bytes), ..] = Samples::small(6, 50).files();
     std::fs::write(at("orders.csv"), bytes).expect("written");

@@ -17,7 +17,7 @@ use selection::Selection;
 const AFTER_HELP: &str = "\
 A row that does not fit its table is refused with its reason, and kept in the table <table>_rejects. The way back:
   downspout rejects list            (shows which runs refused rows, and why)
-  downspout rejects export mend.csv --run df-0123456789ABCDEFGHIJ
+  downspout rejects export mend.csv --run df-0123456789ABCDEFGHIJ --activity LoadOrders
   (mend the column raw_line; remove the lines that should stay out)
   downspout rejects retry mend.csv --run df-0123456789ABCDEFGHIJ --activity LoadOrders
 
@@ -28,7 +28,7 @@ The database is that of the definition, as the run had it. Its password comes fr
 definition in the bucket for definitions, or else from PGPASSWORD. It is never printed.";
 const EXPORT_HELP: &str = "\
 Examples:
-  downspout rejects export mend.csv --run df-0123456789ABCDEFGHIJ
+  downspout rejects export mend.csv --run df-0123456789ABCDEFGHIJ --activity LoadOrders
   downspout rejects export s3://downspout-results/mend.csv --table staging.orders
   downspout rejects export - --run df-0123456789ABCDEFGHIJ --activity LoadOrders | less
 
@@ -103,6 +103,9 @@ struct ExportArgs {
     /// File to write: a path, an `s3://bucket/key`, or `-` for standard output
     #[arg(value_name = "FILE")]
     to: Place,
+    /// Replace FILE if it exists
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     selection: Selection,
 }
@@ -143,6 +146,12 @@ pub(super) async fn run(data_dir: &Path, args: &RejectsArgs) -> anyhow::Result<E
 
 async fn export(endpoints: &crate::local::stack::Endpoints, args: &ExportArgs) -> anyhow::Result<Exit> {
     args.selection.must_select("export")?;
+    // A file that exists may be one that a person has mended.
+    anyhow::ensure!(
+        args.force || !args.to.exists(endpoints).await?,
+        "{} exists: give another name, or --force to replace it",
+        args.to
+    );
     let sources = args.selection.sources(endpoints).await?;
     let mut rows = Vec::new();
     for source in &sources {

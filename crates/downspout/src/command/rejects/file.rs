@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use ec2_worker::etl::load::retry::Mended;
 use ec2_worker::etl::rejected::RefusedRow;
@@ -52,6 +53,24 @@ impl std::fmt::Display for Place {
 impl Place {
     pub(super) fn is_standard_output(&self) -> bool {
         matches!(self, Self::Standard)
+    }
+
+    /// Returns whether there is such a file already.
+    pub(super) async fn exists(&self, endpoints: &Endpoints) -> anyhow::Result<bool> {
+        match self {
+            Self::S3(at) => {
+                let head = endpoints.s3().head_object().bucket(&at.bucket).key(&at.key).send().await;
+                match head {
+                    Ok(_) => Ok(true),
+                    Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => {
+                        Ok(false)
+                    }
+                    Err(error) => Err(readable(error)).with_context(|| format!("looking for {at}")),
+                }
+            }
+            Self::Path(path) => Ok(path.is_file()),
+            Self::Standard => Ok(false),
+        }
     }
 
     /// Writes the whole file.

@@ -2,8 +2,10 @@
 
 use anyhow::Context;
 use definition::counted::counted;
+use ec2_worker::by_hand::TableLoad;
 use ec2_worker::database::Pool;
-use ec2_worker::etl::load::retry::Retried;
+use ec2_worker::etl::load::retry::{Mended, Retried};
+use ec2_worker::etl::rejected::RefusedFile;
 use ec2_worker::storage::Storage;
 use serde_json::json;
 
@@ -30,6 +32,7 @@ pub(super) async fn run(endpoints: &Endpoints, args: &RetryArgs) -> anyhow::Resu
     let load = load.with_context(|| {
         format!("{} does not load files into a table, so it has no refused rows to retry", instance.component)
     })?;
+    ensure_own(endpoints, args, &run, (instance, &load), &mended).await?;
     let storage = Storage::new(endpoints.s3());
     let retried = load.retry(&storage, &mended, args.over_newer, &Pool::default()).await;
     let retried = retried.with_context(|| format!("retrying rows of {}", instance.component))?;
@@ -43,6 +46,35 @@ pub(super) async fn run(endpoints: &Endpoints, args: &RetryArgs) -> anyhow::Resu
         false => output::print(&text(&retried))?,
     }
     Ok(if retried.refused.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// Fails if the file has rows that another activity of the run refused. The message names that activity.
+async fn ensure_own(
+    endpoints: &Endpoints,
+    args: &RetryArgs,
+    run: &RunView,
+    (instance, load): (&InstanceView, &TableLoad),
+    mended: &[Mended],
+) -> anyhow::Result<()> {
+    let pool = Pool::default();
+    let own = load.files(&pool, Some(&args.run)).await?;
+    let has = |files: &[RefusedFile], row: &Mended| files.iter().any(|file| file.file == row.row.file);
+    let Some(foreign) = mended.iter().find(|row| !has(&own, row)) else { return Ok(()) };
+    for other in run.instances.iter().filter(|other| other.id != instance.id && other.status == "FINISHED") {
+        let scratch = tempfile::tempdir()?;
+        let load = by_hand::of_run(endpoints, run, other, &args.settings, &args.databases, scratch.path());
+        // An activity that cannot be read hides only itself.
+        let Ok(Some(load)) = load.await else { continue };
+        if load.files(&pool, Some(&args.run)).await.is_ok_and(|files| has(&files, foreign)) {
+            let (other, wanted) = (&other.component, &args.activity);
+            anyhow::bail!(
+                "{}: this row is one of {other}, not of {wanted}: retry its rows with `--activity {other}`, each activity with a \
+                 file of its own, which `downspout rejects export` writes with `--activity`",
+                foreign.place
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Returns the instance that refused the rows.
