@@ -30,9 +30,9 @@ pub(crate) async fn report<E: Edges>(
     if decision.verdict != Verdict::Unmatched {
         return Ok(decision);
     }
-    let mut decision = decision;
-    for (name, near) in near_misses(setup, definitions, bucket, key) {
-        decision.reason.push_str(&report::nearest(name, &near));
+    let near = near_misses(setup, definitions, bucket, key);
+    let decision = with_reasons(definitions, &near, decision);
+    for (name, near) in near {
         let notice = report::near_miss(name, bucket, key, &near, landed);
         telling::once(edges, setup, name, notice).await?;
     }
@@ -64,8 +64,9 @@ pub(crate) async fn report_listed<E: Edges>(
             let sets = sets::of_key(setup, definitions, bucket, key);
             sets.is_err_and(|decision| decision.verdict == Verdict::Unmatched)
         };
+        let is_nearest = nearest(definitions, key).iter().any(|(nearest, _)| *nearest == name);
         let day = modified.to_zoned(TimeZone::UTC).date();
-        if is_written(&written, bucket, key) || !is_unmatched() || !days.insert(day) {
+        if !is_nearest || is_written(&written, bucket, key) || !is_unmatched() || !days.insert(day) {
             continue;
         }
         let notice = report::near_miss(name, bucket, key, &near, *modified);
@@ -74,35 +75,53 @@ pub(crate) async fn report_listed<E: Edges>(
     Ok(())
 }
 
-/// Adds the nearest patterns to the reason of a decision about a key that matches none.
+/// Adds the nearest patterns, and the definitions that cannot be used, to the reason of a decision about a key that matches none.
 pub(crate) fn explained(
     setup: &Setup,
     definitions: &Definitions,
     bucket: &str,
     key: &str,
-    mut decision: Decision,
+    decision: Decision,
 ) -> Decision {
-    if decision.verdict == Verdict::Unmatched {
-        for (name, near) in near_misses(setup, definitions, bucket, key) {
-            decision.reason.push_str(&report::nearest(name, &near));
-        }
+    if decision.verdict != Verdict::Unmatched {
+        return decision;
     }
+    with_reasons(definitions, &near_misses(setup, definitions, bucket, key), decision)
+}
+
+/// Adds the nearest patterns to a reason first, because they concern the key, and then the definitions that cannot be used.
+fn with_reasons(definitions: &Definitions, near: &[(&str, NearMiss)], mut decision: Decision) -> Decision {
+    for (name, near) in near {
+        decision.reason.push_str(&report::nearest(name, near));
+    }
+    let broken: Vec<_> = definitions.broken().map(|(file, why)| (file.name.as_str(), why)).collect();
+    decision.reason.push_str(&report::unusable(&broken));
     decision
 }
 
-/// Returns each definition that `key` was probably meant for, with its nearest pattern.
+/// Returns the definitions that `key` was probably meant for, with their nearest patterns. A key below which a pipeline writes was
+/// meant for none.
 fn near_misses<'a>(
     setup: &Setup,
     definitions: &'a Definitions,
     bucket: &str,
     key: &str,
 ) -> Vec<(&'a str, NearMiss)> {
-    let near = definitions.triggered();
-    let near = near.filter_map(|(file, _, trigger)| Some((file.name.as_str(), trigger.near_miss(key)?)));
-    let near: Vec<_> = near.collect();
+    let near = nearest(definitions, key);
     if near.is_empty() || is_written(&written_beginnings(setup, definitions, bucket), bucket, key) {
         return Vec::new();
     }
+    near
+}
+
+/// Returns the definitions whose patterns are nearest to `key`. A definition with a larger difference is not among them, because one
+/// file must not use up the notice that another definition has for a day.
+fn nearest<'a>(definitions: &'a Definitions, key: &str) -> Vec<(&'a str, NearMiss)> {
+    let near = definitions.triggered();
+    let near = near.filter_map(|(file, _, trigger)| Some((file.name.as_str(), trigger.near_miss(key)?)));
+    let mut near: Vec<_> = near.collect();
+    let smallest = near.iter().map(|(_, near)| near.why.rank()).min();
+    near.retain(|(_, near)| Some(near.why.rank()) == smallest);
     near
 }
 

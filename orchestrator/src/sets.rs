@@ -106,8 +106,7 @@ pub(crate) fn of_key<'a>(
         .filter_map(|triggered| Some(Set::new(triggered, values, bucket, triggered.2.captures(key)?)))
         .collect();
     if sets.is_empty() {
-        let broken = definitions.broken().map(|(file, why)| (file.name.as_str(), why));
-        return Err(Box::new(report::unmatched(key, broken)));
+        return Err(Box::new(report::unmatched(key)));
     }
     let uri = format!("s3://{bucket}/{key}");
     let writes_there = |set: &Set<'_>| {

@@ -132,6 +132,33 @@ fn a_sweep_reports_the_near_misses_whose_events_were_lost() {
 }
 
 #[test]
+fn only_the_definition_with_the_nearest_pattern_has_a_notice() {
+    let mut scene = Scene::with(&definition(r#""myDropFile": "plain/{name}.csv""#, ""));
+    scene.world.put("definitions", "share.json", &definition(r#""myDropFile": "share/{day}/x.csv""#, ""));
+    scene.world.put("definitions", "deep.json", &definition(r#""myDropFile": "plain/{day}/x.csv""#, ""));
+    for name in ["broken1", "broken2"] {
+        scene.world.put("definitions", &format!("{name}.json"), "{");
+    }
+    scene.sweep_whole();
+    let before = scene.world.notices().len();
+    for is_event_lost in [true, false] {
+        scene.world.put("drop", "plain/x.CSV", "x");
+        if !is_event_lost {
+            let decisions = scene.drop_key("plain/x.CSV", "x");
+            let reason = decisions[0]["reason"].as_str().unwrap_or_default();
+            let expected =
+                "of any definition; the nearest is `plain/{name}.csv` of orders: upper and lower case";
+            assert!(reason.contains(expected), "{reason}");
+            assert!(reason.ends_with("; 2 definitions cannot be used: `downspout validate`"), "{reason}");
+        }
+        scene.sweep_whole();
+        let notices = scene.world.notices().split_off(before);
+        let [notice] = notices.as_slice() else { panic!("{notices:#?}") };
+        assert_eq!(notice.subject, "orders: x.CSV matches no pattern");
+    }
+}
+
+#[test]
 fn changes_within_the_settling_time_run_once() {
     let mut scene = Scene::with(&definition(&format!(r#"{STAR}, "mySettle": "30 seconds""#), ""));
     scene.drop_key("in/0/a_1.csv", "1");

@@ -92,14 +92,22 @@ pub(crate) fn ignored(key: Option<String>, reason: &str) -> Decision {
     }
 }
 
-/// A key that matches no pattern; `broken` names the definitions that cannot be used, each with the reason.
-pub(crate) fn unmatched<'a>(key: &str, broken: impl Iterator<Item = (&'a str, &'a str)>) -> Decision {
-    let mut reason = "the key matches no `myDropFile` pattern of any definition".to_owned();
-    for (name, why) in broken {
-        let first = why.lines().next().unwrap_or_default();
-        reason.push_str(&format!("; {name}.json cannot be used: {first}"));
+/// A key that matches no pattern.
+pub(crate) fn unmatched(key: &str) -> Decision {
+    let reason = "the key matches no `myDropFile` pattern of any definition";
+    Decision { verdict: Verdict::Unmatched, ..ignored(Some(key.to_owned()), reason) }
+}
+
+/// Returns the end of a reason about a key without a match. `broken` has the definitions that cannot be used, each with the reason;
+/// the key may have been meant for one of them.
+pub(crate) fn unusable(broken: &[(&str, &str)]) -> String {
+    match broken {
+        [] => String::new(),
+        [(name, why)] => {
+            format!("; {name}.json cannot be used: {}", why.lines().next().unwrap_or_default())
+        }
+        _ => format!("; {} definitions cannot be used: `downspout validate`", broken.len()),
     }
-    Decision { verdict: Verdict::Unmatched, ..ignored(Some(key.to_owned()), &reason) }
 }
 
 /// Returns the end of a reason about a key without a match. The text names the definition that the user probably meant.
@@ -211,6 +219,16 @@ fn with_head(mut decision: Decision, ledger: &Ledger) -> Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_definition_that_cannot_be_used_is_named_and_many_are_counted() {
+        assert_eq!(unusable(&[]), "");
+        assert_eq!(unusable(&[("a", "why\nmore")]), "; a.json cannot be used: why");
+        assert_eq!(
+            unusable(&[("a", "x"), ("b", "y")]),
+            "; 2 definitions cannot be used: `downspout validate`"
+        );
+    }
 
     #[test]
     fn the_words_of_decisions_stay_what_callers_know() {

@@ -1,5 +1,6 @@
 //! Keys that look as if they were meant for a pattern and do not match it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Trigger;
@@ -23,11 +24,22 @@ pub struct NearMiss {
     pub why: Why,
 }
 
-/// The reason why a key does not match the nearest pattern.
+/// The reason why a key does not match the nearest pattern. A smaller difference comes first in the order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// Letters are upper case in one and lower case in the other.
     Case,
+    /// A name in braces that the pattern has more than once has different values in the key.
+    Disagrees {
+        /// The name, without the braces.
+        name: String,
+        /// The value at its first place.
+        first: String,
+        /// The other value.
+        other: String,
+        /// Whether the first place is in a folder, and the other one is in the name of the file.
+        is_folder_and_name: bool,
+    },
     /// A name in braces does not take the text in its place.
     Captured {
         /// The capture as the pattern has it, without the braces.
@@ -51,6 +63,14 @@ impl fmt::Display for Why {
             Self::Case => f.write_str(
                 "upper and lower case differ (`myIgnoreCase` ignores them in the name of the file)",
             ),
+            Self::Disagrees { name, first, other, is_folder_and_name } => {
+                let places = match is_folder_and_name {
+                    true => ["in the folder", "in the name"],
+                    false => ["at its first place", "at another one"],
+                };
+                let (first, other) = (first.escape_debug(), other.escape_debug());
+                write!(f, "{{{name}}} is {first} {} and {other} {}", places[0], places[1])
+            }
             Self::Captured { capture, text, is_plain: true } => write!(
                 f,
                 "{{{capture}}} takes letters, digits and - _ . = + @ , only, and the key has `{}` there",
@@ -68,6 +88,20 @@ impl fmt::Display for Why {
     }
 }
 
+impl Why {
+    /// Returns how much the key differs. Of two definitions, a key was probably meant for the one with the smaller difference.
+    #[must_use]
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Case => 0,
+            Self::Disagrees { .. } => 1,
+            Self::Captured { .. } => 2,
+            Self::Extension => 3,
+            Self::Deeper | Self::Shallower => 4,
+        }
+    }
+}
+
 impl Trigger {
     /// Returns the pattern that `key` was probably meant for. `key` matches no pattern.
     ///
@@ -77,7 +111,8 @@ impl Trigger {
         if key.ends_with('/') || pattern::is_temporary_name(key) {
             return None;
         }
-        let checks: [fn(&Pattern, &str) -> Option<Why>; 4] = [by_case, by_capture, by_extension, by_folders];
+        let checks: [fn(&Pattern, &str) -> Option<Why>; 5] =
+            [by_case, by_disagreement, by_capture, by_extension, by_folders];
         checks.iter().find_map(|check| {
             self.patterns().find_map(|pattern| {
                 Some(NearMiss { pattern: pattern.as_str().to_owned(), why: check(pattern, key)? })
@@ -94,11 +129,44 @@ fn by_case(pattern: &Pattern, key: &str) -> Option<Why> {
     matches(&pattern.parts, key, Laxity::CASE).then_some(Why::Case)
 }
 
+/// Returns the parts with another name for each capture, so that a name that the pattern has twice may have two values.
+fn separated(parts: &[Part]) -> Vec<Part> {
+    let separate = |(index, part): (usize, &Part)| match part {
+        Part::Capture { name, takes } => {
+            Part::Capture { name: format!("{name} {index}"), takes: takes.clone() }
+        }
+        Part::Literal(_) | Part::Star { .. } => part.clone(),
+    };
+    parts.iter().enumerate().map(separate).collect()
+}
+
+fn by_disagreement(pattern: &Pattern, key: &str) -> Option<Why> {
+    let parts = &pattern.parts;
+    let captures = Matcher::new(&separated(parts), Laxity::CASE).captures(key).0?;
+    let has_slash = |part: &Part| matches!(part, Part::Literal(text) if text.contains('/'));
+    let last_slash = parts.iter().rposition(has_slash).unwrap_or(0);
+    let mut first_places: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+    for (index, part) in parts.iter().enumerate() {
+        let Part::Capture { name, .. } = part else { continue };
+        let value = captures.get(&format!("{name} {index}"))?;
+        let (place, first) = *first_places.entry(name).or_insert((index, value));
+        if first != value {
+            return Some(Why::Disagrees {
+                name: name.clone(),
+                first: first.to_owned(),
+                other: value.to_owned(),
+                is_folder_and_name: place < last_slash && index > last_slash,
+            });
+        }
+    }
+    None
+}
+
 fn by_capture(pattern: &Pattern, key: &str) -> Option<Why> {
-    let captures = Matcher::new(&pattern.parts, Laxity::ALL).captures(key).0?;
-    let wrong = pattern.parts.iter().find_map(|part| {
+    let captures = Matcher::new(&separated(&pattern.parts), Laxity::ALL).captures(key).0?;
+    let wrong = pattern.parts.iter().enumerate().find_map(|(index, part)| {
         let Part::Capture { name, takes } = part else { return None };
-        let text = captures.get(name)?;
+        let text = captures.get(&format!("{name} {index}"))?;
         // A capture alone is a pattern, too.
         if matches(std::slice::from_ref(part), text, Laxity::CASE) {
             return None;
@@ -160,7 +228,9 @@ fn by_folders(pattern: &Pattern, key: &str) -> Option<Why> {
     for count in 1..=folders {
         for first in 0..=folders - count {
             let rest = [&of_pattern[..first], &of_pattern[first + count..]].concat();
-            if matches(&joined(&rest), key, Laxity::CASE) {
+            // Without the folder with which the pattern begins, a capture could take any other folder.
+            let begins = first > 0 || count == folders || matches!(rest[0][..], [Part::Literal(_)]);
+            if begins && matches(&joined(&rest), key, Laxity::CASE) {
                 return Some(Why::Shallower);
             }
         }
@@ -244,6 +314,35 @@ mod tests {
             near(&["orders_{n:[0-9]+}.csv"], "orders_x.csv").as_deref(),
             Some("the key has `x` where the pattern has {n:[0-9]+}")
         );
+    }
+
+    #[test]
+    fn a_name_with_two_values_in_one_key_is_shown_with_both() {
+        for (pattern, key, expected) in [
+            (
+                "dd/{day:yyyy-MM-dd}/o_{day:yyyyMMdd}.csv",
+                "dd/2026-01-07/o_20260108.csv",
+                "{day} is 2026-01-07 in the folder and 2026-01-08 in the name",
+            ),
+            ("rep/{x}/{x}.csv", "rep/a/b.csv", "{x} is a in the folder and b in the name"),
+            ("{x}/{x}/{y}.csv", "a/b/c.csv", "{x} is a at its first place and b at another one"),
+            ("{x}_{x}.csv", "a_b.csv", "{x} is a at its first place and b at another one"),
+            (
+                "dd/{day:yyyy-MM-dd}/o_{day:yyyyMMdd}.csv",
+                "dd/2026-01-07/o_20261308.csv",
+                "the key has `20261308` where the pattern has {day, a date}",
+            ),
+        ] {
+            let near = why(&[pattern], key).map(|why| why.to_string());
+            assert_eq!(near.as_deref(), Some(expected), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_folder_of_another_definition_is_not_taken_for_a_name_in_braces() {
+        assert_eq!(why(&["share/{day}/x.csv"], "plain/x.CSV"), None);
+        assert_eq!(why(&["share/{day}/x.csv"], "share/x.CSV"), Some(Why::Shallower));
+        assert_eq!(why(&["in/shop/{day}/orders.csv"], "shop/1/orders.csv"), Some(Why::Shallower));
     }
 
     #[test]
