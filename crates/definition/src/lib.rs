@@ -11,7 +11,7 @@
 //! - [`graph::RunOrder`] draws the order of a run.
 //! - [`kind::Kind`] describes the object types; [`kind::field`] reads their fields.
 //! - [`trigger::Trigger`] says which dropped files start a run.
-//! - [`subject::of`] makes the subject of a notice.
+//! - [`subject::of`] makes the subject of a notice, and [`harmless`] escapes text from outside.
 
 pub mod counted;
 pub mod diagnosis;
@@ -20,6 +20,7 @@ pub mod edits;
 pub mod expression;
 pub mod file;
 pub mod graph;
+pub mod harmless;
 pub mod inherit;
 pub mod kind;
 pub mod listed_key;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use definition::harmless::of_line;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::file_upload::upload_file;
@@ -51,7 +52,7 @@ pub(super) async fn run(data_dir: &Path, args: &DropArgs) -> anyhow::Result<Exit
     for (file, key) in &uploads {
         bar.set_message(output::shown(key));
         upload_file(&s3, bucket, file, key, &|bytes| bar.inc(bytes)).await?;
-        bar.suspend(|| output::line(&format!("s3://{bucket}/{key}")))?;
+        bar.suspend(|| output::line(&format!("s3://{bucket}/{}", of_line(key))))?;
     }
     bar.finish_and_clear();
     if !args.wait {

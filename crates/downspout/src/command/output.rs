@@ -68,12 +68,7 @@ pub(super) fn paint_status(status: &str) -> String {
 ///
 /// Line breaks and tabs stay.
 pub(super) fn harmless(text: &str) -> String {
-    let steers = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
-    let written = |character: char| match steers(character) {
-        true => character.escape_default().to_string(),
-        false => character.to_string(),
-    };
-    text.chars().map(written).collect()
+    definition::harmless::of_text(text)
 }
 
 /// Returns the text as it goes to a terminal: with control characters escaped, and with codes for the styles of [`paint`].
@@ -140,9 +135,11 @@ pub(super) fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
 }
 
 /// Returns rows as aligned columns. No cell is cut or wrapped, so that scripts can split the rows and long keys stay
-/// whole.
+/// whole. A line break in a cell, such as one of a key, is escaped.
 pub(super) fn table(heading: &[&str], rows: Vec<Vec<String>>) -> String {
     let heading: Vec<String> = heading.iter().map(|word| paint(word, Style::Bold)).collect();
+    let rows =
+        rows.into_iter().map(|cells| cells.iter().map(|cell| definition::harmless::of_line(cell)).collect());
     let lines: Vec<Vec<String>> =
         Some(heading).filter(|cells| !cells.is_empty()).into_iter().chain(rows).collect();
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
@@ -199,6 +196,8 @@ mod tests {
         let rows =
             vec![vec!["a".to_owned(), "FINISHED".to_owned()], vec!["longer".to_owned(), "x".to_owned()]];
         assert_eq!(table(&["name", "status"], rows), "name    status\na       FINISHED\nlonger  x\n");
+        let rows = vec![vec!["a\nb\u{202e}".to_owned(), "x".to_owned()]];
+        assert_eq!(table(&[], rows), "a\\nb\\u{202e}  x\n");
     }
 
     #[test]

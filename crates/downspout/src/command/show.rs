@@ -165,7 +165,7 @@ fn remarks(instance: &InstanceView, name: &str) -> String {
             format!("{name}, attempt {number}: {}: {message}", output::paint_status(&attempt.status))
         }));
     }
-    lines.extend(instance.wait_reason.as_ref().map(|why| format!("{name} {why}.")));
+    lines.extend(instance.wait_reason.as_ref().map(|why| format!("{name} {}.", why.trim_end_matches('.'))));
     if let Some(reasons) = instance.fields.get("rejectReasons") {
         let refusal = |reason: &String| format!("{name}, refused row: {}", output::harmless(reason));
         lines.extend(reasons.iter().map(refusal));
@@ -225,6 +225,16 @@ mod tests {
             run.instances[1].cascade_failed_on = vec!["@A_2026".to_owned()];
             "@Second_2026".clone_into(&mut run.instances[1].id);
             assert_eq!(cascade_failures(&run), format!("Because A {ended}, these did not run: Second.\n"));
+        }
+    }
+
+    #[test]
+    fn a_sentence_has_one_full_stop() {
+        let mut run = super::super::run_view::tests::run(&[("WAITING_FOR_RUNNER", &[])]);
+        for why in ["waits for a worker", "waits: the group has none."] {
+            run.instances[0].wait_reason = Some(why.to_owned());
+            let said = remarks(&run.instances[0], "A");
+            assert_eq!(said, format!("A {}.\n", why.trim_end_matches('.')));
         }
     }
 
