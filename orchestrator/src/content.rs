@@ -6,7 +6,6 @@
 use anyhow::Context as _;
 use definition::trigger::{MatchMode, Need, Pattern, Place};
 use futures::future;
-use jiff::Timestamp;
 
 use crate::ledger::{Content, DroppedFile};
 use crate::ports::{Depth, Listed, Storage};
@@ -18,6 +17,14 @@ pub(crate) enum Found {
     Whole(Content),
     /// These files are not there, or are empty. A name is a key, or a pattern with a `*` if its key is not known.
     Missing(Vec<String>),
+    /// All files are there, but the marker is older than a file of the data: the program that writes the data has begun again, and
+    /// its next marker is still to come.
+    Overtaken {
+        /// The key of the marker.
+        marker: String,
+        /// The key of the newest file of the data.
+        newer: String,
+    },
     /// Several files match a pattern, and `myMatch` allows only one.
     TooMany(Vec<DroppedFile>),
 }
@@ -73,11 +80,11 @@ fn choose(set: &Set<'_>, found: Vec<Vec<Listed>>) -> Found {
         }
         files.push(dropped_file(newest, need == Need::Optional));
     }
-    if missing.is_empty() {
-        missing.extend(overtaken_marker(set, &files));
-    }
     if !missing.is_empty() {
         return Found::Missing(missing);
+    }
+    if let Some((marker, newer)) = overtaken_marker(set, &files) {
+        return Found::Overtaken { marker, newer };
     }
     // A file may match several patterns. It need not be newer only if all of them say so.
     files.sort_by(|one, other| (&one.key, one.is_spare).cmp(&(&other.key, other.is_spare)));
@@ -85,15 +92,44 @@ fn choose(set: &Set<'_>, found: Vec<Vec<Listed>>) -> Found {
     Found::Whole(Content::new(&set.name, files))
 }
 
-/// Returns the key of the marker if a file of the data is newer: the program that writes the data has begun again, and
-/// its next marker is still to come.
-fn overtaken_marker(set: &Set<'_>, files: &[DroppedFile]) -> Option<String> {
+/// Returns the keys of the marker and of the newest file of the data if this file is newer.
+fn overtaken_marker(set: &Set<'_>, files: &[DroppedFile]) -> Option<(String, String)> {
     let marker = set.trigger.marker.as_ref()?;
     let (markers, data): (Vec<_>, Vec<_>) =
         files.iter().partition(|file| marker.takes(&file.key, &set.captures));
-    let newest =
-        |files: &[&DroppedFile]| files.iter().map(|file| file.modified).max().unwrap_or(Timestamp::MIN);
-    (newest(&data) > newest(&markers)).then(|| markers.first().map(|file| file.key.clone())).flatten()
+    let newest = |files: Vec<&DroppedFile>| {
+        files.into_iter().max_by_key(|file| file.modified).map(|file| (file.modified, file.key.clone()))
+    };
+    let ((marked, marker), (modified, newer)) = newest(markers).zip(newest(data))?;
+    (modified > marked).then_some((marker, newer))
+}
+
+/// Returns why the run of `content` does not read a file of the set, or `None` if the file is a part of the content.
+pub(crate) fn why_unread(set: &Set<'_>, content: &Content, file: &Listed) -> Option<String> {
+    let Listed { key, size, .. } = file;
+    if content.files.iter().any(|read| read.key == *key) {
+        return None;
+    }
+    if *size == 0 && !set.trigger.allow_empty {
+        return Some("not read: the object is empty".to_owned());
+    }
+    let takes_both = |read: &&DroppedFile| {
+        let mut patterns = set.trigger.data_patterns();
+        patterns.any(|pattern| pattern.takes(key, &set.captures) && pattern.takes(&read.key, &set.captures))
+    };
+    let read = content.files.iter().find(takes_both)?;
+    let stem = |key: &str| {
+        let lower = key.to_lowercase();
+        let packed = [".gz", ".zst"].into_iter().find_map(|end| lower.strip_suffix(end));
+        packed.unwrap_or(&lower).to_owned()
+    };
+    let field = match () {
+        () if key.to_lowercase() == read.key.to_lowercase() => "`myIgnoreCase` takes either name",
+        () if stem(key) == stem(&read.key) => "`myCompressed` takes either file",
+        () => "`myMatch` is `newest`",
+    };
+    let newer = read.key.rsplit('/').next().unwrap_or_default();
+    Some(format!("not read: `{newer}` is newer ({field})"))
 }
 
 /// Returns a listed object as a file of a set. `is_spare` says that the file need not be newer than in the last run.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context as _;
 use definition::diagnosis::{self, Finding, OutsideValues};
 use definition::trigger::Trigger;
+use definition::validate::nearest;
 use definition::{Definition, ParameterValue, file};
 use futures::future;
 use jiff::Timestamp;
@@ -76,6 +77,23 @@ impl Definitions {
             FileKind::Definition(_) => Some((file.as_ref(), self.refused.get(&file.name)?.as_str())),
             FileKind::Values(_) => None,
         })
+    }
+
+    /// Says why drops start no definition of this name; `None` if they do.
+    pub(crate) fn why_not_triggered(&self, name: &str) -> Option<String> {
+        if self.triggered().any(|(file, ..)| file.name == name) {
+            return None;
+        }
+        if let Some((_, why)) = self.broken().find(|(file, _)| file.name == name) {
+            let first = why.lines().next().unwrap_or_default();
+            return Some(format!("the definition {name} is there, but {name}.json cannot be used: {first}"));
+        }
+        if name != VALUES && self.files.iter().any(|file| file.name == name) {
+            return Some(format!("the definition {name} has no `myDropFile`, so drops do not start it"));
+        }
+        let names = self.files.iter().map(|file| file.name.as_str()).filter(|name| *name != VALUES);
+        let near = nearest(name, names).map(|near| format!(" (did you mean {near}?)"));
+        Some(format!("there is no definition {name}{}", near.unwrap_or_default()))
     }
 
     /// Returns the values that override those of each definition. The error says why they cannot be read.

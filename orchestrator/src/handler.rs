@@ -188,6 +188,9 @@ pub(crate) async fn advance<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -
         let (found, entry) = future::try_join(content::find(edges, set), reading).await?;
         let content = match found {
             Found::Whole(content) => content,
+            Found::Overtaken { marker, newer } => {
+                return Ok(report::overtaken(&set.name, marker, &newer));
+            }
             Found::Missing(keys) => return Ok(report::incomplete(&set.name, keys)),
             Found::TooMany(files) => return too_many(edges, setup, set, &files).await,
         };

@@ -30,6 +30,9 @@ pub struct History {
     pub waiting: Vec<Decision>,
     /// The paused definitions, each with the time of the pause.
     pub paused: Vec<(String, Timestamp)>,
+    /// If one definition was asked for and drops do not start it: why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
 }
 
 /// A run of a set, as the ledger remembers it.
@@ -66,7 +69,8 @@ pub(crate) async fn read<E: Edges>(
     with_incomplete: bool,
 ) -> anyhow::Result<History> {
     let definitions = setup.definitions.load(edges, &setup.book.home).await?;
-    let mut history = History::default();
+    let unknown = only.and_then(|only| definitions.why_not_triggered(only));
+    let mut history = History { unknown, ..History::default() };
     let mut ledgers: Vec<(SetName, Listed)> = Vec::new();
     for (file, ..) in definitions.triggered().filter(|(file, ..)| only.is_none_or(|only| only == file.name)) {
         let name = file.name.as_str();

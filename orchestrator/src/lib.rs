@@ -56,6 +56,10 @@ mod incomplete;
 
 mod proof;
 
+mod gone;
+
+mod taken_by;
+
 mod operations;
 
 // Parts of a claim.
@@ -148,8 +152,9 @@ pub use config::{Config, ConfigError, ConfigErrors, Now};
 pub use handler::Handled;
 pub use history::{History, PastRun};
 pub use metrics::Metrics;
-pub use proof::{Proof, TakenBy};
+pub use proof::Proof;
 pub use report::{Decision, SweepReport, Verdict};
+pub use taken_by::TakenBy;
 
 /// Starts pipelines for dropped files.
 pub struct Orchestrator {
@@ -255,13 +260,12 @@ impl Orchestrator {
         self.operations.backfill(definition, days, force).boxed().await
     }
 
-    /// Pauses a definition, so that no run of it starts, or resumes it. A run that is at work goes on. Returns false if drops
-    /// start no definition of this name.
+    /// Pauses a definition, so that no run of it starts, or resumes it. A run that is at work goes on.
     ///
     /// # Errors
     ///
-    /// If a service failed.
-    pub async fn set_paused(&self, definition: &str, is_paused: bool) -> anyhow::Result<bool> {
+    /// If drops start no definition of this name, or if a service failed.
+    pub async fn set_paused(&self, definition: &str, is_paused: bool) -> anyhow::Result<()> {
         self.operations.set_paused(definition, is_paused).boxed().await
     }
 

@@ -6,6 +6,7 @@
 
 mod busy;
 mod deadline;
+mod hands;
 mod kinds;
 mod page;
 mod patterns;

@@ -1,6 +1,6 @@
 //! The three operations of an orchestrator: handle an event, sweep, and answer a question about a key.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -103,15 +103,14 @@ impl<E: Edges> Operations<E> {
         rerun::backfill(&self.patient(Guard::default()), &self.setup, definition, days, force).await
     }
 
-    /// Pauses or resumes a definition. Returns false if there is no definition of this name.
-    pub(crate) async fn set_paused(&self, definition: &str, is_paused: bool) -> anyhow::Result<bool> {
+    /// Pauses or resumes a definition. The error says so if drops start no definition of this name.
+    pub(crate) async fn set_paused(&self, definition: &str, is_paused: bool) -> anyhow::Result<()> {
         let definitions =
             self.setup.definitions.load(&self.patient(Guard::default()), &self.setup.book.home).await?;
-        if definitions.triggered().all(|(file, ..)| file.name != definition) {
-            return Ok(false);
+        if let Some(why) = definitions.why_not_triggered(definition) {
+            bail!("{why}");
         }
-        turn::set_paused(&self.patient(Guard::default()), &self.setup, definition, is_paused).await?;
-        Ok(true)
+        turn::set_paused(&self.patient(Guard::default()), &self.setup, definition, is_paused).await
     }
 
     /// Returns a proof of every object that landed on this day.

@@ -281,6 +281,8 @@ pub(crate) enum Outcome {
     Unmatched,
     /// Several files match a pattern that allows one.
     TooManyFiles,
+    /// A definition was removed while sets of it waited.
+    RemovedDefinition,
 }
 
 impl Outcome {
@@ -293,6 +295,7 @@ impl Outcome {
             Self::BrokenDefinition => "broken-definition",
             Self::Unmatched => "unmatched",
             Self::TooManyFiles => "too-many-files",
+            Self::RemovedDefinition => "removed-definition",
         }
     }
 }

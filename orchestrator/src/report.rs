@@ -8,9 +8,9 @@ mod notice;
 
 pub use decision::{Decision, SweepReport, Verdict};
 pub(crate) use decision::{
-    deferred, duplicate, failed, ignored, incomplete, nearest, next, not_newer, paused, queued_behind, ready,
-    started, too_many, unmatched, unusable,
+    deferred, duplicate, failed, ignored, incomplete, nearest, next, not_newer, older, overtaken, paused,
+    queued_behind, ready, rerun_command, started, too_many, unmatched, unusable,
 };
 pub(crate) use notice::{
-    FailedStart, broken_definition, deferral, missing_files, near_miss, not_started, too_many_files,
+    FailedStart, broken_definition, deferral, missing_files, near_miss, not_started, removed, too_many_files,
 };

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail};
 use definition::trigger::Captures;
 use futures::future;
 use jiff::civil::Date;
@@ -16,11 +16,11 @@ use crate::definitions::Definitions;
 use crate::handler::{advance, too_many};
 use crate::ledger::{HeadState, Ledger, Rerun};
 use crate::ports::{Depth, Edges};
-use crate::report::{self, Decision};
+use crate::report::{self, Decision, Verdict};
 use crate::sets::Set;
 use crate::sets_of::SetsOf;
 use crate::setup::Setup;
-use crate::{loading, outcome, queue};
+use crate::{loading, outcome, queue, turn};
 
 /// The number of tries to note the wish. A try fails if another handler changes the ledger of the set at the same time.
 const MAX_PUTS: usize = 8;
@@ -36,19 +36,9 @@ pub(crate) async fn rerun<E: Edges>(
 ) -> anyhow::Result<Decision> {
     let definitions = loading::definitions(edges, setup).await?;
     let sets = sets_of(&definitions, definition)?;
-    let named: Vec<&str> = sets.trigger().names();
-    let given: Vec<&str> = values.keys().map(String::as_str).collect();
-    let example: Vec<String> = named.iter().map(|name| format!("{name}=...")).collect();
-    ensure!(
-        named == given,
-        "a set of {definition} has these values: give {}",
-        match example.is_empty() {
-            true => "none".to_owned(),
-            false => example.join(" "),
-        }
-    );
+    let captures = sets.trigger().given(values);
+    let captures = captures.map_err(|why| anyhow!("the values of a set of {definition}: {why}"))?;
     let bucket = setup.config.drop_bucket.as_deref().context("no drop bucket is configured")?;
-    let captures: Captures = values.clone().into_iter().collect();
     let set = sets.set(bucket, captures);
     rerun_set(edges, setup, &set, force).await
 }
@@ -89,9 +79,10 @@ pub(crate) async fn backfill<E: Edges>(
 }
 
 fn sets_of<'a>(definitions: &'a Definitions, definition: &str) -> anyhow::Result<SetsOf<'a>> {
-    SetsOf::definition(definitions, definition)?.with_context(|| {
-        format!("there is no usable definition {definition}.json with `myDropFile`, so it has no sets")
-    })
+    if let Some(why) = definitions.why_not_triggered(definition) {
+        bail!("{why}");
+    }
+    SetsOf::definition(definitions, definition)?.with_context(|| format!("{definition} has no sets"))
 }
 
 async fn rerun_set<E: Edges>(
@@ -102,8 +93,18 @@ async fn rerun_set<E: Edges>(
 ) -> anyhow::Result<Decision> {
     match note(edges, setup, set, force).await? {
         Noted::Refused(decision) => Ok(decision),
-        // With one of its keys, the caller can ask about the set later.
-        Noted::Wished(key) => Ok(Decision { key, ..Box::pin(advance(edges, setup, set)).await? }),
+        Noted::Wished(key) => {
+            let decision = Box::pin(advance(edges, setup, set)).await?;
+            // The end of the run before it starts nothing before the definition is resumed.
+            let waits = matches!(decision.verdict, Verdict::Next | Verdict::QueuedBehind);
+            let since = match waits {
+                true => turn::paused_since(edges, setup, &set.name.definition).await?,
+                false => None,
+            };
+            let decision = since.map_or(decision, |since| report::paused(&set.name, since));
+            // With one of its keys, the caller can ask about the set later.
+            Ok(Decision { key, ..decision })
+        }
     }
 }
 
@@ -123,6 +124,9 @@ async fn note<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>, force: bool) ->
         let content = match found {
             Found::Whole(content) => content,
             Found::Missing(keys) => return Ok(Noted::Refused(report::incomplete(&set.name, keys))),
+            Found::Overtaken { marker, newer } => {
+                return Ok(Noted::Refused(report::overtaken(&set.name, marker, &newer)));
+            }
             Found::TooMany(files) => {
                 return too_many(edges, setup, set, &files).await.map(Noted::Refused);
             }

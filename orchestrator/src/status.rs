@@ -4,12 +4,13 @@ use futures::future;
 
 use crate::claim::ClaimKind;
 use crate::content::{self, Found};
+use crate::ledger::Content;
 use crate::ports::Edges;
 use crate::report::{self, Decision};
 use crate::sets::{self, Set};
 use crate::setup::Setup;
 use crate::step::{self, Step};
-use crate::{near_miss, turn};
+use crate::{first_seen, near_miss, queue, turn};
 
 /// Returns the decision about each set that `key` belongs to, or one decision that says why it belongs to none.
 pub(crate) async fn of_key<E: Edges>(
@@ -33,6 +34,7 @@ pub(crate) async fn of_set<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) ->
     let (found, mut entry) = future::try_join(content::find(edges, set), reading).await?;
     let content = match found {
         Found::Whole(content) => content,
+        Found::Overtaken { marker, newer } => return Ok(report::overtaken(&set.name, marker, &newer)),
         Found::Missing(keys) => return Ok(report::incomplete(&set.name, keys)),
         Found::TooMany(files) => return Ok(report::too_many(&set.name, &files)),
     };
@@ -42,8 +44,15 @@ pub(crate) async fn of_set<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) ->
         Step::Duplicate(reason) => return Ok(report::duplicate(name, reason, ledger)),
         Step::NotNewer(old) => return Ok(report::not_newer(name, old)),
         Step::Deferred(until) => return Ok(report::deferred(name, set.trigger, until, ledger)),
-        Step::Queue | Step::Queued => return Ok(report::next(name, ledger)),
+        Step::Queue | Step::Queued => {
+            // The end of the earlier run starts nothing before the definition is resumed.
+            let since = turn::paused_since(edges, setup, &name.definition).await?;
+            return Ok(since.map_or_else(|| report::next(name, ledger), |since| report::paused(name, since)));
+        }
         Step::Restore => return Ok(report::ready(name)),
+        Step::Claim if !entry.exists() && is_older(edges, setup, set, &content).await? => {
+            return Ok(report::older(name, &set.captures));
+        }
         Step::Claim => ClaimKind::New,
         Step::TakeOver => ClaimKind::TakeOver,
     };
@@ -55,4 +64,18 @@ pub(crate) async fn of_set<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) ->
         Some(ahead) => report::queued_behind(name, &ahead.set, ahead.pipeline_id.as_deref()),
         None => report::ready(name),
     })
+}
+
+/// Returns whether all files of a set without a ledger were dropped before the first sight of its definition. No sweep starts this set.
+async fn is_older<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    content: &Content,
+) -> anyhow::Result<bool> {
+    if set.trigger.backfill {
+        return Ok(false);
+    }
+    let first_seen = first_seen::known(edges, setup, &set.name.definition).await?.unwrap_or(set.uploaded);
+    Ok(queue::landed_at(&content.files) < first_seen)
 }

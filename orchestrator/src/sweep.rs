@@ -24,7 +24,7 @@ use crate::report::{self, Decision, SweepReport, Verdict};
 use crate::sets::Set;
 use crate::sets_of::SetsOf;
 use crate::setup::Setup;
-use crate::{first_seen, give_up, loading, near_miss, next_run, outcome};
+use crate::{first_seen, give_up, gone, loading, near_miss, next_run, outcome};
 
 /// How many ledgers are read at the same time.
 const READ_AT_ONCE: usize = 16;
@@ -50,6 +50,9 @@ pub(crate) async fn sweep<E: Edges>(
 ) -> anyhow::Result<SweepReport> {
     let definitions = loading::definitions(edges, setup).await?;
     let mut report = SweepReport::default();
+    if let Err(error) = gone::report_removed(edges, setup, &definitions).await {
+        add_failure(&mut report, "removed definitions", &error);
+    }
     for file in &definitions.files {
         if let Err(error) =
             Box::pin(sweep_definition(edges, setup, &definitions, &file.name, coverage, &mut report)).await
@@ -179,7 +182,12 @@ async fn sweep_set<E: Edges>(
 ) -> anyhow::Result<Option<Decision>> {
     // Files that arrived before the first sight of the definition were not dropped for it.
     let is_older = landed_at(files).is_none_or(|landed| landed < first_seen);
-    if (is_older && !entry.exists()) || needs_nothing_now(&entry.ledger, files, set.trigger, setup.now()) {
+    if is_older && !entry.exists() {
+        report.older += 1;
+        report.older_rerun = Some(report::rerun_command(&set.name.definition, &set.captures));
+        return Ok(None);
+    }
+    if needs_nothing_now(&entry.ledger, files, set.trigger, setup.now()) {
         return Ok(None);
     }
     report.ended += usize::from(outcome::write(edges, setup, &mut entry).await?);

@@ -62,6 +62,18 @@ impl Story {
         .await;
     }
 
+    /// Checks that commands name the definition that a person has probably meant.
+    fn refuses_a_slip(&self) {
+        for command in
+            [&["runs", "nots"][..], &["runs", "--waiting", "nots"], &["cancel", "nots"], &["pause", "nots"]]
+        {
+            let refused = self.up.downspout(command);
+            let said = String::from_utf8_lossy(&refused.stderr);
+            let is_told = said.contains("there is no definition nots (did you mean notes?)");
+            assert!(is_told && refused.status.code() == Some(1), "{command:?}: {said}");
+        }
+    }
+
     fn runs(&self) -> Vec<Value> {
         serde_json::from_str(&self.says(&["runs", "notes", "--json"], 0)).expect("JSON")
     }
@@ -105,6 +117,8 @@ async fn commands_rerun_backfill_pause_cancel_and_list_runs() {
     story.says(&["pause", "notes"], 0);
     story.drop(third).await;
     story.until_says(&["runs", "--waiting"], "notes/day=2026-01-03  notes is paused since").await;
+    let rerun = story.says(&["rerun", "notes", "day=2026-01-03"], 3);
+    assert!(rerun.contains("notes is paused since"), "{rerun}");
     story.says(&["resume", "notes"], 0);
     story.until_says(&["runs", "--waiting"], "the cap of the day is reached").await;
     let filled = story.says(&["backfill", "notes", "--from", first, "--to", third, "--force"], 0);
@@ -135,6 +149,7 @@ async fn commands_rerun_backfill_pause_cancel_and_list_runs() {
     assert!(nearly.contains("the nearest is `notes/{day}/note.txt` of notes"), "{nearly}");
     story.says(&["proof", "--day", "2001-01-01"], 0);
     story.says(&["pause", "no-such-definition"], 1);
+    story.refuses_a_slip();
     story.says(&["rerun", "notes", "month=1"], 1);
 }
 

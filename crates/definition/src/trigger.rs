@@ -9,6 +9,7 @@ mod captures;
 mod class;
 mod clock;
 mod date_form;
+mod given;
 mod matching;
 mod near;
 mod outputs;

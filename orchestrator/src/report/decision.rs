@@ -1,6 +1,6 @@
 //! Decisions about keys and sets: the answer of a handler, also shown to people who ask.
 
-use definition::trigger::{NearMiss, Trigger};
+use definition::trigger::{Captures, NearMiss, Trigger};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +76,16 @@ pub struct SweepReport {
     pub ended: usize,
     /// The sets that an error stopped, one sentence each.
     pub failures: Vec<String>,
+    /// The number of sets that never ran and whose files were dropped before their definition was uploaded.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub older: usize,
+    /// The command that runs the last of these sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub older_rerun: Option<String>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A key that cannot start a run, or a record without a key.
@@ -128,6 +138,33 @@ pub(crate) fn incomplete(name: &SetName, missing: Vec<String>) -> Decision {
         missing,
         ..of_set(name, Verdict::Incomplete, "these files have not arrived yet, or are empty")
     }
+}
+
+/// A set whose marker is older than a file of the data.
+pub(crate) fn overtaken(name: &SetName, marker: String, newer: &str) -> Decision {
+    let short = |key: &str| key.rsplit('/').next().unwrap_or_default().to_owned();
+    let reason = format!("`{}` is older than `{}`; drop it again", short(&marker), short(newer));
+    Decision { missing: vec![marker], ..of_set(name, Verdict::Incomplete, reason) }
+}
+
+/// A set that starts nothing, because all of its files were dropped before the definition was uploaded.
+pub(crate) fn older(name: &SetName, captures: &Captures) -> Decision {
+    let reason = format!(
+        "dropped before the definition was uploaded; `{}` runs it, or set `myBackfill`",
+        rerun_command(&name.definition, captures)
+    );
+    of_set(name, Verdict::Ignored, reason)
+}
+
+/// Returns the command that runs a set by hand.
+pub(crate) fn rerun_command(definition: &str, captures: &Captures) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_.=+@,:/".contains(letter);
+    let quoted = |text: String| match text.chars().all(is_plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    };
+    let values = captures.iter().map(|(name, value)| format!(" {}", quoted(format!("{name}={value}"))));
+    format!("downspout rerun {}{}", quoted(definition.to_owned()), values.collect::<String>())
 }
 
 /// A set that starts nothing, because some of its files are not newer than those of its last run.
@@ -219,6 +256,14 @@ fn with_head(mut decision: Decision, ledger: &Ledger) -> Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_that_runs_a_set_can_be_pasted_into_a_shell() {
+        let captures = |value: &str| [("day".to_owned(), value.to_owned())].into_iter().collect::<Captures>();
+        assert_eq!(rerun_command("pre", &captures("d1")), "downspout rerun pre day=d1");
+        assert_eq!(rerun_command("pre", &captures("a b'c")), r"downspout rerun pre 'day=a b'\''c'");
+        assert_eq!(rerun_command("pre", &Captures::default()), "downspout rerun pre");
+    }
 
     #[test]
     fn one_definition_that_cannot_be_used_is_named_and_many_are_counted() {

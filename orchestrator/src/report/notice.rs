@@ -2,8 +2,8 @@
 //!
 //! The id of a notice depends on its cause alone, so that a retry does not send the same notice twice.
 
-use definition::subject;
 use definition::trigger::{NearMiss, Trigger};
+use definition::{harmless, subject};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -73,6 +73,19 @@ pub(crate) fn too_many_files(name: &SetName, bucket: &str, files: &[DroppedFile]
     notice(&cause, about(definition, Outcome::TooManyFiles, None), &subject, message)
 }
 
+/// Says that a definition was removed while these sets of it waited for their turn.
+pub(crate) fn removed(definition: &str, waiting: &[String]) -> Notice {
+    let subject = format!("{definition} was removed: {} waiting set(s) will not start", waiting.len());
+    let list: String = waiting.iter().map(|id| format!("  {definition}/{id}\n")).collect();
+    let message = format!(
+        "The definition {definition} was removed; these sets waited for their turn, and will not start:\n\n{list}\nWhat to \
+         do if that was not intended: upload {definition}.json again. The sets start then.\n",
+    );
+    let mut cause = vec!["removed definition", definition];
+    cause.extend(waiting.iter().map(String::as_str));
+    notice(&cause, about(definition, Outcome::RemovedDefinition, None), &subject, message)
+}
+
 /// Says that the cap of the day puts a set with this content off.
 pub(crate) fn deferral(
     name: &SetName,
@@ -127,8 +140,11 @@ pub(crate) fn not_started(
     let FailedStart { step, error, is_final } = failed;
     let run = head.map(Head::unique_id).unwrap_or_default();
     let keys = head.iter().flat_map(|head| head.files.iter().map(|file| file.key.as_str()));
-    let files = listed(bucket, keys);
-    let what_to_do = if *is_final {
+    let files = listed(bucket, keys.clone());
+    let what_to_do = if *is_final && keys.into_iter().any(|key| key.contains(char::is_control)) {
+        "drop the files again under keys without control characters; the definition need not change"
+            .to_owned()
+    } else if *is_final {
         format!("correct {definition}.json, then drop all the files again")
     } else {
         "nothing yet: the orchestrator tries again. If the problem stays, check that the pipeline service is up and that \
@@ -147,7 +163,7 @@ pub(crate) fn not_started(
 }
 
 fn listed<'a>(bucket: &str, keys: impl Iterator<Item = &'a str>) -> String {
-    keys.map(|key| format!("  s3://{bucket}/{key}\n")).collect()
+    keys.map(|key| format!("  s3://{bucket}/{}\n", harmless::of_line(key))).collect()
 }
 
 fn about(definition: &str, outcome: Outcome, run_key: Option<&str>) -> About {
@@ -158,7 +174,8 @@ fn about(definition: &str, outcome: Outcome, run_key: Option<&str>) -> About {
 /// to try.
 fn notice(cause: &[&str], about: About, subject: &str, message: String) -> Notice {
     let subject = subject::of(subject).unwrap_or_else(|| about.outcome.as_str().to_owned());
-    Notice { id: digest(cause)[..32].to_owned(), subject, message: limited(message), about }
+    let message = limited(harmless::of_text(&message));
+    Notice { id: digest(cause)[..32].to_owned(), subject, message, about }
 }
 
 /// Cuts a text that SNS would refuse for its length, and says so at its end.
@@ -190,6 +207,30 @@ mod tests {
         let message = of(&["x"], "s", &"ä".repeat(200_000)).message;
         assert!(message.len() < 256 * 1024 - 2048 && message.contains("ä...\n\nThe text is longer"));
         assert_eq!(of(&["x"], "s", "short\n").message, "short\n");
+    }
+
+    #[test]
+    fn a_key_cannot_steer_the_reader_of_a_notice_and_has_to_change_itself() {
+        let name = SetName { definition: "ctl".to_owned(), id: "x=1".to_owned() };
+        let key = "in/a\u{1b}[2J\n\u{202e}.csv".to_owned();
+        let modified = Timestamp::UNIX_EPOCH;
+        let file = DroppedFile { key: key.clone(), etag: "1".to_owned(), modified, is_spare: false };
+        let claim = crate::ledger::Claim {
+            holder: "h".to_owned(),
+            now: modified,
+            lease: std::time::Duration::from_secs(60),
+            slot: None,
+        };
+        let ledger = crate::ledger::Ledger::default().claimed(&Content::new(&name, vec![file]), &claim);
+        let error = anyhow::anyhow!("refused: {key}");
+        let failed = FailedStart { step: "creating the pipeline", error: &error, is_final: true };
+        let message = not_started(&name, "drop", ledger.head.as_ref(), "s3://d/ctl.json", &failed).message;
+        assert!(message.contains("  s3://drop/in/a\\u{1b}[2J\\n\\u{202e}.csv\n"), "{message}");
+        assert!(!message.contains(['\u{1b}', '\u{202e}']), "{message}");
+        assert!(
+            message.contains("under keys without control characters")
+                && !message.contains("correct ctl.json")
+        );
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use clap::Args;
 use definition::status::Status;
 
 use super::run_view::{self, RunView};
-use super::{Exit, output, running_stack};
+use super::{Exit, output, past, running_stack};
 use crate::local::stack::Endpoints;
 use crate::sdk_error::readable;
 
@@ -44,8 +44,7 @@ pub(super) async fn pause(data_dir: &Path, args: &PauseArgs, is_paused: bool) ->
     let name = &args.definition;
     let query = [("definition", name.clone()), ("paused", is_paused.to_string())];
     let path = format!("/pause?{}", serde_urlencoded::to_string(query)?);
-    let is_known: bool = running_stack::ask(&endpoints, http::Method::POST, &path).await?;
-    ensure!(is_known, "there is no usable definition {name}.json with `myDropFile`");
+    let _: bool = running_stack::ask(&endpoints, http::Method::POST, &path).await?;
     output::line(&match is_paused {
         true => format!("{name} is paused: no run of it starts until `downspout resume {name}`"),
         false => format!("{name} is resumed"),
@@ -73,6 +72,11 @@ pub(super) async fn cancel(data_dir: &Path, args: &CancelArgs) -> anyhow::Result
         let run =
             run.with_context(|| format!("there is no pipeline {id}: `downspout runs` lists the pipelines"))?;
         canceled += usize::from(cancel_run(&endpoints, &run).await?);
+    }
+    if ids.is_empty()
+        && let Some(why) = past::history(&endpoints, Some(&args.target), 1, false).await?.unknown
+    {
+        bail!("{why}");
     }
     if canceled == 0 {
         output::line(&format!("{}: no run is at work", args.target))?;

@@ -44,7 +44,16 @@ pub(super) async fn run(data_dir: &Path, args: &ProofArgs) -> anyhow::Result<Exi
 fn cells(proof: &Proof) -> Vec<String> {
     let runs = proof.runs.iter().map(|run| {
         let id = run.pipeline_id.as_deref().unwrap_or("no pipeline");
-        format!("{} {} ({id})", run.set, run.state)
+        match &run.definition_now {
+            None => format!("{} {} ({id})", run.set, run.state),
+            Some(now) => {
+                let definition = run.set.split('/').next().unwrap_or_default();
+                format!(
+                    "ran as {id} under the definition {definition}, which {now} ({} {})",
+                    run.set, run.state
+                )
+            }
+        }
     });
     let became: Vec<String> = runs.chain(proof.reasons.iter().cloned()).collect();
     vec![proof.key.clone(), format!("{:.0}", proof.landed), became.join("; ")]

@@ -21,7 +21,13 @@ Examples:
   downspout rerun orders day=2026-01-01 --force also if myMaxRunsPerDay is reached
 
 The run uses the current definition and the files that are in the drop bucket now. If another run of the definition is at \
-work, the new run starts after it.";
+work, the new run starts after it.
+
+The values are those of `downspout runs`, such as day=2026-01-01 or at=2026-01-05T09:15; a name of a set may be copied from there as it is, \
+also with its percent-encoding.
+
+Exit codes: 0 the set runs or will run; 1 it cannot start, or with --wait its run failed; 3 nothing runs, because the set is incomplete, its \
+definition is paused or myMaxRunsPerDay is reached.";
 
 const BACKFILL_HELP: &str = "\
 Example:
@@ -88,8 +94,9 @@ pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exi
     let path = format!("/rerun?{}", serde_urlencoded::to_string(query)?);
     let decision: Decision = running_stack::ask(&endpoints, http::Method::POST, &path).await?;
     output::line(&described(&decision))?;
+    let waits = exit_of(&decision) == Exit::Done || decision.verdict == Verdict::Paused;
     match (&decision.key, exit_of(&decision)) {
-        (Some(key), Exit::Done) if args.wait => {
+        (Some(key), _) if args.wait && waits => {
             follow_keys(&endpoints, std::slice::from_ref(key), &BTreeSet::new()).await
         }
         (_, exit) => Ok(exit),
@@ -136,11 +143,11 @@ fn described(decision: &Decision) -> String {
 /// Returns how the command ends: done if the set runs or will run.
 fn exit_of(decision: &Decision) -> Exit {
     match decision.verdict {
-        Verdict::Started | Verdict::Next | Verdict::QueuedBehind | Verdict::Paused | Verdict::Ready => {
-            Exit::Done
-        }
+        Verdict::Started | Verdict::Next | Verdict::QueuedBehind | Verdict::Ready => Exit::Done,
         Verdict::Failed => Exit::Failed,
-        Verdict::Duplicate
+        // Nothing runs before a person resumes the definition.
+        Verdict::Paused
+        | Verdict::Duplicate
         | Verdict::Incomplete
         | Verdict::Deferred
         | Verdict::Unmatched
@@ -190,11 +197,23 @@ async fn set_of_run(endpoints: &Endpoints, id: &str) -> anyhow::Result<Result<Se
 }
 
 fn pairs<'a>(texts: impl Iterator<Item = &'a str>) -> anyhow::Result<BTreeMap<String, String>> {
-    texts
-        .map(|text| {
-            let (name, value) =
-                text.split_once('=').with_context(|| format!("`{text}` is not NAME=VALUE"))?;
-            Ok((name.to_owned(), value.to_owned()))
-        })
-        .collect()
+    let mut pairs = BTreeMap::new();
+    for text in texts {
+        let (name, value) = text.split_once('=').with_context(|| format!("`{text}` is not NAME=VALUE"))?;
+        let before = pairs.insert(name.to_owned(), value.to_owned());
+        ensure!(before.is_none(), "`{name}` is given twice: a set has one value of each name");
+    }
+    Ok(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_given_twice_is_refused() {
+        assert_eq!(pairs(["day=a", "n=1=2"].into_iter()).expect("pairs").len(), 2);
+        let error = pairs(["day=a", "day=b"].into_iter()).expect_err("refused").to_string();
+        assert_eq!(error, "`day` is given twice: a set has one value of each name");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::bail;
 use clap::Args;
 use jiff::Timestamp;
 use orchestrator::{Decision, History, PastRun};
@@ -54,6 +55,7 @@ pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit
     let endpoints = running_stack::reach(data_dir).await?;
     let history = past::history(&endpoints, args.definition.as_deref(), args.limit, args.waiting).await?;
     if args.waiting {
+        ensure_known(&history)?;
         return print_waiting(&history, args.json);
     }
     let client = endpoints.datapipeline();
@@ -76,6 +78,9 @@ pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit
     // The service reports times in whole seconds. Within a second, a deleted pipeline was there before those that still are.
     rows.sort_by_key(|(created, row)| (created.map(Timestamp::as_second), row.state != DELETED, *created));
     let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+    if rows.is_empty() {
+        ensure_known(&history)?;
+    }
     if args.json {
         output::json(&rows)?;
         return Ok(Exit::Done);
@@ -98,6 +103,11 @@ pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit
     }
     print_paused(&history)?;
     Ok(Exit::Done)
+}
+
+/// Fails if the definition that was asked for is not known. A definition that is gone may still have runs.
+fn ensure_known(history: &History) -> anyhow::Result<()> {
+    history.unknown.as_ref().map_or(Ok(()), |why| bail!("{why}"))
 }
 
 fn print_waiting(history: &History, json: bool) -> anyhow::Result<Exit> {

@@ -43,5 +43,37 @@ fn describe(report: &SweepReport) -> String {
     for failure in &report.failures {
         text.push_str(&format!("failed: {failure}\n"));
     }
-    if text.is_empty() { "nothing to do: every complete set has its run\n".to_owned() } else { text }
+    if text.is_empty() {
+        text.push_str("nothing to do: every complete set has its run");
+        text.push_str(if report.older > 0 { ", except older ones\n" } else { "\n" });
+    }
+    let command = report.older_rerun.as_deref().unwrap_or("downspout rerun");
+    match report.older {
+        0 => {}
+        1 => text.push_str(&format!(
+            "1 set was dropped before its definition was uploaded, so it does not start: `{command}` runs it, or set `myBackfill`\n"
+        )),
+        number => text.push_str(&format!(
+            "{number} sets were dropped before their definitions were uploaded, so they do not start: `{command}` runs the last of \
+             them; `downspout backfill` runs those of some days, and `myBackfill` all\n"
+        )),
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_that_are_older_than_their_definition_are_counted_with_the_remedy() {
+        assert_eq!(describe(&SweepReport::default()), "nothing to do: every complete set has its run\n");
+        let command = Some("downspout rerun pre day=d1".to_owned());
+        let said = describe(&SweepReport { older: 1, older_rerun: command, ..SweepReport::default() });
+        assert_eq!(
+            said,
+            "nothing to do: every complete set has its run, except older ones\n1 set was dropped before its definition was \
+             uploaded, so it does not start: `downspout rerun pre day=d1` runs it, or set `myBackfill`\n"
+        );
+    }
 }

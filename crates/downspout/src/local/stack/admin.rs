@@ -174,12 +174,12 @@ async fn backfill(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
 
 async fn pause(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
     let PauseQuery { definition, paused } = query(&uri)?;
-    let is_known = state.orchestrator.set_paused(&definition, paused).await?;
-    if is_known && !paused {
+    state.orchestrator.set_paused(&definition, paused).await?;
+    if !paused {
         // The sets that have waited need not wait for the next sweep.
         state.orchestrator.start_next(&definition).await?;
     }
-    Ok(json_body(&is_known))
+    Ok(json_body(&true))
 }
 
 async fn history(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
@@ -209,7 +209,8 @@ async fn redrive(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
     let chosen: Vec<i64> =
         letters.iter().map(|letter| letter.id).filter(|id| query.id.is_none_or(|only| only == *id)).collect();
     if chosen.is_empty() && query.id.is_some() {
-        return Ok((StatusCode::NOT_FOUND, "the dead letter does not exist\n").into_response());
+        let id = query.id.unwrap_or_default();
+        return Ok((StatusCode::NOT_FOUND, format!("there is no dead letter {id}\n")).into_response());
     }
     for id in &chosen {
         state.store.redrive(*id).await?;

@@ -1,0 +1,130 @@
+//! Definitions that the ledger knows and that are gone or have changed: the runs that they had, and the sets that will not start.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::PoisonError;
+
+use anyhow::Context as _;
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+
+use crate::book::Entry;
+use crate::definitions::Definitions;
+use crate::ledger::{HeadState, Ledger};
+use crate::ports::{Depth, Edges};
+use crate::set_name::SetName;
+use crate::setup::Setup;
+use crate::taken_by::TakenBy;
+use crate::{queue, report, telling};
+
+/// How many ledgers are read at the same time.
+const READ_AT_ONCE: usize = 16;
+
+/// The runs of each version of an object, by key and ETag.
+pub(crate) type RunsByObject = HashMap<(String, String), Vec<TakenBy>>;
+
+/// Returns the runs of all ledgers that changed since `since`, whatever patterns the definitions have now.
+pub(crate) async fn runs_since<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    definitions: &Definitions,
+    since: Timestamp,
+) -> anyhow::Result<RunsByObject> {
+    let mut found = RunsByObject::new();
+    for definition in known_to_ledger(edges, setup).await? {
+        let folder = setup.book.folder(&definition);
+        let listing = edges.list(&setup.book.home.bucket, &folder, Depth::Level).await;
+        let listing = listing.with_context(|| format!("listing {folder}"))?.into_iter();
+        let changed = listing.filter(|listed| listed.modified >= since);
+        let sets = changed.filter_map(|listed| setup.book.set_of(&definition, &listed.key));
+        let reads = sets.map(|set| async move {
+            // An unreadable ledger hides only its own set.
+            setup.book.entry(edges, &set).await.ok().map(|entry| (set, entry))
+        });
+        let mut reads = stream::iter(reads).buffered(READ_AT_ONCE);
+        while let Some(read) = reads.next().await {
+            if let Some((set, entry)) = read {
+                add_runs(&mut found, &set, &entry, now_of(definitions, &definition));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn add_runs(found: &mut RunsByObject, set: &SetName, entry: &Entry, definition_now: &str) {
+    for head in entry.ledger.heads().filter(|head| head.activated_at.is_some()) {
+        for file in &head.files {
+            found.entry((file.key.clone(), file.etag.clone())).or_default().push(TakenBy {
+                set: set.to_string(),
+                pipeline_id: head.pipeline_id.clone(),
+                state: head.state.as_str().to_owned(),
+                definition_now: Some(definition_now.to_owned()),
+            });
+        }
+    }
+}
+
+/// Returns the state of a definition that has no pattern for a key any more.
+fn now_of(definitions: &Definitions, name: &str) -> &'static str {
+    let is_broken = definitions.broken().any(|(file, _)| file.name == name);
+    match definitions.files.iter().any(|file| file.name == name) {
+        true if is_broken => "cannot be used now",
+        true => "takes the key no more",
+        false => "is gone",
+    }
+}
+
+/// Returns the names of the definitions that have a folder in the ledger.
+async fn known_to_ledger<E: Edges>(edges: &E, setup: &Setup) -> anyhow::Result<Vec<String>> {
+    let bucket = &setup.book.home.bucket;
+    let ledger = setup.book.home.key("ledger/");
+    let (mut names, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let page = edges.page(bucket, &ledger, after.as_deref(), 1).await;
+        let page = page.with_context(|| format!("listing {ledger}"))?;
+        let Some(first) = page.first() else { return Ok(names) };
+        let rest = first.key.strip_prefix(&ledger).and_then(|rest| rest.split_once('/'));
+        after = Some(match rest {
+            Some((name, _)) => {
+                names.push(name.to_owned());
+                // The character after the slash: no key of the folder is larger.
+                format!("{ledger}{name}0")
+            }
+            None => first.key.clone(),
+        });
+    }
+}
+
+/// Publishes one notice for each definition that was removed while sets of it waited for their turn.
+///
+/// The ledger is only looked at if the definitions are other ones than at the last call of this process.
+pub(crate) async fn report_removed<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    definitions: &Definitions,
+) -> anyhow::Result<()> {
+    let names: BTreeSet<String> = definitions.files.iter().map(|file| file.name.clone()).collect();
+    if setup.seen_names.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&names) {
+        return Ok(());
+    }
+    for gone in known_to_ledger(edges, setup).await?.into_iter().filter(|name| !names.contains(name)) {
+        let mut waiting: Vec<String> = Vec::new();
+        for mark in queue::page(edges, &setup.book, &gone, None).await?.marks {
+            let entry = setup.book.entry(edges, &mark.set).await?;
+            if waits(&entry.ledger) && !waiting.contains(&mark.set.id) {
+                waiting.push(mark.set.id);
+            }
+        }
+        if !waiting.is_empty() {
+            let notice = report::removed(&gone, &waiting);
+            telling::once(edges, setup, &gone, notice).await?;
+        }
+    }
+    *setup.seen_names.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
+    Ok(())
+}
+
+/// Returns whether a set waits for its turn. A mark of the queue may outlive that.
+fn waits(ledger: &Ledger) -> bool {
+    let is_deferred = ledger.head.as_ref().is_some_and(|head| head.state == HeadState::Deferred);
+    is_deferred || ledger.next.is_some() || ledger.rerun.is_some()
+}
