@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, SimpleQueryMessage};
 
@@ -162,8 +163,9 @@ impl Pool {
 }
 
 fn not_begun(error: &tokio_postgres::Error) -> Failure {
-    let refused = error.as_db_error().map(tokio_postgres::error::DbError::message);
-    if refused.is_some_and(|message| message.contains("\"session_replication_role\"")) {
+    // The language and the quotation marks of the message are those of the server.
+    let refused = error.as_db_error().filter(|error| *error.code() == SqlState::INSUFFICIENT_PRIVILEGE);
+    if refused.is_some_and(|error| error.message().contains("session_replication_role")) {
         return Failure::bad_input(
             "ReplicationRole",
             "the setting session_replication_role of this user is replica, so PostgreSQL would neither check foreign keys nor run \

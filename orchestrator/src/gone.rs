@@ -107,13 +107,7 @@ pub(crate) async fn report_removed<E: Edges>(
         return Ok(());
     }
     for gone in known_to_ledger(edges, setup).await?.into_iter().filter(|name| !names.contains(name)) {
-        let mut waiting: Vec<String> = Vec::new();
-        for mark in queue::page(edges, &setup.book, &gone, None).await?.marks {
-            let entry = setup.book.entry(edges, &mark.set).await?;
-            if waits(&entry.ledger) && !waiting.contains(&mark.set.id) {
-                waiting.push(mark.set.id);
-            }
-        }
+        let waiting = waiting_sets(edges, setup, &gone).await?;
         if !waiting.is_empty() {
             let notice = report::removed(&gone, &waiting);
             telling::once(edges, setup, &gone, notice).await?;
@@ -121,6 +115,26 @@ pub(crate) async fn report_removed<E: Edges>(
     }
     *setup.seen_names.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
     Ok(())
+}
+
+/// Returns the names of the sets of a definition that wait for their turn.
+async fn waiting_sets<E: Edges>(edges: &E, setup: &Setup, definition: &str) -> anyhow::Result<Vec<String>> {
+    let mut waiting: Vec<String> = Vec::new();
+    let mut after = None;
+    loop {
+        let page = queue::page(edges, &setup.book, definition, after.as_deref()).await?;
+        for mark in page.marks {
+            // An unreadable ledger hides only its own set.
+            let Ok(entry) = setup.book.entry(edges, &mark.set).await else { continue };
+            if waits(&entry.ledger) && !waiting.contains(&mark.set.id) {
+                waiting.push(mark.set.id);
+            }
+        }
+        if page.last.is_none() {
+            return Ok(waiting);
+        }
+        after = page.last;
+    }
 }
 
 /// Returns whether a set waits for its turn. A mark of the queue may outlive that.

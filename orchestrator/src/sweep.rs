@@ -88,7 +88,11 @@ async fn sweep_definition<E: Edges>(
             files.into_iter().partition(|file| trigger.captures(&file.key).is_some());
         Box::pin(sweep_files(edges, setup, &sets, bucket, matched, first_seen, report)).await?;
         let found = (name, trigger);
-        near_miss::report_listed(edges, setup, definitions, found, bucket, &others, first_seen).await?;
+        let told =
+            near_miss::report_listed(edges, setup, definitions, found, bucket, &others, first_seen).await;
+        if let Err(error) = told {
+            add_failure(report, name, &error);
+        }
         after = next;
         pages += 1;
         if after.is_none() || (coverage == Coverage::Part && pages >= PAGES) {

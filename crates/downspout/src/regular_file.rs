@@ -14,7 +14,11 @@ pub(crate) const NOT_REGULAR: &str = "it is not a regular file";
 ///
 /// If the file cannot be read.
 pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    // The opening of a pipe would wait until another program writes into it.
+    // A socket cannot be opened.
+    if !std::fs::metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    // If a pipe has come meanwhile, its opening would wait until another program writes into it.
     let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     if !file.metadata()?.is_file() {
         return Ok(None);
@@ -29,15 +33,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pipe_is_not_waited_for() {
+    fn a_pipe_is_not_waited_for_and_a_socket_is_left_out() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("file"), "x").expect("written");
         std::os::unix::fs::symlink(path("file"), path("link")).expect("made");
         let made = std::process::Command::new("mkfifo").arg(path("pipe")).status().expect("it starts");
         assert!(made.success());
-        for (name, expected) in [("file", Some(b"x".to_vec())), ("link", Some(b"x".to_vec())), ("pipe", None)]
-        {
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).expect("bound");
+        let content = || Some(b"x".to_vec());
+        for (name, expected) in [("file", content()), ("link", content()), ("pipe", None), ("socket", None)] {
             assert_eq!(read(&path(name)).expect("readable"), expected, "{name}");
         }
     }

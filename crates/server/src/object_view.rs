@@ -14,6 +14,9 @@ use crate::error::ServiceError;
 use crate::secret;
 use crate::service::Service;
 
+/// How many runs before the newest one are searched for the latest completed run of a component.
+const MOST_EARLIER_RUNS: usize = 20;
+
 /// The objects of one pipeline. Runs and definitions that are not in memory are loaded once.
 pub(crate) struct ObjectView<'a> {
     service: &'a Service,
@@ -70,11 +73,15 @@ impl<'a> ObjectView<'a> {
     async fn latest_completed(&mut self, component: &ObjectId) -> Result<Option<Timestamp>, ServiceError> {
         let Some(latest) = self.live.pipeline.latest_run else { return Ok(None) };
         let is_over = |run: &Run| run.instance_of_component(component).is_some_and(Instance::is_final);
-        if self.run(&RunId::at(latest)).await?.is_some_and(is_over) {
+        let newest = self.run(&RunId::at(latest)).await?;
+        // Objects such as schedules have no instances.
+        let Some(instance) = newest.and_then(|run| run.instance_of_component(component)) else {
+            return Ok(None);
+        };
+        if instance.is_final() {
             return Ok(Some(latest));
         }
-        let earlier = self.earlier_runs(latest).await?;
-        for scheduled in earlier {
+        for scheduled in self.earlier_runs(latest).await?.into_iter().take(MOST_EARLIER_RUNS) {
             if self.run(&RunId::at(scheduled)).await?.is_some_and(is_over) {
                 return Ok(Some(scheduled));
             }

@@ -100,7 +100,8 @@ SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typna
        a.attgenerated <> '', a.attidentity::text, coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), ''),
        r.base::int8, {NESTED},
        EXISTS (SELECT FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation
-               AND to_jsonb(l) ->> 'collisdeterministic' = 'false'), {MORE}
+               AND to_jsonb(l) ->> 'collisdeterministic' = 'false'), {MORE},
+       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE')
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 {RESOLVED}
@@ -195,7 +196,8 @@ impl Table {
             self.numbered.push(name.clone());
         }
         let kind = ColumnType::of(base, class, row.get(4), row.get(5)).with_more_values(row.get(14));
-        if row.get(13) || !has_one_text(kind, base, row.get(5)) {
+        // A user who may not update a key keeps its old text.
+        if row.get(15) && (row.get(13) || !has_one_text(kind, base, row.get(5))) {
             self.respellable.push(name.clone());
         }
         self.columns.push(Column {

@@ -313,7 +313,7 @@ async fn workbooks_are_read_as_they_are_shown() {
     assert!(told.contains("line 3: the formula in cell A3 has no saved result"), "{told}");
     assert_eq!(world.rows("SELECT * FROM t").await, "1|kept");
     for (name, ids, part) in [
-        ("formulas of XlsxWriter", "0 1", "line 3: the formula in cell A3 has no saved result"),
+        ("formulas of XlsxWriter", "0 1", "line 3: the formula in cell A3 has the saved result 0"),
         ("results of XlsxWriter", "0 1 2", "the saved results of 2 formulas may be old"),
     ] {
         world.client.batch_execute("TRUNCATE t").await.expect("emptied");

@@ -33,7 +33,7 @@ fn load(world: &World, table: &str, mode: LoadMode, content: &str) -> Load {
 #[tokio::test]
 async fn rows_that_triggers_leave_out_are_not_loaded_rows() {
     let all = "SELECT id, v FROM t ORDER BY id";
-    let left_out = "were left out by a trigger of the table, or went elsewhere";
+    let left_out = "were left out by a trigger of the table, ";
     for more in ["", CHILD, GUARDED] {
         let world = World::new(&format!("{TRIGGERS}; {more}")).await;
         // The row 3 comes twice, and the second one replaces the first.

@@ -142,8 +142,9 @@ pub(crate) fn not_started(
     let keys = head.iter().flat_map(|head| head.files.iter().map(|file| file.key.as_str()));
     let files = listed(bucket, keys.clone());
     let what_to_do = if *is_final && keys.into_iter().any(|key| key.contains(char::is_control)) {
-        "drop the files again under keys without control characters; the definition need not change"
-            .to_owned()
+        format!(
+            "drop the files again under keys without control characters; if the error stays, correct {definition}.json"
+        )
     } else if *is_final {
         format!("correct {definition}.json, then drop all the files again")
     } else {
@@ -173,7 +174,8 @@ fn about(definition: &str, outcome: Outcome, run_key: Option<&str>) -> About {
 /// Returns the notice for `cause`, whose digest becomes the id. `cause` must not contain anything that differs from try
 /// to try.
 fn notice(cause: &[&str], about: About, subject: &str, message: String) -> Notice {
-    let subject = subject::of(subject).unwrap_or_else(|| about.outcome.as_str().to_owned());
+    let subject = subject::of(subject).and_then(|line| subject::of(&harmless::of_line(&line)));
+    let subject = subject.unwrap_or_else(|| about.outcome.as_str().to_owned());
     let message = limited(harmless::of_text(&message));
     Notice { id: digest(cause)[..32].to_owned(), subject, message, about }
 }
@@ -200,6 +202,7 @@ mod tests {
         assert_eq!(of(&["x"], "Köln\n2026\u{7}", "").subject, "Köln 2026");
         assert_eq!(of(&["x"], &"ä".repeat(300), "").subject.chars().count(), 100);
         assert_eq!(of(&["x"], "\n", "").subject, "incomplete");
+        assert_eq!(of(&["x"], "a\u{202e}vsc.CSV", "").subject, "a\\u{202e}vsc.CSV");
     }
 
     #[test]
@@ -227,10 +230,8 @@ mod tests {
         let message = not_started(&name, "drop", ledger.head.as_ref(), "s3://d/ctl.json", &failed).message;
         assert!(message.contains("  s3://drop/in/a\\u{1b}[2J\\n\\u{202e}.csv\n"), "{message}");
         assert!(!message.contains(['\u{1b}', '\u{202e}']), "{message}");
-        assert!(
-            message.contains("under keys without control characters")
-                && !message.contains("correct ctl.json")
-        );
+        let advice = "drop the files again under keys without control characters; if the error stays, correct ctl.json";
+        assert!(message.contains(advice), "{message}");
     }
 
     #[test]

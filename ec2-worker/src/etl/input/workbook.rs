@@ -317,7 +317,13 @@ impl Rows {
         };
         let problem = match &text {
             _ if is_unsaved => {
-                let end = "has no saved result; open the workbook in Excel and save it";
+                let end = match value {
+                    DataRef::Empty => "has no saved result; open the workbook in Excel and save it",
+                    _ => {
+                        "has the saved result 0, and the workbook asks to be calculated, so this may be no result; open the workbook \
+                         in Excel and save it"
+                    }
+                };
                 Some(format!("the formula in cell {} {end}", place()))
             }
             _ if no_date.is_some() => no_date.map(|what| format!("cell {} {what}", place())),

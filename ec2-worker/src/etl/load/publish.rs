@@ -311,8 +311,7 @@ impl Publication {
         let from = if next.is_copy && !matches!(change, Change::Replace(_)) { self.changed() } else { from };
         let doing = format!("putting the rows of {next} in place");
         let Some(merge) = merge(table, columns, &way, &from) else {
-            let stored = tx.run_counted(&doing, &insert(&from)).await?;
-            return self.check_stored(tx, &from, stored.first().copied()).await;
+            return tx.run(&doing, &insert(&from)).await;
         };
         let mut guard = Guard::of(tx, table, next.cascade, &NextTables::default()).await?;
         // Changed rows of other tables of the run are replaced after this.
@@ -324,26 +323,7 @@ impl Publication {
             );
             guard.without(other.next.oid, &gone);
         }
-        let stored = merge.guarded(&guard).run(tx, &doing, "").await?;
-        self.check_stored(tx, &from, stored).await
-    }
-
-    /// Checks that the table has taken all rows of `from`, which is named for SQL.
-    async fn check_stored(&self, tx: &Transaction, from: &str, stored: Option<u64>) -> Result<(), Failure> {
-        let Some(stored) = stored else { return Ok(()) };
-        let next = &self.next;
-        let doing = format!("counting the rows of {next}");
-        let rows = tx.query(&doing, &format!("SELECT count(*) FROM {from}"), &[]).await?;
-        let rows = rows.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs());
-        if rows <= stored {
-            return Ok(());
-        }
-        let message = format!(
-            "a trigger of {next} left out {} when the rows of this run were put in place, so the tables would not hold what was \
-             checked; load this table without `myPublish` together, or change the trigger; the tables are left as they were",
-            counted(rows - stored, "row")
-        );
-        Err(Failure::bad_input("LeftOut", message))
+        merge.guarded(&guard).run(tx, &doing, "").await.map(drop)
     }
 
     async fn delete_kept(&self, tx: &Transaction) -> Result<(), Failure> {

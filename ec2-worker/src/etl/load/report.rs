@@ -1,5 +1,7 @@
 //! Reports what a load has done, before it is committed.
 
+use definition::kind::field::LoadMode;
+
 use super::super::table::Table;
 use super::LoadTry;
 
@@ -17,7 +19,16 @@ impl LoadTry<'_> {
                 None => "a trigger of the table",
             };
             let were = if left_out == 1 { "row was" } else { "rows were" };
-            self.progress.note(format!("{left_out} {were} left out by {why}, or went elsewhere"));
+            let otherwise = match self.load.mode {
+                LoadMode::Upsert => ", went elsewhere, or changed nothing",
+                LoadMode::Append | LoadMode::Replace => ", or went elsewhere",
+            };
+            self.progress.note(format!("{left_out} {were} left out by {why}{otherwise}"));
+        }
+        if table.row_security && self.load.mode == LoadMode::Replace {
+            self.progress.note(format!(
+                "row-level security is active for this user on {table}, so rows that its policies hide were not replaced"
+            ));
         }
         self.progress.set("bytesRead", self.loaded.bytes);
         for name in &self.added {

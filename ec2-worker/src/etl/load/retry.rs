@@ -18,6 +18,7 @@ use super::super::next_tables::{self, NextTables};
 use super::super::rejected::{self, RefusedRow, Wanted};
 use super::super::rejects::Spool;
 use super::super::source::{Origin, Source};
+use super::super::statement::Statement;
 use super::super::table::Table;
 use super::{Load, LoadTry, lock};
 use crate::database::encoding::ESCAPED;
@@ -291,6 +292,9 @@ impl Retry<'_> {
             if number == files.len() && loaded > 0 {
                 load.expect.check(tx, &NextTables::default(), &own).await?;
             }
+            for name in &this.added {
+                progress.note(format!("added the column `{name}` (text) to {table}"));
+            }
             let (rows, rejected) = (this.loaded.rows, this.loaded.rejected);
             for (_, note) in own.fields().into_iter().filter(|(key, _)| key == "note") {
                 progress.note(note.replace(&source.name(), &file.original));
@@ -365,7 +369,12 @@ impl Retry<'_> {
         table: &Table,
         name: &str,
     ) -> Result<(Dialect, Vec<u8>), Failure> {
-        let dialect = Dialect { skip_footer: 0, ..self.load.dialect_for(table, None) };
+        // The keys of an object of JSON fill the placeholders of an `insertQuery`, and the columns of the table without one.
+        let statement = match &self.load.insert {
+            Some(insert) => Some(Statement::describe(tx, table, insert).await?.0),
+            None => None,
+        };
+        let dialect = Dialect { skip_footer: 0, ..self.load.dialect_for(table, statement.as_ref()) };
         let Some(at) = S3Uri::parse(name) else {
             let message =
                 format!("{name} is not a file in S3, so its rows cannot be retried; run the copy again");

@@ -107,11 +107,6 @@ impl LoadTry<'_> {
                 if self.kept.is_some() {
                     rules::check(tx, table, true).await?;
                 }
-                if table.row_security {
-                    self.progress.note(format!(
-                        "row-level security is active for this user on {table}, so rows that its policies hide were not replaced"
-                    ));
-                }
                 loaded_files::forget(tx, table).await
             }
             LoadMode::Upsert if table.primary_key.is_empty() => {

@@ -17,6 +17,8 @@ use crate::sql::{identifier, literal};
 pub(in super::super) const CHECK: &str = "a partition takes the row";
 
 const DOING: &str = "reading the partitions of the table";
+/// The largest length of a name in PostgreSQL, in bytes.
+const LONGEST_NAME: usize = 63;
 
 /// The table and its partitions. Partitions by hash count as their table.
 const TREE: &str = "
@@ -31,7 +33,7 @@ WITH RECURSIVE tree(oid, is_leaf) AS (
 /// definition of a unique index with its predicate.
 const RULES: &str = "
 {TREE}
-SELECT r.name || ' of ' || c.relname, d.condition, r.is_index, r.rule, coalesce(r.predicate, 'true')
+SELECT r.name || ' of ' || c.relname, d.condition, r.is_index, r.rule, coalesce(r.predicate, 'true'), c.oid::text
 FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid
 CROSS JOIN LATERAL (SELECT coalesce(pg_catalog.pg_get_partition_constraintdef(tree.oid), 'true')) AS d (condition)
 CROSS JOIN LATERAL (
@@ -79,8 +81,8 @@ pub(super) async fn check(tx: &Transaction, table: &Table, next: &NextTable) -> 
     let condition = if conditions.is_empty() { "false".to_owned() } else { conditions.join(" OR ") };
     add(tx, next, CHECK, &condition).await?;
     for row in tx.query(DOING, &RULES.replace("{TREE}", TREE), &[(&table.oid, Type::INT8)]).await? {
-        let (name, partition, rule, predicate): (&str, &str, &str, &str) =
-            (row.get(0), row.get(1), row.get(3), row.get(4));
+        let (partition, rule, predicate): (&str, &str, &str) = (row.get(1), row.get(3), row.get(4));
+        let name = &unique(row.get(0), row.get(5));
         if !row.get::<_, bool>(2) {
             add(tx, next, name, &format!("({partition}) IS NOT TRUE OR ({rule})")).await?;
             continue;
@@ -95,6 +97,16 @@ pub(super) async fn check(tx: &Transaction, table: &Table, next: &NextTable) -> 
         tx.run(DOING, &index).await?;
     }
     Ok(())
+}
+
+/// Returns the name of a rule as the database keeps it. Of a name that is too long, the database keeps the beginning, which the rules of
+/// several partitions can share, so the id of the partition stands at its end.
+fn unique(name: &str, oid: &str) -> String {
+    if name.len() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    let end = name.floor_char_boundary(LONGEST_NAME - oid.len() - 1);
+    format!("{}~{oid}", &name[..end])
 }
 
 /// Gives the next table the check `condition` under the name `check`.

@@ -193,8 +193,11 @@ fn may_end_with_return(dialect: &Dialect, text: &[u8]) -> bool {
 /// Returns whether the lines of a text end with CR alone: a record does, and line feeds stand in quoted fields only. `is_last`
 /// says that nothing follows the text. Without `is_sure`, the record may end in the text that follows.
 fn ends_with_return(dialect: &Dialect, text: &[u8], is_last: bool, is_sure: bool) -> bool {
+    if memchr(b'\r', text).is_none() {
+        return false;
+    }
     if memchr(b'\n', text).is_none() {
-        return memchr(b'\r', text).is_some();
+        return true;
     }
     if !dialect.detects {
         return feeds_are_quoted(dialect, text, is_last, is_sure);

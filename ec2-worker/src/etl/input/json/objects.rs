@@ -159,11 +159,12 @@ impl Objects {
             match last {
                 None if count == 0 => break,
                 None => {}
-                Some(b'\r') if self.text.fill_buf()?.first() != Some(&b'\n') => {
+                // A text with line feeds further on has lines that end with them.
+                Some(b'\r') if memchr::memchr(b'\n', self.text.fill_buf()?).is_none() => {
                     self.end = Some(b'\r');
                     return Ok(());
                 }
-                // The line feed after a carriage return comes in the next round.
+                // The line feed comes in a later round.
                 Some(b'\r') => {}
                 Some(_) => break,
             }
