@@ -36,6 +36,55 @@ pub(crate) async fn find(storage: &impl Storage, set: &Set<'_>) -> anyhow::Resul
     Ok(choose(set, found.with_context(|| format!("listing the files of {}", set.name))?))
 }
 
+/// Returns whether a search for the files of the set lists a part of the bucket, and may be left out while the marker is missing: nobody
+/// waits for an answer before the marker, unless several matching files are a mistake.
+pub(crate) fn may_spare_lists(set: &Set<'_>) -> bool {
+    let is_listed = |pattern: &Pattern| matches!(pattern.place(&set.captures), Some(Place::Below { .. }));
+    set.trigger.marker.is_some()
+        && set.trigger.patterns().any(is_listed)
+        && !set.modes().contains(&MatchMode::One)
+}
+
+/// Looks only for the files with a known key, after the arrival of the object `key`. Returns `None` if the other files must be listed,
+/// too: every known file is there, and the object is not newer than the marker.
+pub(crate) async fn find_without_list(
+    storage: &impl Storage,
+    set: &Set<'_>,
+    key: &str,
+) -> anyhow::Result<Option<Found>> {
+    let known = set.trigger.needs().filter_map(|(pattern, need)| match pattern.place(&set.captures) {
+        Some(Place::Key(known)) if need != Need::Optional => Some((known, need)),
+        _ => None,
+    });
+    let known = known.map(|(known, need)| async move {
+        let file = storage.find(&set.bucket, known.as_str()).await?;
+        anyhow::Ok((known, need, file.filter(|file| counts(set, need, file))))
+    });
+    let found = future::try_join(future::try_join_all(known), storage.find(&set.bucket, key)).await;
+    let (known, arrived) = found.with_context(|| format!("looking for files of {}", set.name))?;
+    let missing = known.iter().filter(|(.., file)| file.is_none());
+    let missing: Vec<_> = missing.map(|(known, ..)| known.as_str().to_owned()).collect();
+    if !missing.is_empty() {
+        return Ok(Some(Found::Missing(missing)));
+    }
+    let marker = known.into_iter().find(|(_, need, _)| *need == Need::Marker).and_then(|(.., file)| file);
+    let (Some(marker), Some(arrived)) = (marker, arrived) else { return Ok(None) };
+    let is_newer = !is_marker(set, &arrived)
+        && counts(set, Need::Required, &arrived)
+        && arrived.modified > marker.modified;
+    Ok(is_newer.then_some(Found::Overtaken { marker: marker.key, newer: arrived.key }))
+}
+
+/// Returns whether an object that matches a pattern is a file of the set. Many programs create an empty object before they write the
+/// content.
+fn counts(set: &Set<'_>, need: Need, file: &Listed) -> bool {
+    need == Need::Marker || file.size > 0 || set.trigger.allow_empty
+}
+
+fn is_marker(set: &Set<'_>, file: &Listed) -> bool {
+    set.trigger.marker.as_ref().is_some_and(|marker| marker.takes(&file.key, &set.captures))
+}
+
 /// Lists the files that match a pattern with the captures of the set.
 async fn matches(storage: &impl Storage, set: &Set<'_>, pattern: &Pattern) -> anyhow::Result<Vec<Listed>> {
     match pattern.place(&set.captures) {
@@ -54,14 +103,9 @@ async fn matches(storage: &impl Storage, set: &Set<'_>, pattern: &Pattern) -> an
 fn choose(set: &Set<'_>, found: Vec<Vec<Listed>>) -> Found {
     let trigger = set.trigger;
     let (mut files, mut missing): (Vec<DroppedFile>, Vec<String>) = (Vec::new(), Vec::new());
-    let is_marker =
-        |file: &Listed| trigger.marker.as_ref().is_some_and(|marker| marker.takes(&file.key, &set.captures));
     let modes = set.modes();
     for (index, ((pattern, need), mut matching)) in trigger.needs().zip(found).enumerate() {
-        if need != Need::Marker {
-            // Many programs create an empty object before they write the content.
-            matching.retain(|file| (file.size > 0 || trigger.allow_empty) && !is_marker(file));
-        }
+        matching.retain(|file| counts(set, need, file) && (need == Need::Marker || !is_marker(set, file)));
         matching.sort_by(|one, other| (one.modified, &one.key).cmp(&(other.modified, &other.key)));
         let Some(newest) = matching.pop() else {
             if need != Need::Optional {

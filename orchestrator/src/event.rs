@@ -33,10 +33,21 @@ pub(crate) struct Message {
 /// One record of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
-    /// An object was created at the time `at`, if the record says when.
-    Arrival { bucket: String, key: String, at: Option<Timestamp> },
+    /// An object was created.
+    Arrival(Arrival),
     /// The record cannot start a run.
     Ignored { key: Option<String>, reason: String },
+}
+
+/// An object that was created, as its event describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    pub bucket: String,
+    pub key: String,
+    /// The ETag without quotation marks, if the event names it.
+    pub etag: Option<String>,
+    /// The time of the event, if the event names it.
+    pub at: Option<Timestamp>,
 }
 
 /// Reads an event of any kind. A part of unknown form is ignored, with a reason.
@@ -125,7 +136,8 @@ fn s3_item(record: &Value) -> Item {
     if !name.trim_start_matches("s3:").starts_with("ObjectCreated:") {
         return ignored(Some(key), &format!("the event `{name}` creates no object"));
     }
-    arrival(&bucket, key, object.size.and_then(|size| u64::try_from(size).ok()), at)
+    let size = object.size.and_then(|size| u64::try_from(size).ok());
+    arrival(Arrival { bucket, key, etag: object.e_tag, at }, size)
 }
 
 fn event_bridge_item(event: &Value) -> Item {
@@ -137,18 +149,20 @@ fn event_bridge_item(event: &Value) -> Item {
     if kind != "Object Created" {
         return ignored(Some(key.to_owned()), &format!("the event `{kind}` creates no object"));
     }
-    arrival(bucket, key.to_owned(), object["size"].as_u64(), time(&event["time"]))
+    let etag = object["etag"].as_str().map(str::to_owned);
+    let arrived = Arrival { bucket: bucket.to_owned(), key: key.to_owned(), etag, at: time(&event["time"]) };
+    arrival(arrived, object["size"].as_u64())
 }
 
 fn time(text: &Value) -> Option<Timestamp> {
     text.as_str()?.parse().ok()
 }
 
-fn arrival(bucket: &str, key: String, size: Option<u64>, at: Option<Timestamp>) -> Item {
-    if key.ends_with('/') && size.unwrap_or(0) == 0 {
-        return ignored(Some(key), "an empty object that represents a folder");
+fn arrival(arrived: Arrival, size: Option<u64>) -> Item {
+    if arrived.key.ends_with('/') && size.unwrap_or(0) == 0 {
+        return ignored(Some(arrived.key), "an empty object that represents a folder");
     }
-    Item::Arrival { bucket: bucket.to_owned(), key, at }
+    Item::Arrival(arrived)
 }
 
 fn ignored(key: Option<String>, reason: &str) -> Item {

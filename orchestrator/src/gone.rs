@@ -43,32 +43,45 @@ pub(crate) async fn runs_since<E: Edges>(
         let mut reads = stream::iter(reads).buffered(READ_AT_ONCE);
         while let Some(read) = reads.next().await {
             if let Some((set, entry)) = read {
-                add_runs(&mut found, &set, &entry, now_of(definitions, &definition));
+                add_runs(&mut found, &set, &entry, definitions);
             }
         }
     }
     Ok(found)
 }
 
-fn add_runs(found: &mut RunsByObject, set: &SetName, entry: &Entry, definition_now: &str) {
+fn add_runs(found: &mut RunsByObject, set: &SetName, entry: &Entry, definitions: &Definitions) {
+    let name = &set.definition;
+    let trigger = definitions.triggered().find(|(file, ..)| file.name == *name).map(|(.., trigger)| trigger);
+    let without_trigger = now_of(definitions, name);
+    let definition_now = |key: &str| match trigger.map(|trigger| trigger.captures(key)) {
+        None => Some(without_trigger),
+        Some(None) => Some(NO_MORE),
+        Some(Some(captures)) => {
+            (captures.encoded() != set.id).then_some("takes the key into another set now")
+        }
+    };
     for head in entry.ledger.heads().filter(|head| head.activated_at.is_some()) {
         for file in &head.files {
             found.entry((file.key.clone(), file.etag.clone())).or_default().push(TakenBy {
                 set: set.to_string(),
                 pipeline_id: head.pipeline_id.clone(),
                 state: head.state.as_str().to_owned(),
-                definition_now: Some(definition_now.to_owned()),
+                definition_now: definition_now(&file.key).map(str::to_owned),
             });
         }
     }
 }
 
-/// Returns the state of a definition that has no pattern for a key any more.
+/// What became of a definition none of whose patterns takes a key any more.
+const NO_MORE: &str = "takes the key no more";
+
+/// Returns what became of a definition that has no pattern now.
 fn now_of(definitions: &Definitions, name: &str) -> &'static str {
     let is_broken = definitions.broken().any(|(file, _)| file.name == name);
     match definitions.files.iter().any(|file| file.name == name) {
         true if is_broken => "cannot be used now",
-        true => "takes the key no more",
+        true => NO_MORE,
         false => "is gone",
     }
 }

@@ -13,7 +13,6 @@
 
 use anyhow::{anyhow, bail};
 use futures::future;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::book::Entry;
@@ -21,7 +20,7 @@ use crate::claim::{ClaimKind, Claimed};
 use crate::conditional::Conditional;
 use crate::content::Found;
 use crate::definitions::Definitions;
-use crate::event::{Item, Message};
+use crate::event::{Arrival, Item, Message};
 use crate::guard::{Guard, OutOfTime};
 use crate::ledger::{Content, DroppedFile, Ledger, Next};
 use crate::metrics::Metrics;
@@ -128,11 +127,11 @@ async fn handle_message<E: Edges>(
             Item::Ignored { key, reason } => {
                 Outcome::decided(report::ignored(key.clone(), reason), key.as_deref().unwrap_or_default())
             }
-            Item::Arrival { .. } if guard.is_late(setup.now()) => Outcome::failed(OutOfTime.into()),
-            Item::Arrival { bucket, key, at } => {
-                let mut arrived = Box::pin(handle_key(edges, setup, definitions, (bucket, key), *at)).await;
+            Item::Arrival(_) if guard.is_late(setup.now()) => Outcome::failed(OutOfTime.into()),
+            Item::Arrival(arrival) => {
+                let mut arrived = Box::pin(handle_arrival(edges, setup, definitions, arrival)).await;
                 for decision in &arrived.decisions {
-                    arrived.metrics.count(decision, *at, setup.now());
+                    arrived.metrics.count(decision, arrival.at, setup.now());
                 }
                 arrived
             }
@@ -141,14 +140,14 @@ async fn handle_message<E: Edges>(
     handled
 }
 
-/// Advances each set that `key` belongs to, and returns one decision for each set. `at` is the time of the event.
-async fn handle_key<E: Edges>(
+/// Advances each set that an object belongs to, and returns one decision for each set.
+async fn handle_arrival<E: Edges>(
     edges: &E,
     setup: &Setup,
     definitions: &Definitions,
-    (bucket, key): (&str, &str),
-    at: Option<Timestamp>,
+    arrival: &Arrival,
 ) -> Outcome {
+    let Arrival { bucket, key, at, .. } = arrival;
     let sets = match sets::of_key(setup, definitions, bucket, key) {
         Ok(sets) => sets,
         Err(decision) => {
@@ -165,7 +164,8 @@ async fn handle_key<E: Edges>(
         // Only sweeps need the time of the first sight. The time is stored while the set advances, so that the handler
         // does not take longer.
         let first_seen = first_seen::of(edges, setup, &set.name.definition, set.uploaded);
-        let (decision, seen) = future::join(Box::pin(advance(edges, setup, set)), first_seen).await;
+        let advanced = advance(edges, setup, set, Cause::Arrival(arrival));
+        let (decision, seen) = future::join(Box::pin(advanced), first_seen).await;
         decision.and_then(|decision| seen.map(|_| decision))
     }));
     let mut handled = Outcome::default();
@@ -178,14 +178,42 @@ async fn handle_key<E: Edges>(
     handled
 }
 
+/// The cause for which a set is advanced.
+#[derive(Clone, Copy)]
+pub(crate) enum Cause<'a> {
+    /// The event about one object. Where the ledger and the files with a known key show the answer, the other files of the set are not
+    /// listed. Without that, each event of a marked set with thousands of files would list thousands of files.
+    Arrival(&'a Arrival),
+    /// A sweep, the end of another run, or a person. All files of the set are looked for.
+    Look,
+}
+
 /// Advances a set through steps 2 to 8, as far as possible at this moment.
 ///
 /// The futures of the steps are boxed, because one inside the other they would not fit on the stack of a thread.
-pub(crate) async fn advance<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -> anyhow::Result<Decision> {
+pub(crate) async fn advance<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    cause: Cause<'_>,
+) -> anyhow::Result<Decision> {
     for _ in 0..MAX_ROUNDS {
         // Step 2. The ledger for step 3 is read at the same time.
         let reading = setup.book.entry(edges, &set.name);
-        let (found, entry) = future::try_join(content::find(edges, set), reading).await?;
+        let (found, entry) = match cause {
+            Cause::Arrival(arrival) if content::may_spare_lists(set) => {
+                let looking = content::find_without_list(edges, set, &arrival.key);
+                let (found, entry) = future::try_join(looking, reading).await?;
+                if let Some(reason) = step::already_read(&entry.ledger, set.trigger, arrival) {
+                    return Ok(report::duplicate(&set.name, reason, &entry.ledger));
+                }
+                match found {
+                    Some(found) => (found, entry),
+                    None => (content::find(edges, set).await?, entry),
+                }
+            }
+            Cause::Arrival(_) | Cause::Look => future::try_join(content::find(edges, set), reading).await?,
+        };
         let content = match found {
             Found::Whole(content) => content,
             Found::Overtaken { marker, newer } => {
@@ -236,7 +264,9 @@ pub(crate) async fn advance_whole<E: Edges>(
     Ok(match step {
         Step::Duplicate(reason) => Conditional::Done(report::duplicate(name, reason, &entry.ledger)),
         Step::NotNewer(old) => Conditional::Done(report::not_newer(name, old)),
-        Step::Deferred(until) => Conditional::Done(report::deferred(name, set.trigger, until, &entry.ledger)),
+        Step::Deferred(until) => {
+            Conditional::Done(report::deferred(name, &set.captures, set.trigger, until, &entry.ledger))
+        }
         Step::Queued => Conditional::Done(report::next(name, &entry.ledger)),
         Step::Queue => {
             queue::put_content(edges, &setup.book, name, &set.bucket, content).await?;
@@ -281,6 +311,8 @@ async fn claim_and_start<E: Edges>(
             report::queued_behind(&set.name, &ahead.set, ahead.pipeline_id.as_deref())
         }
         Claimed::Paused(since) => report::paused(&set.name, since),
-        Claimed::OverCap { until, entry } => report::deferred(&set.name, set.trigger, until, &entry.ledger),
+        Claimed::OverCap { until, entry } => {
+            report::deferred(&set.name, &set.captures, set.trigger, until, &entry.ledger)
+        }
     }))
 }

@@ -5,7 +5,7 @@
 //! sets that wait.
 
 use crate::definitions::Definitions;
-use crate::handler::advance;
+use crate::handler::{Cause, advance};
 use crate::ledger::{HeadState, after};
 use crate::outcome;
 use crate::ports::Edges;
@@ -86,7 +86,8 @@ async fn end_turn<E: Edges>(
         matches!(head.state, HeadState::Claimed | HeadState::Created) && !head.is_leased(setup.now())
     });
     if is_abandoned && let Some(captures) = captures_of(&entry.ledger, sets.trigger()) {
-        let decision = Box::pin(advance(edges, setup, &sets.set(&entry.ledger.bucket, captures))).await?;
+        let decision =
+            Box::pin(advance(edges, setup, &sets.set(&entry.ledger.bucket, captures), Cause::Look)).await?;
         if decision.verdict == Verdict::Incomplete {
             give_up::of(edges, setup, setup.book.again(edges, &entry).await?).await?;
         }
@@ -121,7 +122,7 @@ async fn advance_marked<E: Edges>(
         queue::remove_key(edges, &setup.book, &mark.key).await;
         return Ok(None);
     };
-    let decision = Box::pin(advance(edges, setup, &set)).await?;
+    let decision = Box::pin(advance(edges, setup, &set, Cause::Look)).await?;
     let waits = match decision.verdict {
         Verdict::Started => {
             queue::remove_key(edges, &setup.book, &mark.key).await;

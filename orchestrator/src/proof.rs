@@ -1,5 +1,8 @@
 //! Says for every object that landed on a day which run took the object, or why no run took it. Changes nothing.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -9,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::content::{self, Found};
 use crate::definitions::Definitions;
-use crate::ledger::{Head, Ledger};
+use crate::ledger::{Content, Head, Ledger};
 use crate::ports::{Edges, Listed};
+use crate::report::Decision;
 use crate::sets::{self, Set};
 use crate::setup::Setup;
 use crate::taken_by::TakenBy;
@@ -33,7 +37,7 @@ pub struct Proof {
     pub landed: Timestamp,
     /// The runs that took this version of the object.
     pub runs: Vec<TakenBy>,
-    /// The reason why no run has taken it, for each set that it belongs to; empty if a run took it.
+    /// One reason for each set of the key that has no run of the object. If the key belongs to no set and no run took the object: why.
     pub reasons: Vec<String>,
 }
 
@@ -42,16 +46,17 @@ pub(crate) async fn of_day<E: Edges>(edges: &E, setup: &Setup, day: Date) -> any
     let bucket = setup.config.drop_bucket.as_deref().context("no drop bucket is configured")?;
     let definitions = setup.definitions.load(edges, &setup.book.home).await?;
     let (mut proofs, mut after) = (Vec::new(), None);
+    let looks = Looks::default();
     loop {
         let page: Vec<Listed> = edges.page(bucket, "", after.as_deref(), PAGE).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.key.clone());
         let of_day = page.into_iter().filter(|listed| listed.modified.to_zoned(TimeZone::UTC).date() == day);
-        let found = of_day.map(|listed| of_object(edges, setup, &definitions, bucket, listed));
+        let found = of_day.map(|listed| of_object(edges, setup, &definitions, &looks, bucket, listed));
         let found: Vec<Proof> = stream::iter(found).buffered(READ_AT_ONCE).try_collect().await?;
         proofs.extend(found);
     }
-    add_runs_of_other_patterns(edges, setup, &definitions, &mut proofs).await?;
+    add_runs_of_other_patterns(edges, setup, &definitions, bucket, &mut proofs).await?;
     Ok(proofs)
 }
 
@@ -60,6 +65,7 @@ async fn add_runs_of_other_patterns<E: Edges>(
     edges: &E,
     setup: &Setup,
     definitions: &Definitions,
+    bucket: &str,
     proofs: &mut [Proof],
 ) -> anyhow::Result<()> {
     let without = || proofs.iter().filter(|proof| proof.runs.is_empty());
@@ -68,7 +74,10 @@ async fn add_runs_of_other_patterns<E: Edges>(
     for proof in proofs.iter_mut().filter(|proof| proof.runs.is_empty()) {
         if let Some(runs) = known.remove(&(proof.key.clone(), proof.etag.clone())) {
             proof.runs = runs;
-            proof.reasons.clear();
+            // The reasons of the sets to which the key belongs now stay true.
+            if sets::of_key(setup, definitions, bucket, &proof.key).is_err() {
+                proof.reasons.clear();
+            }
         }
     }
     Ok(())
@@ -78,6 +87,7 @@ async fn of_object<E: Edges>(
     edges: &E,
     setup: &Setup,
     definitions: &Definitions,
+    looks: &Looks,
     bucket: &str,
     object: Listed,
 ) -> anyhow::Result<Proof> {
@@ -97,7 +107,11 @@ async fn of_object<E: Edges>(
                     }
                 };
                 if took.is_empty() {
-                    reasons.push(format!("{}: {}", set.name, why_no_run(edges, setup, set, &object).await?));
+                    reasons.push(format!(
+                        "{}: {}",
+                        set.name,
+                        why_no_run(edges, setup, looks, set, &object).await?
+                    ));
                 }
                 runs.extend(took);
             }
@@ -122,19 +136,50 @@ fn took(set: &Set<'_>, ledger: &Ledger, object: &Listed) -> Vec<TakenBy> {
     took.map(taken_by).collect()
 }
 
+/// The state of a set that has objects without a run.
+struct SetLook {
+    /// The content, if the set is whole.
+    content: Option<Content>,
+    decision: Decision,
+}
+
+/// The sets that a proof has looked at, by name. A set is looked at once, however many of its objects have no run.
+type Looks = Mutex<HashMap<String, Arc<SetLook>>>;
+
+async fn look<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    looks: &Looks,
+    set: &Set<'_>,
+) -> anyhow::Result<Arc<SetLook>> {
+    let name = set.name.to_string();
+    let known = looks.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let content = match content::find(edges, set).await? {
+        Found::Whole(content) => Some(content),
+        _ => None,
+    };
+    let look = Arc::new(SetLook { content, decision: status::of_set(edges, setup, set).await? });
+    looks.lock().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&look));
+    Ok(look)
+}
+
 /// Returns why no run of the set took an object.
 async fn why_no_run<E: Edges>(
     edges: &E,
     setup: &Setup,
+    looks: &Looks,
     set: &Set<'_>,
     object: &Listed,
 ) -> anyhow::Result<String> {
-    if let Found::Whole(content) = content::find(edges, set).await?
-        && let Some(why) = content::why_unread(set, &content, object)
-    {
+    let look = look(edges, setup, looks, set).await?;
+    let why = look.content.as_ref().and_then(|content| content::why_unread(set, content, object));
+    if let Some(why) = why {
         return Ok(why);
     }
-    let decision = status::of_set(edges, setup, set).await?;
+    let SetLook { decision, .. } = &*look;
     let missing = decision.missing.join(", ");
     let missing = if missing.is_empty() { missing } else { format!(": {missing}") };
     Ok(format!("{}{missing}", decision.reason))

@@ -13,7 +13,7 @@ use jiff::civil::Date;
 use crate::conditional::Conditional;
 use crate::content::{self, Found};
 use crate::definitions::Definitions;
-use crate::handler::{advance, too_many};
+use crate::handler::{Cause, advance, too_many};
 use crate::ledger::{HeadState, Ledger, Rerun};
 use crate::ports::{Depth, Edges};
 use crate::report::{self, Decision, Verdict};
@@ -94,7 +94,10 @@ async fn rerun_set<E: Edges>(
     match note(edges, setup, set, force).await? {
         Noted::Refused(decision) => Ok(decision),
         Noted::Wished(key) => {
-            let decision = Box::pin(advance(edges, setup, set)).await?;
+            let decision = Box::pin(advance(edges, setup, set, Cause::Look)).await?;
+            if matches!(decision.verdict, Verdict::Duplicate | Verdict::Incomplete) {
+                withdraw(edges, setup, set).await?;
+            }
             // The end of the run before it starts nothing before the definition is resumed.
             let waits = matches!(decision.verdict, Verdict::Next | Verdict::QueuedBehind);
             let since = match waits {
@@ -106,6 +109,21 @@ async fn rerun_set<E: Edges>(
             Ok(Decision { key, ..decision })
         }
     }
+}
+
+/// Removes a wish that was refused, so that no later run of the set fulfils it.
+async fn withdraw<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -> anyhow::Result<()> {
+    for _ in 0..MAX_PUTS {
+        let entry = setup.book.entry(edges, &set.name).await?;
+        if entry.ledger.rerun.is_none() {
+            return Ok(());
+        }
+        let ledger = Ledger { rerun: None, ..entry.ledger.clone() };
+        if let Conditional::Done(_) = setup.book.put(edges, &entry, ledger).await? {
+            return Ok(());
+        }
+    }
+    bail!("the ledger of {} changed {MAX_PUTS} times while the wish was removed: try again", set.name)
 }
 
 /// The result of the attempt to note a wish.

@@ -43,7 +43,9 @@ pub(crate) async fn of_set<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) ->
     let kind = match step {
         Step::Duplicate(reason) => return Ok(report::duplicate(name, reason, ledger)),
         Step::NotNewer(old) => return Ok(report::not_newer(name, old)),
-        Step::Deferred(until) => return Ok(report::deferred(name, set.trigger, until, ledger)),
+        Step::Deferred(until) => {
+            return Ok(report::deferred(name, &set.captures, set.trigger, until, ledger));
+        }
         Step::Queue | Step::Queued => {
             // The end of the earlier run starts nothing before the definition is resumed.
             let since = turn::paused_since(edges, setup, &name.definition).await?;

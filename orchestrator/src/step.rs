@@ -14,7 +14,7 @@ use crate::progress;
 use crate::sets::Set;
 use crate::setup::Setup;
 
-pub(crate) use decide::{Step, Terms};
+pub(crate) use decide::{Step, Terms, already_read};
 
 /// A step, and the ledger entry from which the step follows.
 pub(crate) struct Decided {

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use crate::book::Entry;
 use crate::definitions::Definitions;
-use crate::handler::advance;
+use crate::handler::{Cause, advance};
 use crate::ledger::{HeadState, Ledger};
 use crate::next_run::add_failure;
 use crate::ports::{Edges, Listed, Storage};
@@ -195,7 +195,7 @@ async fn sweep_set<E: Edges>(
         return Ok(None);
     }
     report.ended += usize::from(outcome::write(edges, setup, &mut entry).await?);
-    let decision = Box::pin(advance(edges, setup, set)).await?;
+    let decision = Box::pin(advance(edges, setup, set, Cause::Look)).await?;
     let first = files.iter().map(|file| file.modified).min();
     match (decision.verdict, first) {
         (Verdict::Incomplete, Some(first)) => {
@@ -248,7 +248,7 @@ async fn report_missing<E: Edges>(
     decision: Decision,
 ) -> anyhow::Result<Decision> {
     let is_late = set.trigger.waits_until(&set.captures, first).is_some_and(|until| setup.now() >= until);
-    let notice = report::missing_files(&set.name, set.trigger, &set.bucket, first, &decision.missing);
+    let notice = report::missing_files(&set.name, set.trigger, &set.bucket, first, &decision);
     if is_late && entry.ledger.head.is_none() && !entry.ledger.notices.contains(&notice.id) {
         edges.publish(&notice).await.context("publishing a notice")?;
         let mut ledger = entry.ledger.clone();

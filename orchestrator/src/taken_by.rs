@@ -12,7 +12,7 @@ pub struct TakenBy {
     pub pipeline_id: Option<String>,
     /// The state of the run in the ledger.
     pub state: String,
-    /// What became of the definition, such as `is gone`, if none of its patterns takes the key any more.
+    /// What became of the definition, such as `is gone`, if the key does not belong to this set of it any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition_now: Option<String>,
 }

@@ -133,7 +133,11 @@ async fn days_and_times_of_a_definition_are_those_of_its_time_zone() {
     let missing: Vec<_> = mails.iter().filter(|mail| mail.subject.contains("still missing")).collect();
     let [missing] = missing[..] else { panic!("{mails:#?}") };
     assert_eq!(missing.subject, "early day=2026-01-01: 1 file(s) still missing");
-    for text in ["s3://downspout-drop/early/2026-01-01/done\n", "by 08:30 (Etc/GMT"] {
+    for text in [
+        "s3://downspout-drop/early/2026-01-01/done\n",
+        "by 08:30 (Etc/GMT",
+        "\nWhy: these files have not arrived yet",
+    ] {
         assert!(missing.body.contains(text), "{text}: {}", missing.body);
     }
     assert!(!missing.body.contains("a.csv") && !missing.body.contains("c.csv"), "{}", missing.body);

@@ -25,8 +25,8 @@ fn items_of(event: &Value) -> Vec<Item> {
 /// Returns the keys of all arrivals in the drop bucket.
 fn arrived(items: &[Item]) -> Vec<&str> {
     let keys = items.iter().filter_map(|item| match item {
-        Item::Arrival { bucket, key, .. } if bucket == "drop" => Some(key.as_str()),
-        Item::Arrival { .. } | Item::Ignored { .. } => None,
+        Item::Arrival(arrival) if arrival.bucket == "drop" => Some(arrival.key.as_str()),
+        Item::Arrival(_) | Item::Ignored { .. } => None,
     });
     keys.collect()
 }
@@ -34,7 +34,7 @@ fn arrived(items: &[Item]) -> Vec<&str> {
 fn reasons(items: &[Item]) -> Vec<&str> {
     let reasons = items.iter().filter_map(|item| match item {
         Item::Ignored { reason, .. } => Some(reason.as_str()),
-        Item::Arrival { .. } => None,
+        Item::Arrival(_) => None,
     });
     reasons.collect()
 }
@@ -54,8 +54,8 @@ fn every_kind_of_creation_counts_and_nothing_else_does() {
     let reasons = reasons(&items);
     assert_eq!(reasons.len(), 8);
     assert_eq!(reasons[0], "the event `ObjectRemoved:Delete` creates no object");
-    let Item::Arrival { at, .. } = &items[0] else { panic!("the first record is an arrival") };
-    assert_eq!(at.map(|at| at.to_string()).as_deref(), Some("2026-11-20T14:00:00.001Z"));
+    let Item::Arrival(first) = &items[0] else { panic!("the first record is an arrival") };
+    assert_eq!(first.at.map(|at| at.to_string()).as_deref(), Some("2026-11-20T14:00:00.001Z"));
 }
 
 #[test]

@@ -56,27 +56,33 @@ fn a_run_of_a_definition_that_is_gone_is_in_the_proof() {
     scene.sweep_whole();
     let now = |scene: &Scene| {
         let proofs = proofs(scene);
-        assert!(proofs.iter().all(|proof| proof.reasons.is_empty()), "{proofs:?}");
         let [run] = proofs[0].runs.as_slice() else { panic!("{proofs:?}") };
         assert_eq!((run.set.as_str(), run.state.as_str()), ("orders/day=0", "finished"));
         assert!(run.pipeline_id.is_some());
-        run.definition_now.clone()
+        (run.definition_now.clone().unwrap_or_default(), proofs[0].reasons.join("; "))
     };
-    assert_eq!(now(&scene), None);
+    let none = String::new;
+    assert_eq!(now(&scene), (none(), none()));
     for (text, expected) in [
         (DEFINITION.replace("in/{day}", "other/{day}"), "takes the key no more"),
         ("{".to_owned(), "cannot be used now"),
     ] {
         scene.world.put("definitions", "orders.json", &text);
-        assert_eq!(now(&scene).as_deref(), Some(expected));
+        assert_eq!(now(&scene), (expected.to_owned(), none()));
     }
+    scene.world.put("definitions", "orders.json", &DEFINITION.replace("in/{day}", "i{x}/{day}"));
+    let (became, reason) = now(&scene);
+    assert_eq!(became, "takes the key into another set now");
+    assert!(reason.starts_with("orders/day=0,x=n: "), "{reason}");
     scene.world.remove("definitions", "orders.json");
-    assert_eq!(now(&scene).as_deref(), Some("is gone"));
+    assert_eq!(now(&scene), ("is gone".to_owned(), none()));
     // A definition with another name has not run the files, and the run is named all the same.
     scene.advance(5);
     scene.world.put("definitions", "renamed.json", DEFINITION);
     scene.sweep_whole();
-    assert_eq!(now(&scene).as_deref(), Some("is gone"));
+    let (became, reason) = now(&scene);
+    assert_eq!(became, "is gone");
+    assert!(reason.starts_with("renamed/day=0: dropped before the definition was uploaded"), "{reason}");
 }
 
 #[test]
@@ -115,7 +121,7 @@ fn a_file_that_no_run_read_is_told_as_that() {
 
 #[test]
 fn a_marker_that_is_older_than_a_part_is_told_as_that() {
-    let mut scene = Scene::with(&with_patterns(MARKED));
+    let mut scene = Scene::with(&with_patterns(&format!(r#"{MARKED}, "myWaitFor": "1 minute""#)));
     for key in ["in/d1/_SUCCESS", "in/d1/part-1", "in/d1/part-2"] {
         scene.drop_key(key, key);
     }
@@ -126,6 +132,33 @@ fn a_marker_that_is_older_than_a_part_is_told_as_that() {
     let day = std::collections::BTreeMap::from([("day".to_owned(), "d1".to_owned())]);
     let rerun = scene.answer(|handler| async move { handler.rerun("orders", &day, false).await });
     assert_eq!((rerun.reason.as_str(), rerun.missing), (expected, vec!["in/d1/_SUCCESS".to_owned()]));
+    scene.advance(61);
+    scene.sweep_whole();
+    let notices = scene.world.notices();
+    let [notice] = notices.as_slice() else { panic!("{notices:#?}") };
+    assert!(notice.message.contains(&format!("\nWhy: {expected}.\n")), "{}", notice.message);
+}
+
+#[test]
+fn a_rerun_runs_the_files_that_are_there_and_leaves_no_wish() {
+    let definition = with_patterns(MARKED).replace(r#""myMaxRunsPerDay": "2""#, r#""myMaxRunsPerDay": "1""#);
+    let mut scene = Scene::with(&definition);
+    for key in ["in/d1/part-1", "in/d1/part-2", "in/d1/_SUCCESS"] {
+        scene.drop_key(key, key);
+    }
+    scene.world.end_all_runs();
+    scene.sweep_whole();
+    scene.world.remove("drop", "in/d1/part-1");
+    let day = std::collections::BTreeMap::from([("day".to_owned(), "d1".to_owned())]);
+    let rerun = scene.answer(|handler| async move { handler.rerun("orders", &day, true).await });
+    assert_eq!(rerun.verdict, crate::Verdict::Started, "{rerun:?}");
+    assert_eq!(scene.names_of_head("orders", "day=d1"), ["_SUCCESS", "part-2"]);
+    scene.world.end_all_runs();
+    scene.sweep_whole();
+    // The cap of the day holds for the next drop.
+    scene.drop_key("in/d1/part-3", "3");
+    let decisions = scene.drop_key("in/d1/_SUCCESS", "");
+    assert_eq!(decisions[0]["decision"], "deferred", "{decisions}");
 }
 
 #[test]

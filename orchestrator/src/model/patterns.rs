@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::scene::Scene;
+use super::Happening;
+use super::scene::{Call, Scene};
 
 /// Returns a definition with these fields of `Default`, and these further objects.
 fn definition(fields: &str, objects: &str) -> String {
@@ -59,6 +60,67 @@ fn a_file_that_is_deleted_starts_no_run_of_the_older_ones() {
     scene.sweep_whole();
     assert_eq!(scene.world.activations().len(), 1);
     assert_eq!(verdicts(&scene.drop_key("in/0/a_3.csv", "3")), ["started"]);
+}
+
+#[test]
+fn an_event_lists_a_large_set_only_where_it_may_start_a_run() {
+    let fields = r#""myDropFile": "in/{day}/part-*", "myDropMarker": "in/{day}/_SUCCESS""#;
+    let mut scene = Scene::with(&definition(fields, ""));
+    let parts: Vec<String> = (0..40).map(|part| format!("in/0/part-{part}")).collect();
+    let calls_of = |scene: &Scene, event: &Value, verdict: &str| {
+        let before = scene.world.calls();
+        assert_eq!(verdicts(&scene.decisions(event.clone())), [verdict], "{event}");
+        scene.world.calls() - before
+    };
+    let mut before_marker = Vec::new();
+    for key in &parts {
+        scene.put_key(key, key);
+        before_marker.push(calls_of(&scene, scene.events.last().expect("an event"), "incomplete"));
+    }
+    assert_eq!(before_marker[1..], [before_marker[39]; 39], "the cost of an event grows with the set");
+    assert_eq!(verdicts(&scene.drop_key("in/0/_SUCCESS", "")), ["started"]);
+    let at_work: Vec<_> = scene.events.iter().map(|event| calls_of(&scene, event, "duplicate")).collect();
+    assert!(at_work.iter().all(|calls| calls <= &before_marker[39]), "{at_work:?}");
+    scene.world.end_all_runs();
+    scene.sweep_whole();
+    let ended: Vec<_> = scene.events.iter().map(|event| calls_of(&scene, event, "duplicate")).collect();
+    assert_eq!(ended, at_work);
+    // The same bytes, dropped again after the run, and a new part are looked at.
+    scene.put_key(&parts[3], &parts[3]);
+    scene.put_key("in/0/part-new", "new");
+    for event in &scene.events[40..] {
+        let calls = calls_of(&scene, event, "incomplete");
+        assert!(calls <= before_marker[39], "the marker is older than this part: {calls}");
+    }
+    assert_eq!(verdicts(&scene.drop_key("in/0/_SUCCESS", "")), ["started"]);
+    assert_eq!(scene.names_of_head("orders", "day=0").len(), 42);
+}
+
+#[test]
+fn a_marker_that_is_put_again_during_a_start_starts_the_next_run() {
+    let fields = r#""myDropFile": "in/{day}/part-*", "myDropMarker": "in/{day}/_SUCCESS""#;
+    for steps in 0..60_u8 {
+        let mut scene = Scene::with(&definition(fields, ""));
+        scene.put_key("in/0/part-1", "1");
+        scene.put_key("in/0/_SUCCESS", "");
+        let marker = scene.events[1].clone();
+        scene.invoke(0, Call::Event(marker));
+        scene.happen(&Happening::Step { invocation: 0, steps });
+        scene.put_key("in/0/part-2", "2");
+        scene.put_key("in/0/_SUCCESS", "");
+        scene.happen(&Happening::Step { invocation: 0, steps: 250 });
+        for event in scene.events[2..].iter().cloned() {
+            scene.decisions(event);
+        }
+        scene.world.end_all_runs();
+        // The changes of a set may go on for a time (`mySettle`).
+        scene.advance(61);
+        scene.invoke(0, Call::StartNext);
+        scene.happen(&Happening::Step { invocation: 0, steps: 250 });
+        let read = scene.names_of_head("orders", "day=0");
+        assert_eq!(read, ["_SUCCESS", "part-1", "part-2"], "put again after {steps} steps");
+        assert!(scene.world.activations().len() <= 2, "after {steps} steps");
+    }
 }
 
 #[test]

@@ -124,12 +124,12 @@ impl Scene {
     /// Drops a file, whose event waits for its delivery.
     pub(super) fn put_key(&mut self, key: &str, body: &str) {
         self.world.advance_milliseconds(1);
-        self.world.put("drop", key, body);
+        let etag = self.world.put("drop", key, body);
         let encoded: String = url_encoded(key);
         self.events.push(json!({"Records": [{
             "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "eventTime": self.world.now().to_string(),
             "userIdentity": {"principalId": "AWS:AIDAEXAMPLE"}, "requestParameters": {"sourceIPAddress": "127.0.0.1"},
-            "s3": {"bucket": {"name": "drop"}, "object": {"key": encoded, "size": body.len()}}
+            "s3": {"bucket": {"name": "drop"}, "object": {"key": encoded, "size": body.len(), "eTag": etag}}
         }]}));
     }
 
@@ -137,6 +137,11 @@ impl Scene {
     pub(super) fn drop_key(&mut self, key: &str, body: &str) -> Value {
         self.put_key(key, body);
         let event = self.events.pop().expect("the event of this file");
+        self.decisions(event)
+    }
+
+    /// Delivers an event, and returns the decisions.
+    pub(super) fn decisions(&self, event: Value) -> Value {
         let subject = Arc::clone(&self.handlers[0]);
         let mut running = Box::pin(async move { subject.handle(&event, None).await.answer });
         let mut context = Context::from_waker(Waker::noop());

@@ -30,7 +30,7 @@ pub struct Decision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// The keys of the files that are missing, or that must be dropped again because they are not newer than those of
-    /// the last run.
+    /// the last run. The answer to an event may name some of the missing files only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// The reason, in one sentence for people.
@@ -179,12 +179,24 @@ pub(crate) fn duplicate(name: &SetName, reason: &str, ledger: &Ledger) -> Decisi
 }
 
 /// A set over the day's cap.
-pub(crate) fn deferred(name: &SetName, trigger: &Trigger, until: Timestamp, ledger: &Ledger) -> Decision {
-    let until = trigger.shown(until);
+pub(crate) fn deferred(
+    name: &SetName,
+    captures: &Captures,
+    trigger: &Trigger,
+    until: Timestamp,
+    ledger: &Ledger,
+) -> Decision {
     let reason = format!(
-        "the cap of the day is reached; the set can start from {until} on, or at once with `downspout rerun --force`"
+        "the cap of the day is reached; the set can start from {} on, or at once with `{}`",
+        trigger.shown(until),
+        forced_rerun_command(&name.definition, captures)
     );
     with_head(of_set(name, Verdict::Deferred, reason), ledger)
+}
+
+/// Returns the command that runs a set by hand although the day's cap is reached.
+fn forced_rerun_command(definition: &str, captures: &Captures) -> String {
+    format!("{} --force", rerun_command(definition, captures))
 }
 
 /// Content that runs after the set's own run.
@@ -263,6 +275,7 @@ mod tests {
         assert_eq!(rerun_command("pre", &captures("d1")), "downspout rerun pre day=d1");
         assert_eq!(rerun_command("pre", &captures("a b'c")), r"downspout rerun pre 'day=a b'\''c'");
         assert_eq!(rerun_command("pre", &Captures::default()), "downspout rerun pre");
+        assert_eq!(forced_rerun_command("pre", &captures("d1")), "downspout rerun pre day=d1 --force");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use definition::{harmless, subject};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::Decision;
 use crate::digest::digest;
 use crate::ledger::{Content, DroppedFile, Head};
 use crate::ports::{About, Notice, Outcome};
@@ -106,23 +107,25 @@ pub(crate) fn deferral(
     notice(&["deferred", definition, id, &until.to_string()], about, &subject, message)
 }
 
-/// Says which files a set still needs. `first` is the time at which its first file arrived.
+/// Says which files a set still needs, by the decision about the set. `first` is the time at which its first file arrived.
 pub(crate) fn missing_files(
     name: &SetName,
     trigger: &Trigger,
     bucket: &str,
     first: Timestamp,
-    missing: &[String],
+    decision: &Decision,
 ) -> Notice {
     let SetName { definition, id } = name;
+    let Decision { missing, reason, .. } = decision;
+    let reason = harmless::of_line(reason);
     let subject = format!("{definition} {id}: {} file(s) still missing", missing.len());
     let by = trigger.wanted_by().map(|by| format!("; they should have been there by {by}"));
     let by = by.unwrap_or_default();
     let since = trigger.shown(first);
     let files = listed(bucket, missing.iter().map(String::as_str));
     let message = format!(
-        "{definition} ({id}) has waited for these files since {since}{by}:\n\n{files}\nWhat to do: drop them. The run \
-         starts as soon as the set is complete.\n",
+        "{definition} ({id}) has waited for these files since {since}{by}:\n\n{files}\nWhy: {reason}.\nWhat to do: drop \
+         them. The run starts as soon as the set is complete.\n",
     );
     let about = about(definition, Outcome::Incomplete, None);
     notice(&["incomplete", definition, id, &first.to_string()], about, &subject, message)

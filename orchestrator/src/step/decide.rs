@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
+use definition::trigger::Trigger;
 use jiff::Timestamp;
 
+use crate::event::Arrival;
 use crate::ledger::{Content, DroppedFile, Head, HeadState, Ledger, after};
+
+const STARTED_ALREADY: &str = "a run of these files was started already";
+const RUN_ALREADY: &str = "these files were run already";
+const FAILED_ALREADY: &str = "the run of these files failed; drop all of them again to start another";
 
 /// The facts that a decision depends on besides the ledger and the content.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +50,27 @@ pub(crate) enum Step {
     TakeOver,
 }
 
+/// Returns why the arrival of a file of data changes nothing, if the set has a marker and the newest run has read the file. The reason is
+/// the one that [`decide`] would give.
+///
+/// A file may be put again with the same bytes after a handler listed the set and before it claimed the run; this function does not see
+/// that. No run starts from such a file before the marker comes again, and the event of a marker is never answered here.
+pub(crate) fn already_read(ledger: &Ledger, trigger: &Trigger, arrival: &Arrival) -> Option<&'static str> {
+    let is_marked_data =
+        trigger.marker.as_ref().is_some_and(|marker| marker.captures(&arrival.key).is_none());
+    let head = ledger.head.as_ref().filter(|_| ledger.next.is_none() && ledger.rerun.is_none())?;
+    let is_this = |file: &DroppedFile| file.key == arrival.key && Some(&file.etag) == arrival.etag.as_ref();
+    if !is_marked_data || arrival.at? > head.claimed_at || !head.files.iter().any(is_this) {
+        return None;
+    }
+    match head.state {
+        HeadState::Activated => Some(STARTED_ALREADY),
+        HeadState::Finished => Some(RUN_ALREADY),
+        HeadState::Failed => Some(FAILED_ALREADY),
+        HeadState::Claimed | HeadState::Created | HeadState::Deferred | HeadState::Superseded => None,
+    }
+}
+
 /// Returns the pipeline whose progress the decision about `content` depends on.
 ///
 /// The caller must ask the service about this pipeline, and write the answer into the ledger, before it calls [`decide`].
@@ -78,7 +105,7 @@ pub(crate) fn decide(ledger: &Ledger, content: &Content, terms: &Terms) -> Step 
         HeadState::Activated => while_activated(ledger, head, content, terms),
         HeadState::Finished | HeadState::Failed | HeadState::Superseded if is_wished => Step::Claim,
         HeadState::Deferred if is_same && ledger.is_forced() => Step::Claim,
-        HeadState::Finished if is_same => Step::Duplicate("these files were run already"),
+        HeadState::Finished if is_same => Step::Duplicate(RUN_ALREADY),
         HeadState::Finished => new_content(ledger, content, terms),
         HeadState::Failed | HeadState::Superseded if is_same => same_again(head, content),
         HeadState::Failed | HeadState::Superseded => new_content(ledger, content, terms),
@@ -95,7 +122,7 @@ pub(crate) fn decide(ledger: &Ledger, content: &Content, terms: &Terms) -> Step 
 fn while_activated(ledger: &Ledger, head: &Head, content: &Content, terms: &Terms) -> Step {
     let is_same = head.run_key == content.run_key;
     if is_same && !is_put_again(head, content) {
-        return Step::Duplicate("a run of these files was started already");
+        return Step::Duplicate(STARTED_ALREADY);
     }
     if is_same {
         return Step::Duplicate("a run of these files is at work");
@@ -112,9 +139,7 @@ fn same_again(head: &Head, content: &Content) -> Step {
         return Step::Claim;
     }
     match head.state {
-        HeadState::Failed => {
-            Step::Duplicate("the run of these files failed; drop all of them again to start another")
-        }
+        HeadState::Failed => Step::Duplicate(FAILED_ALREADY),
         _ => Step::Duplicate(
             "a later run replaced the run of these files; drop all of them again to start another",
         ),
@@ -126,7 +151,8 @@ fn new_content(ledger: &Ledger, content: &Content, terms: &Terms) -> Step {
     if ledger.restorable(&content.run_key).is_some() {
         return Step::Restore;
     }
-    let last = ledger.last_run();
+    // A person who wishes a run gets one of the files that are there.
+    let last = ledger.last_run().filter(|_| ledger.rerun.is_none());
     if last.is_some_and(|last| !has_news(last, content)) {
         return Step::Duplicate("no file was dropped since the last run of this set; files are gone");
     }

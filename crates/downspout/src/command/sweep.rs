@@ -51,7 +51,7 @@ fn describe(report: &SweepReport) -> String {
     match report.older {
         0 => {}
         1 => text.push_str(&format!(
-            "1 set was dropped before its definition was uploaded, so it does not start: `{command}` runs it, or set `myBackfill`\n"
+            "1 set was dropped before its definition was uploaded, so it does not start: `{command}` runs it if all of its files are there, or set `myBackfill`\n"
         )),
         number => text.push_str(&format!(
             "{number} sets were dropped before their definitions were uploaded, so they do not start: `{command}` runs the last of \
@@ -73,7 +73,8 @@ mod tests {
         assert_eq!(
             said,
             "nothing to do: every complete set has its run, except older ones\n1 set was dropped before its definition was \
-             uploaded, so it does not start: `downspout rerun pre day=d1` runs it, or set `myBackfill`\n"
+             uploaded, so it does not start: `downspout rerun pre day=d1` runs it if all of its files are \
+             there, or set `myBackfill`\n"
         );
     }
 }
