@@ -35,7 +35,7 @@ impl Patience {
         if self.since.is_none() || self.last.elapsed() > self.limit * 2 {
             self.since = Some(Instant::now());
             self.pause = FIRST_PAUSE;
-            tracing::warn!(error = %failure, "the database does not answer, trying again");
+            tracing::warn!(error = %failure, "a call of the database failed, trying again");
             progress.note(format!("{failure}; tried again"));
         }
         progress.log(&format!("{failure}; trying again"));

@@ -2,6 +2,7 @@
 
 mod access;
 mod adversary;
+mod appended;
 mod bad_input;
 mod clients;
 mod commands_for_runs;

@@ -75,6 +75,8 @@ pub(crate) struct Inheritance<'a> {
     pub(crate) indices: HashMap<&'a str, usize>,
     /// The missing parents and the cycles of parents, each of them once.
     pub(crate) errors: Vec<InheritError>,
+    /// Whether objects lack fields that they would inherit, because the allowance of the definition was used up.
+    pub(crate) is_cut: bool,
 }
 
 impl<'a> Inheritance<'a> {
@@ -85,8 +87,8 @@ impl<'a> Inheritance<'a> {
         for index in 0..definition.objects.len() {
             resolver.resolve_chain(index);
         }
-        let Resolver { resolved, indices, errors, .. } = resolver;
-        Self { objects: resolved.into_iter().flatten().collect(), indices, errors }
+        let Resolver { resolved, indices, errors, left, .. } = resolver;
+        Self { objects: resolved.into_iter().flatten().collect(), indices, errors, is_cut: left.is_used_up }
     }
 }
 
@@ -120,7 +122,11 @@ impl<'a> Resolver<'a> {
             implied: default.map(|index| Rc::new(implied_by(&objects[index]))),
             errors: Vec::new(),
             chain: Vec::new(),
-            left: Allowance { fields: 10_000 + MAX_INHERITED * objects.len(), bytes: MAX_INHERITED_BYTES },
+            left: Allowance {
+                fields: 10_000 + MAX_INHERITED * objects.len(),
+                bytes: MAX_INHERITED_BYTES,
+                is_used_up: false,
+            },
         }
     }
 
@@ -188,6 +194,8 @@ fn handed_down<'a>(parent: &Resolved<'a>, object: &PipelineObject, left: &mut Al
 struct Allowance {
     fields: usize,
     bytes: usize,
+    /// Whether a field could not be inherited.
+    is_used_up: bool,
 }
 
 impl Allowance {
@@ -196,6 +204,8 @@ impl Allowance {
         if is_enough {
             self.fields -= fields;
             self.bytes -= bytes;
+        } else {
+            self.is_used_up = true;
         }
         is_enough
     }

@@ -128,6 +128,10 @@ fn check(definition: &Definition, is_activation: bool) -> Report {
     let inheritance = Inheritance::of(definition);
     let parameters = Parameters::of(definition);
     limits::check(definition, &inheritance, &mut problems);
+    if inheritance.is_cut && problems.has_errors() {
+        // Other checks would miss the fields that were not inherited.
+        return problems.report(definition);
+    }
     let checked = CheckedDefinition::new(definition, &inheritance, &parameters);
     let used = LazyCell::new(|| own_fields::used_names(&checked));
     parameters::check(definition, &parameters, is_activation, |id| used.contains(id), &mut problems);

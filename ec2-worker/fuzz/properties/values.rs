@@ -56,6 +56,7 @@ pub(crate) fn check(bytes: &[u8], database: Option<&mut Database>) {
         not_null: false,
         has_default: false,
         precision: None,
+        stored_as: None,
         inside: None,
     };
     let rules = ColumnRules::default();

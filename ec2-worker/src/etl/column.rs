@@ -109,6 +109,9 @@ pub struct Column {
     pub has_default: bool,
     /// The declared decimals of the seconds of a date, a time or an interval, such as 0 for `timestamp(0)`.
     pub precision: Option<usize>,
+    /// The type of the column of a table that these values fill, if it is another one, and values may change on the way there: the
+    /// placeholder `?::numeric` may fill a column of whole numbers, and `?::timestamp` one of dates.
+    pub stored_as: Option<ColumnType>,
     /// The types of the values inside a value of the column; `None` if there are none.
     pub inside: Option<Arc<Inside>>,
 }
@@ -126,6 +129,23 @@ pub enum Inside {
     Multirange(Box<Inside>),
     /// A composite value, with its fields in order.
     Composite(Vec<Inside>),
+}
+
+impl Column {
+    /// Returns a column of type text that may be NULL and has no default.
+    #[must_use]
+    pub fn of_text(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            type_name: "text".to_owned(),
+            kind: ColumnType::Text(None),
+            not_null: false,
+            has_default: false,
+            precision: None,
+            stored_as: None,
+            inside: None,
+        }
+    }
 }
 
 impl ColumnType {

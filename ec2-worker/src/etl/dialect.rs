@@ -59,6 +59,8 @@ pub struct Dialect {
 /// The treatment of a late key of JSON. The keys of the first objects are the header; a late key stands in none of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LateKeys {
+    /// The names with which the header begins. The objects give the further names, in the order in which they come.
+    pub first: Vec<String>,
     /// The names of columns that are NULL in a row whose object lacks them. They belong to the header, whether or not one of the
     /// first objects has them.
     pub known: Vec<String>,

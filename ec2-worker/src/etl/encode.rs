@@ -274,6 +274,7 @@ mod tests {
             not_null: false,
             has_default: false,
             precision: None,
+            stored_as: None,
             inside: None,
         };
         let mut out = Vec::new();
@@ -352,6 +353,7 @@ mod tests {
             not_null: false,
             has_default: false,
             precision: None,
+            stored_as: None,
             inside: None,
         };
         for (kind, text) in [
@@ -381,6 +383,7 @@ mod tests {
             not_null: false,
             has_default: false,
             precision: None,
+            stored_as: None,
             inside: None,
         };
         let mut out = Vec::new();

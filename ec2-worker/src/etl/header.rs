@@ -1,23 +1,26 @@
 //! Matches the header of a file to the columns of a table. [`declared`] reads the names that a data format declares.
 //!
 //! A name of the file means the column with exactly this name; or else the only column that is equal apart from capital
-//! letters; or else the only one that is equal also apart from spaces, underscores and hyphens.
+//! letters; or else the only one that is equal also apart from spaces, underscores and hyphens. A name that is longer than
+//! PostgreSQL's names also means the column whose name is its beginning.
 
 use definition::kind::field::OnColumns;
 
 use super::column::{Column, ColumnType};
 use super::table::Table;
 
+mod alike;
 mod declared;
 mod distance;
 mod of_query;
 
-pub use declared::{by_place, declared_names, order};
+pub use alike::has_alike;
+use alike::{cut, short};
+pub(super) use alike::{is_loosely, loose};
+pub use declared::{by_place, declared_names, declares, order};
 use distance::distance;
 pub use of_query::by_query;
 
-/// The length of the longest name in PostgreSQL, which cuts longer ones.
-const LONGEST_NAME: usize = 63;
 /// The separators for which people mistake each other's files.
 const SEPARATORS: [char; 5] = [';', '\t', '|', ',', ':'];
 
@@ -120,15 +123,18 @@ pub fn add_row_names(names: &mut Vec<String>, declared: &[String]) {
 }
 
 /// Returns how the fields of a file with a header go into a table. If `declared` has as many names as the header, it names
-/// the columns whose name in the header is empty or stands there a second time, by their places.
+/// the columns whose name in the header is empty or stands there a second time, by their places. It also names the fields without
+/// a name that have no column.
 ///
 /// # Errors
 ///
 /// If a name is unknown, ambiguous or appears twice, or a column without a default is missing.
 pub fn by_name(names: &[String], target: &Target, declared: &[String]) -> Result<Fit, WrongHeader> {
     let (mut problems, mut loosely) = (Vec::new(), Vec::new());
-    let places = Places::of(names, target, declared);
     let mut fit = Fit { width: names.len(), names: names.to_vec(), ..Fit::default() };
+    let filled = declared::filled(names, target, declared);
+    let names = filled.as_slice();
+    let places = Places::of(names, target, declared);
     let (mut left_out, mut generated) = (Vec::new(), Vec::new());
     for (index, name) in names.iter().enumerate() {
         let (name, number) = (name.trim(), index + 1);
@@ -196,8 +202,7 @@ impl<'a> Places<'a> {
             })
             .collect();
         let of_place = |(index, name): (usize, &String)| {
-            let is_nameless =
-                loose(name).is_empty() || names[..index].iter().any(|earlier| loose(earlier) == loose(name));
+            let is_nameless = loose(name).is_empty() || has_alike(&names[..index], name);
             let Meaning::Column(column) = meaning(declared[index].trim(), target) else { return None };
             // A column that the header names stands in another place there.
             Some(column).filter(|column| is_nameless && !named.contains(&column.name.as_str()))
@@ -237,10 +242,13 @@ fn meaning<'a>(name: &str, target: &'a Target) -> Meaning<'a> {
         return Meaning::Nothing;
     }
     let lower = name.to_lowercase();
-    let same: [&dyn Fn(&str) -> bool; 3] =
-        [&|known| known == cut(name), &|known| known.to_lowercase() == cut(&lower), &|known| {
-            loose(known) == loose_name
-        }];
+    let short_name = short(name);
+    let same: [&dyn Fn(&str) -> bool; 4] = [
+        &|known| known == cut(name),
+        &|known| known.to_lowercase() == cut(&lower),
+        &|known| loose(known) == loose_name,
+        &|known| loose(known) == short_name,
+    ];
     for is_same in same {
         let columns = target.columns.iter().filter(|column| is_same(&column.name));
         let columns = columns.map(|column| (column.name.as_str(), Meaning::Column(column)));
@@ -256,40 +264,10 @@ fn meaning<'a>(name: &str, target: &'a Target) -> Meaning<'a> {
     Meaning::Nothing
 }
 
-/// Returns whether `names` has a name that may mean the same column as `name`.
-#[must_use]
-pub fn has_alike(names: &[String], name: &str) -> bool {
-    names.iter().any(|other| loose(other) == loose(name))
-}
-
-/// Returns a name in lower case without spaces, underscores and hyphens.
-pub(super) fn loose(name: &str) -> String {
-    letters(name).collect()
-}
-
-fn letters(name: &str) -> impl Iterator<Item = char> {
-    let kept = name.chars().filter(|letter| !letter.is_whitespace() && !matches!(letter, '_' | '-'));
-    kept.flat_map(char::to_lowercase)
-}
-
-/// Returns whether a name is `known` in lower case without spaces, underscores and hyphens.
-pub(super) fn is_loosely(name: &str, known: &str) -> bool {
-    letters(name).eq(known.chars())
-}
-
 /// Returns whether PostgreSQL keeps a name for itself, so that no column of a table can have it.
 #[must_use]
 pub fn is_of_system(name: &str) -> bool {
     OF_SYSTEM.contains(&name)
-}
-
-/// Cuts a name after 63 bytes, as PostgreSQL does.
-fn cut(name: &str) -> &str {
-    let mut end = name.len().min(LONGEST_NAME);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    &name[..end]
 }
 
 /// Returns the column that a load adds to the table for `name`, or the name of such a column if the fit has it already.
@@ -303,20 +281,19 @@ fn added(name: &str, fit: &Fit) -> Result<Column, String> {
     if fit.columns.iter().any(|column| column.name == name) {
         return Err(name);
     }
-    Ok(Column {
-        name,
-        type_name: "text".to_owned(),
-        kind: ColumnType::Text(None),
-        not_null: false,
-        has_default: true,
-        precision: None,
-        inside: None,
-    })
+    Ok(Column { has_default: true, ..Column::of_text(name) })
 }
 
 fn twice(number: usize, name: &str, first: &str, first_index: usize) -> String {
     if name == first {
         return format!("column {number} names `{name}` a second time{NAMES_BY_PLACE}");
+    }
+    if short(name) == short(first) && loose(name) != loose(first) {
+        return format!(
+            "column {number}, `{name}`, and column {}, `{first}`, are the same name in PostgreSQL, which keeps the first 63 bytes of a \
+             name{NAMES_BY_PLACE}",
+            first_index + 1
+        );
     }
     format!(
         "column {number}, `{name}`, and column {}, `{first}`, mean the same column of the table",
@@ -359,15 +336,7 @@ mod tests {
     use super::*;
 
     fn column(name: &str, has_default: bool) -> Column {
-        Column {
-            name: name.to_owned(),
-            type_name: "text".to_owned(),
-            kind: ColumnType::Text(None),
-            not_null: false,
-            has_default,
-            precision: None,
-            inside: None,
-        }
+        Column { has_default, ..Column::of_text(name) }
     }
 
     fn table() -> Target {

@@ -11,6 +11,7 @@ mod doubles;
 pub mod dry_run;
 mod expect;
 mod groups;
+mod headers;
 mod late_keys;
 mod merge;
 mod on_update;
@@ -33,6 +34,7 @@ use definition::kind::field::{Limit, LoadMode, OnColumns};
 use super::column::Column;
 use super::dialect::Dialect;
 use super::header::Target;
+use super::loaded_files;
 use super::next_tables::{Before, NextTables};
 use super::records::Skipped;
 use super::rejects::Spool;
@@ -262,6 +264,10 @@ impl LoadTry<'_> {
     /// Prepares the table, loads the files into it, and checks the result.
     async fn fill(&mut self, tx: &Transaction, table: &mut Table) -> Result<(), Failure> {
         self.prepare(tx, table).await?;
+        if self.load.mode == LoadMode::Append {
+            // Before the first file, because a table that somebody has emptied is not empty after it.
+            loaded_files::forget_if_empty(tx, table).await?;
+        }
         for source in &self.load.sources {
             if self.is_new(tx, table, source).await? {
                 self.file(tx, table, source).await?;
@@ -302,8 +308,9 @@ impl LoadTry<'_> {
                     for note in &begin.notes {
                         self.progress.note(format!("{}: {note}", source.name()));
                     }
-                    if let Layout::Binary(fit) | Layout::Text(fit) = &begin.layout {
-                        self.fit(tx, table, source, fit).await?;
+                    match &begin.layout {
+                        Layout::Binary(fit) | Layout::Text(fit) => self.fit(tx, table, source, fit).await?,
+                        Layout::Statements(statement) => self.compare_statements(source, statement)?,
                     }
                     let way = self.way(table, &begin.layout)?;
                     // After a refused batch, a range of the file is read again. The range needs the dialect that was

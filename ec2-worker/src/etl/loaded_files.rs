@@ -31,8 +31,7 @@ pub async fn note(
     let insert = "INSERT INTO downspout.loaded_files AS f \
                   (table_oid, table_name, bucket, key, etag, pipeline_id, instance_id) \
                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING 1";
-    let (name, etag) = (table.to_string(), object.etag.clone().unwrap_or_default());
-    let version = format!("{}{shape}", etag.trim_matches('"'));
+    let (name, version) = (table.to_string(), version(object, shape));
     let inserted = tx
         .query(
             "writing downspout.loaded_files",
@@ -49,6 +48,62 @@ pub async fn note(
         )
         .await?;
     Ok(!inserted.is_empty())
+}
+
+/// Returns whether the table holds another version of a file in this shape.
+///
+/// # Errors
+///
+/// If the database refuses the query, or the connection breaks.
+pub async fn has_other(
+    tx: &Transaction,
+    table: &Table,
+    object: &ObjectRef,
+    shape: &str,
+) -> Result<bool, Failure> {
+    let sql = "SELECT etag FROM downspout.loaded_files WHERE table_oid = $1 AND bucket = $2 AND key = $3";
+    let values = [
+        (&table.oid as &(dyn tokio_postgres::types::ToSql + Sync), Type::INT8),
+        (&object.at.bucket, Type::TEXT),
+        (&object.at.key, Type::TEXT),
+    ];
+    let found = tx.query("reading downspout.loaded_files", sql, &values).await?;
+    let etag = object.etag.clone().unwrap_or_default();
+    let is_other = |version: &str| {
+        let known = etag_of(version);
+        known != etag.trim_matches('"') && version[known.len()..] == *shape
+    };
+    Ok(found.iter().any(|row| is_other(row.get(0))))
+}
+
+/// Returns when a version of a file in a shape was loaded into the table, and by which pipeline.
+///
+/// # Errors
+///
+/// If the database refuses the query, or the connection breaks.
+pub async fn loaded_by(
+    tx: &Transaction,
+    table: &Table,
+    object: &ObjectRef,
+    shape: &str,
+) -> Result<Option<(String, String)>, Failure> {
+    let sql = "SELECT to_char(loaded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), pipeline_id \
+               FROM downspout.loaded_files WHERE table_oid = $1 AND bucket = $2 AND key = $3 AND etag = $4";
+    let version = version(object, shape);
+    let values = [
+        (&table.oid as &(dyn tokio_postgres::types::ToSql + Sync), Type::INT8),
+        (&object.at.bucket, Type::TEXT),
+        (&object.at.key, Type::TEXT),
+        (&version, Type::TEXT),
+    ];
+    let found = tx.query("reading downspout.loaded_files", sql, &values).await?;
+    Ok(found.first().map(|row| (row.get(0), row.get(1))))
+}
+
+/// Returns the text that stands for a version of a file in a shape.
+fn version(object: &ObjectRef, shape: &str) -> String {
+    let etag = object.etag.as_deref().unwrap_or_default();
+    format!("{}{shape}", etag.trim_matches('"'))
 }
 
 /// Returns a short text that is equal for loads that make the same rows of a file: with the same `insert`, where blanks do not
@@ -74,7 +129,28 @@ pub fn etag_of(version: &str) -> &str {
     version.rsplit_once(SHAPE).map_or(version, |(etag, _)| etag)
 }
 
-/// Forgets the files of a table, because a load replaces its rows or because somebody emptied it.
+/// Forgets the files of a table that has no rows, because somebody emptied it. Its old files may be loaded again.
+///
+/// # Errors
+///
+/// If the database refuses the statement, or the connection breaks.
+pub async fn forget_if_empty(tx: &Transaction, table: &Table) -> Result<(), Failure> {
+    let doing = "writing downspout.loaded_files";
+    let oid = [(&table.oid as &(dyn tokio_postgres::types::ToSql + Sync), Type::INT8)];
+    // A user who may only insert rows cannot see whether there are any.
+    let may_look = "SELECT EXISTS (SELECT FROM downspout.loaded_files WHERE table_oid = $1) \
+                    AND pg_catalog.has_any_column_privilege($1::oid, 'SELECT')";
+    if tx.query(doing, may_look, &oid).await?.first().is_some_and(|row| row.get(0)) {
+        let delete = format!(
+            "DELETE FROM downspout.loaded_files WHERE table_oid = $1 AND NOT EXISTS (SELECT FROM {})",
+            table.quoted()
+        );
+        tx.query(doing, &delete, &oid).await?;
+    }
+    Ok(())
+}
+
+/// Forgets the files of a table, because a load replaces its rows.
 ///
 /// # Errors
 ///

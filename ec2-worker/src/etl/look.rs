@@ -1,7 +1,7 @@
 //! Reads a file as a load would read it, but without a database. Finds its dialect and its columns, and the records
 //! that a load refuses for any table.
 
-use super::column::{Column, ColumnType};
+use super::column::Column;
 use super::header::{self, Target};
 use super::load::Load;
 use super::position::Position;
@@ -47,15 +47,7 @@ pub async fn look(load: &Load, source: &Source) -> Result<Look, Failure> {
             known.push(name);
         }
     }
-    let columns = known.into_iter().map(|name| Column {
-        name: name.clone(),
-        type_name: "text".to_owned(),
-        kind: ColumnType::Text(None),
-        not_null: false,
-        has_default: true,
-        precision: None,
-        inside: None,
-    });
+    let columns = known.into_iter().map(|name| Column { has_default: true, ..Column::of_text(name.clone()) });
     let target = Target { columns: columns.collect(), generated: Vec::new(), on_columns: load.on_columns };
     let plan = Plan {
         file: source.name(),

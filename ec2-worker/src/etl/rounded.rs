@@ -1,4 +1,4 @@
-//! Finds values with more decimals than their column keeps. PostgreSQL rounds such a value without an error, so a note reports it.
+//! Finds values with more decimals, or more digits of a whole number, than their column keeps. PostgreSQL rounds such a value without an error, so a note reports it.
 
 use std::sync::Arc;
 
@@ -28,10 +28,18 @@ struct OfColumn {
 /// The part of a value that a column keeps.
 #[derive(Clone, Debug)]
 enum Keeps {
-    /// The whole value, or the type says itself that it is not exact.
+    /// The whole value.
     All,
-    /// This many decimals of a number. If it is negative, this many digits before the point become zeros.
-    Scale(i32),
+    /// A part of a number.
+    Number {
+        /// The decimals that the column keeps, if their number is limited. If it is negative, so many digits before the point become zeros.
+        scale: Option<i32>,
+        /// The floating-point type that holds the number. Such a type says itself that its decimals are not exact, but a whole number is
+        /// often an identifier.
+        float: Option<Float>,
+    },
+    /// The day of a date with a time.
+    Day,
     /// This many decimals of the seconds.
     Seconds(usize),
     /// This many decimals of the seconds of each date or time in a list.
@@ -40,6 +48,13 @@ enum Keeps {
     Interval(usize),
     /// A part of the values inside a value.
     Inside(Arc<Inside>),
+}
+
+/// A floating-point type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Float {
+    Real,
+    Double,
 }
 
 impl Rounded {
@@ -81,10 +96,18 @@ impl Rounded {
         let pairs = self.columns.iter().zip(columns).filter(|(of, _)| of.count > 0);
         let note = |(of, column): (&OfColumn, &Column)| {
             let has = if of.count == 1 { "has" } else { "have" };
+            let values = counted(of.count, "value");
+            if matches!(of.keeps, Keeps::Day) {
+                return format!(
+                    "{values} of column `{}` {has} a time of day or an offset, which {} does not keep, the first in line {}",
+                    column.name, column.type_name, of.first
+                );
+            }
             format!(
-                "{} of column `{}` {has} more decimals than {} keeps, and PostgreSQL rounds them, the first in line {}",
-                counted(of.count, "value"),
+                "{} of column `{}` {has} more {} than {} keeps, and PostgreSQL rounds them, the first in line {}",
+                values,
                 column.name,
+                if matches!(of.keeps, Keeps::Number { float: Some(_), .. }) { "digits" } else { "decimals" },
                 column.type_name,
                 of.first
             )
@@ -97,16 +120,53 @@ impl Keeps {
     fn of(column: &Column) -> Self {
         let decimals = column.precision.unwrap_or(MOST_DECIMALS);
         match (column.kind, &column.inside) {
-            (ColumnType::Numeric(Some((_, scale))), _) => Self::Scale(scale),
+            (kind, _) if kind.is_number() => Self::of_number(kind, column.stored_as),
+            (ColumnType::Timestamp | ColumnType::TimestampTz, _)
+                if column.stored_as == Some(ColumnType::Date) =>
+            {
+                Self::Day
+            }
             (ColumnType::Timestamp | ColumnType::TimestampTz | ColumnType::Time | ColumnType::TimeTz, _) => {
                 Self::Seconds(decimals)
             }
             (ColumnType::Each(_), _) => Self::EachSeconds(decimals),
             (ColumnType::Interval(_), _) => Self::Interval(decimals),
-            (_, Some(inside)) if inside.any(&|leaf| !matches!(Self::of(leaf), Self::All)) => {
+            (_, Some(inside)) if inside.any(&|leaf| !matches!(Self::of_inside(leaf), Self::All)) => {
                 Self::Inside(Arc::clone(inside))
             }
             _ => Self::All,
+        }
+    }
+
+    fn of_number(kind: ColumnType, stored_as: Option<ColumnType>) -> Self {
+        let scale_of = |kind| match kind {
+            ColumnType::Numeric(limits) => limits.map(|(_, scale)| scale),
+            _ => None,
+        };
+        let float_of = |kind| match kind {
+            ColumnType::Float4 => Some(Float::Real),
+            ColumnType::Float8 => Some(Float::Double),
+            _ => None,
+        };
+        let stored = stored_as.unwrap_or(kind);
+        let scale = match stored {
+            // A text with decimals is refused unless it becomes another number first.
+            ColumnType::Int2 | ColumnType::Int4 | ColumnType::Int8 => stored_as.map(|_| 0),
+            _ => scale_of(stored).or(scale_of(kind)),
+        };
+        let float = if [kind, stored].contains(&ColumnType::Float4) {
+            Some(Float::Real)
+        } else {
+            float_of(kind).or(float_of(stored))
+        };
+        if scale.is_none() && float.is_none() { Self::All } else { Self::Number { scale, float } }
+    }
+
+    /// As [`Self::of`], for values inside others. Lists of floating-point numbers are measurements, and too long to look at each number.
+    fn of_inside(column: &Column) -> Self {
+        match Self::of(column) {
+            Self::Number { float: Some(_), .. } => Self::All,
+            keeps => keeps,
         }
     }
 
@@ -114,7 +174,11 @@ impl Keeps {
     fn rounds(&self, rules: &ColumnRules, text: &[u8]) -> bool {
         match self {
             Self::All => false,
-            Self::Scale(scale) => rounds_number(*scale, rules, text),
+            Self::Number { scale, float } => {
+                scale.is_some_and(|scale| rounds_number(scale, rules, text))
+                    || float.is_some_and(|float| float.rounds_whole_number(rules, text))
+            }
+            Self::Day => has_time_of_day(text),
             Self::Seconds(decimals) => rounds_seconds(*decimals, text),
             // A comma stands between two values here, and not before the decimals.
             Self::EachSeconds(decimals) => {
@@ -122,9 +186,51 @@ impl Keeps {
             }
             Self::Interval(decimals) => encode::rounds_seconds(*decimals, text),
             Self::Inside(inside) => encode::any_inside(inside, text, &|leaf, text| {
-                Self::of(leaf).rounds(&ColumnRules::NONE, text)
+                Self::of_inside(leaf).rounds(&ColumnRules::NONE, text)
             }),
         }
+    }
+}
+
+impl Float {
+    /// Whole numbers of up to this many digits are exact.
+    fn exact_digits(self) -> usize {
+        match self {
+            Self::Real => 7,
+            Self::Double => 15,
+        }
+    }
+
+    /// Returns whether the text is a whole number that the type stores as another one.
+    #[inline]
+    fn rounds_whole_number(self, rules: &ColumnRules, text: &[u8]) -> bool {
+        if text.len() <= self.exact_digits() {
+            return false;
+        }
+        match &rules.numbers {
+            None => self.rounds_digits(text.trim_ascii()),
+            Some(form) => {
+                let has_decimals = form.decimal.is_ascii() && memchr(form.decimal as u8, text).is_some();
+                let plain = if has_decimals { None } else { form.plain(text.trim_ascii()) };
+                plain.is_some_and(|plain| self.rounds_digits(&plain))
+            }
+        }
+    }
+
+    fn rounds_digits(self, text: &[u8]) -> bool {
+        let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+        let zeros = digits.iter().take_while(|byte| **byte == b'0').count();
+        let digits = &digits[zeros..];
+        if digits.len() <= self.exact_digits() || !digits.iter().all(u8::is_ascii_digit) {
+            return false;
+        }
+        let Ok(digits) = std::str::from_utf8(digits) else { return false };
+        // Without decimals, Rust writes every digit of the stored number.
+        let stored = match self {
+            Self::Real => digits.parse::<f32>().map(|stored| format!("{stored:.0}")),
+            Self::Double => digits.parse::<f64>().map(|stored| format!("{stored:.0}")),
+        };
+        stored.is_ok_and(|stored| stored != digits)
     }
 }
 
@@ -142,6 +248,12 @@ fn rounds_number(scale: i32, rules: &ColumnRules, text: &[u8]) -> bool {
         None => encode::loses_digits(scale, text.trim_ascii()),
         Some(form) => form.plain(text.trim_ascii()).is_some_and(|plain| encode::loses_digits(scale, &plain)),
     }
+}
+
+/// Returns whether a date has a time other than midnight, or an offset. An offset may move a time to another day.
+fn has_time_of_day(text: &[u8]) -> bool {
+    let time = memchr(b':', text).map_or(text.len(), |colon| colon.saturating_sub(2));
+    text[time..].iter().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
 /// Returns whether the seconds have decimals other than zero behind the first `kept`. The seconds follow a colon.
@@ -191,6 +303,35 @@ mod tests {
         ];
         for (scale, rules, text, wanted) in cases {
             assert_eq!(rounds_number(scale, rules, text.as_bytes()), wanted, "{text} with {scale} decimals");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_that_a_floating_point_column_stores_as_others_are_rounded() {
+        let plain = ColumnRules::default();
+        let german = NumberForm { decimal: ',', grouping: Some('.'), ..NumberForm::default() };
+        let german = ColumnRules { numbers: Some(german), ..ColumnRules::default() };
+        let cases = [
+            (Float::Real, &plain, "9999999", false),
+            (Float::Real, &plain, "16777216", false),
+            (Float::Real, &plain, "-16777217", true),
+            (Float::Real, &plain, "0000000000012", false),
+            (Float::Real, &plain, "0.12345678901", false),
+            (Float::Real, &plain, "1e20", false),
+            (Float::Double, &plain, " 9007199254740992 ", false),
+            (Float::Double, &plain, "9007199254740993", true),
+            (Float::Double, &plain, "4111111111111111", false),
+            (Float::Double, &plain, "100000000000000000000", false),
+            (Float::Double, &plain, "340282366920938463463374607431768211456", false),
+            (Float::Double, &plain, "340282366920938463463374607431768211455", true),
+            (Float::Double, &plain, "1234567890123456789012345678901234567890", true),
+            (Float::Double, &german, "9.007.199.254.740.993", true),
+            (Float::Double, &german, "9.007.199.254.740.992", false),
+            (Float::Double, &german, "9.007.199.254.740.993,5", false),
+            (Float::Double, &plain, "Infinity", false),
+        ];
+        for (float, rules, text, wanted) in cases {
+            assert_eq!(float.rounds_whole_number(rules, text.as_bytes()), wanted, "{text}");
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Statement {
     pub is_named: bool,
     /// The columns that the placeholders fill, in the order of the placeholders; empty if they are not known.
     pub targets: Vec<String>,
+    /// The names of the columns of a file in the order of the placeholders, as `column` of the data format gives them; may be empty.
+    pub declared: Vec<String>,
 }
 
 /// A statement, and the reason why the types of its placeholders are unknown, if they are.
@@ -106,6 +108,7 @@ impl Statement {
             reports_rows: false,
             is_named: false,
             targets: Vec::new(),
+            declared: Vec::new(),
         }
     }
 
@@ -154,6 +157,13 @@ impl Statement {
         )))
     }
 
+    /// Returns the names that the fields of a file have in the order of the placeholders: those of `column`, or else those of the filled
+    /// columns; may be empty.
+    #[must_use]
+    pub fn names_in_order(&self) -> &[String] {
+        if self.declared.is_empty() { &self.targets } else { &self.declared }
+    }
+
     /// Names the placeholders by the header of a file, if it has as many columns.
     #[must_use]
     pub fn named(mut self, names: &[String]) -> Self {
@@ -169,26 +179,45 @@ impl Statement {
 
 /// Gives the placeholders that fill a column as they are the limits of its type, such as the decimals of `numeric(10,2)`. The database
 /// knows them only for the column, and would apply them without a word. A cast to the type of the column itself, as in `?::interval`,
-/// changes nothing; a cast of a text may cut it on purpose.
+/// changes nothing, and a number that a cast gives another type, as in `?::numeric`, gets the type of its column in the end. A cast
+/// of a text may cut it on purpose, and so may a second cast.
 fn take_limits(columns: &mut [Column], targets: &[String], table: &Table, insert: &str) {
     for ((column, target), of) in columns.iter_mut().zip(targets).zip(uses(insert)) {
         let is_same_cast = !matches!(column.kind, ColumnType::Text(_)) && column.inside.is_none();
         if of.is_inside || !(of.types.is_empty() || is_same_cast) {
             continue;
         }
-        let filled = table.columns.iter().find(|filled| filled.name == *target);
-        let is_same = |filled: &&Column| discriminant(&filled.kind) == discriminant(&column.kind);
-        if let Some(filled) = filled.filter(is_same) {
+        let Some(filled) = table.columns.iter().find(|filled| filled.name == *target) else { continue };
+        if discriminant(&filled.kind) == discriminant(&column.kind) {
             column.kind = filled.kind;
-            column.type_name.clone_from(&filled.type_name);
             column.precision = filled.precision;
             column.inside.clone_from(&filled.inside);
+        } else if changes_on_the_way(column.kind, filled.kind) && of.types.len() < 2 {
+            column.stored_as = Some(filled.kind);
+        } else {
+            continue;
         }
+        column.type_name.clone_from(&filled.type_name);
     }
 }
 
+/// Returns whether a value of one type may become another value when it fills a column of the other type.
+fn changes_on_the_way(from: ColumnType, to: ColumnType) -> bool {
+    let is_moment = matches!(from, ColumnType::Timestamp | ColumnType::TimestampTz);
+    from.is_number() && to.is_number() || is_moment && to == ColumnType::Date
+}
+
 fn placeholder(name: String, type_name: String, kind: ColumnType) -> Column {
-    Column { name, type_name, kind, not_null: false, has_default: false, precision: None, inside: None }
+    Column {
+        name,
+        type_name,
+        kind,
+        not_null: false,
+        has_default: false,
+        precision: None,
+        stored_as: None,
+        inside: None,
+    }
 }
 
 /// The placeholders of a statement, without names, or the reason why the database does not tell their types.

@@ -207,6 +207,7 @@ impl Table {
             not_null: row.get(6),
             has_default: row.get(7),
             precision: kind.precision(row.get(5)),
+            stored_as: None,
             inside: types.inside(row.get(11), row.get(5)),
         });
     }

@@ -31,6 +31,7 @@ mod checks;
 mod messages;
 mod names;
 mod rows;
+mod statement_header;
 
 /// The largest number of chunks that wait for the database.
 const CHUNKS: usize = 8;
@@ -262,7 +263,10 @@ impl FileReader {
             Shape::Statement(statement) => {
                 let statement = statement.clone();
                 let has_header = self.plan.dialect.header;
-                let names = if has_header { self.names(first, 0)? } else { Vec::new() };
+                let mut names = if has_header { self.names(first, 0)? } else { Vec::new() };
+                if has_header {
+                    header::add_row_names(&mut names, &statement.declared);
+                }
                 self.check_header_of_statement(at, &names, &statement)?;
                 return Ok(Layout::Statements(statement.named(&names)));
             }

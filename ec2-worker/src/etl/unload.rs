@@ -4,6 +4,7 @@
 //! written anew. An export only reads, because a file and a transaction cannot be committed together. So a query that
 //! changes the database is refused; otherwise its changes would be undone without any message.
 
+mod hidden_rows;
 mod sink;
 
 use std::path::Path;
@@ -329,6 +330,8 @@ async fn stream(
     if is_object && let Some(preview) = rows.preview.text(&rows.csv.dialect, unload.dialect.header) {
         progress.set("resultPreview", preview);
     }
+    drop(rows);
+    hidden_rows::note(tx, &query, progress).await;
     Ok(())
 }
 

@@ -360,3 +360,34 @@ async fn an_empty_text_that_would_come_back_as_null_fails_the_export() {
     let failure = exported(&world, None, &dialect).await.expect_err("refused");
     assert!(failure.message.contains("`myQuotedNulls` of the data format makes NULL"), "{failure}");
 }
+
+#[tokio::test]
+async fn an_export_tells_that_policies_may_hide_rows() {
+    let schema = "CREATE TABLE t (id int); CREATE TABLE other (id int); CREATE ROLE clerk LOGIN;
+        INSERT INTO t VALUES (1), (2); INSERT INTO other VALUES (1); GRANT ALL ON t, other TO clerk;
+        CREATE VIEW seen AS SELECT * FROM t; GRANT ALL ON seen TO clerk;
+        ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY one ON t TO clerk USING (id = 1)";
+    let world = World::new(schema).await;
+    let clerk = world.postgres.url().replace("postgres@", "clerk@");
+    let clerk = ec2_worker::database::parse(&clerk, None, None, None, &[]).expect("a URL");
+    let owner = world.load("t", world.folder.path()).target;
+    let note = "rows that its policies hide were not exported (query would be affected by row-level security policy \
+                for table \"t\")";
+    for (target, select, rows, is_noted) in [
+        (&clerk, None, 1, true),
+        (&clerk, Some("SELECT o.id FROM other o LEFT JOIN t USING (id) -- all"), 1, true),
+        (&clerk, Some("SELECT id FROM other;"), 1, false),
+        (&clerk, Some("TABLE seen"), 2, false),
+        (&owner, None, 2, false),
+    ] {
+        let node = SqlNode { select: select.map(str::to_owned), ..world.node("t", target.clone()) };
+        let (path, progress) = (world.file(""), Progress::default());
+        let out = Unload::new(&node, &csv());
+        let done = unload::to_file(&world.pool, &out, &path, std::time::Duration::ZERO, &progress).await;
+        done.unwrap_or_else(|failure| panic!("{select:?}: {failure}"));
+        let written = std::fs::read_to_string(&path).expect("it is there");
+        assert_eq!(written.lines().count(), rows + 1, "{select:?}: {written}");
+        let told = told(&progress);
+        assert_eq!(told.contains(note), is_noted, "{select:?}: {told}");
+    }
+}

@@ -1,6 +1,8 @@
 //! `insertQuery` and the rules of values: no rule is lost without a word, and each statement loads a file of its own.
 
+use ec2_worker::etl::dialect::Form;
 use ec2_worker::etl::number_form::NumberForm;
+use ec2_worker::etl::source::{Origin, Source};
 use ec2_worker::etl::value_rules::ValueRules;
 
 use super::World;
@@ -212,4 +214,98 @@ async fn a_file_is_appended_once_for_each_statement() {
     assert_eq!(plain(&[("column", "c"), ("column", "b"), ("column", "a")]).await, "1");
     assert_eq!(plain(&[("column", "c"), ("column", "b"), ("column", "a")]).await, "0");
     assert_eq!(plain(&[]).await, "0");
+}
+
+const TWO: &str = "INSERT INTO t (id, v) VALUES (?, ?)";
+
+#[tokio::test]
+async fn all_files_of_a_directory_have_one_header_for_an_insert_query() {
+    let world = World::new("CREATE TABLE t (id text, v text)").await;
+    for (second, differs) in [
+        ("Jones,Paris\nKing,Rome\n", true),
+        ("town,name\nParis,Jones\n", true),
+        ("name,country\nKing,IT\n", true),
+        ("Name,Town\nKing,Rome\n", false),
+    ] {
+        let files = ["name,town\nSmith,Berlin\n", second].map(|text| world.file(text));
+        let mut load = world.load("t", &files[0]);
+        load.sources = files.map(|file| Source { origin: Origin::File(file), gzip: false }).to_vec();
+        load.insert = Some(TWO.to_owned());
+        match world.run(&load).await {
+            Err(failure) if differs => {
+                assert!(failure.message.contains("the header differs from that of"), "{failure}");
+            }
+            other => assert!(other.is_ok() && !differs, "{second}: {other:?}"),
+        }
+    }
+    assert_eq!(world.rows("SELECT * FROM t ORDER BY id").await, "King|Rome Smith|Berlin");
+}
+
+#[tokio::test]
+async fn a_header_that_contradicts_the_columns_of_an_insert_query_is_refused() {
+    let world = World::new("CREATE TABLE t (id text, v text, w text)").await;
+    let three = "INSERT INTO t (id, v, w) VALUES (?, ?, ?)";
+    for (file, declared, says) in [
+        ("id,note,v\n1,n,x\n", &[][..], "`v` would fill `w`"),
+        (
+            "nr,qty,price\n1,2,3\n",
+            &["nr", "price", "qty"],
+            "the header is nr, qty, price, and `column` declares nr, price, qty",
+        ),
+        ("id,note,v\n1,n,x\n", &["id", "note", "v"], ""),
+        ("nr,price,qty\n2,2,3\n", &["nr", "price", "qty"], ""),
+    ] {
+        let mut load = world.load("t", &world.file(file));
+        load.insert = Some(three.to_owned());
+        load.declared = declared.iter().map(|name| (*name).to_owned()).collect();
+        match world.run(&load).await {
+            Err(failure) => {
+                assert!(!says.is_empty() && failure.message.contains(says), "{file}: {failure}");
+            }
+            Ok(told) => assert_eq!(says, "", "{file}: {told}"),
+        }
+    }
+    assert_eq!(world.rows("SELECT * FROM t ORDER BY id").await, "1|n|x 2|2|3");
+}
+
+#[tokio::test]
+async fn keys_of_json_fill_an_insert_query_by_their_names() {
+    let world = World::new("CREATE TABLE t (id text, v text, w text)").await;
+    let three = "INSERT INTO t (id, v, w) VALUES (?, ?, ?)";
+    let late = r#"{"nr":"1","note":"n"}
+{"nr":"2","name":"b","note":"m"}
+"#;
+    for (insert, file, declared, rows, says) in [
+        (three, late, &["nr", "name", "note"][..], "1|-|n 2|b|m", ""),
+        (three, late, &[], "", "the keys of JSON objects have no order"),
+        (three, late, &["nr", "note"], "", "`name` is none of the names in `column` (nr, note)"),
+        (TWO, r#"{"v":"x","id":"1"}"#, &[], "1|x|-", ""),
+        (TWO, r#"{"V":"x","ID":"1"}"#, &[], "1|x|-", ""),
+        (
+            TWO,
+            r#"{"name":"x","nr":"1"}"#,
+            &[],
+            "",
+            "`name`, `nr` is none of the columns that it fills (id, v)",
+        ),
+        (TWO, r#"{"name":"x","nr":"1"}"#, &["nr", "name"], "1|x|-", ""),
+        ("INSERT INTO t (id) SELECT upper(?)", r#"{"any":"a"}"#, &[], "A|-|-", ""),
+        ("UPDATE t SET v = ? WHERE id = ?", r#"{"v":"x","id":"1"}"#, &[], "", "which are not known"),
+    ] {
+        world.client.batch_execute("TRUNCATE t").await.expect("emptied");
+        let mut load = world.load("t", &world.file(file));
+        load.dialect.form = Form::Json;
+        load.insert = Some(insert.to_owned());
+        load.declared = declared.iter().map(|name| (*name).to_owned()).collect();
+        match world.run(&load).await {
+            Err(failure) => {
+                assert!(!says.is_empty() && failure.message.contains(says), "{insert} {file}: {failure}");
+            }
+            Ok(told) => {
+                assert_eq!(says, "", "{insert} {file}: {told}");
+                let query = "SELECT id, coalesce(v, '-'), coalesce(w, '-') FROM t ORDER BY id";
+                assert_eq!(world.rows(query).await, rows, "{insert} {file}");
+            }
+        }
+    }
 }

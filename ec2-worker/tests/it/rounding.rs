@@ -124,3 +124,86 @@ async fn a_cast_of_an_insert_query_does_not_hide_the_limits_of_the_column() {
         assert!(told.contains(says), "{says} is not in {told}");
     }
 }
+
+#[tokio::test]
+async fn whole_numbers_that_a_floating_point_column_changes_are_reported() {
+    let world = World::new("CREATE TABLE t (id int, account double precision, small real)").await;
+    let file = "id,account,small\n1,4111111111111111,16777216\n2,9007199254740993,16777217\n3,0.1,1e10\n";
+    for insert in [None, Some("INSERT INTO t VALUES (?, ?, ?)")] {
+        let mut load = world.load("t", &world.file(file));
+        load.insert = insert.map(str::to_owned);
+        let told = world.run(&load).await.expect("a load");
+        for says in [
+            "1 value of column `account` has more digits than double precision keeps, and PostgreSQL rounds them, the first in line 3",
+            "1 value of column `small` has more digits than real keeps",
+        ] {
+            assert!(told.contains(says), "{insert:?}: {says} is not in {told}");
+        }
+    }
+    let stored = world.rows("SELECT DISTINCT account::numeric, small::numeric FROM t WHERE id = 2").await;
+    assert_eq!(stored, "9007199254740990|16777200", "the shortest text");
+}
+
+#[tokio::test]
+async fn a_number_of_another_type_that_fills_a_column_is_reported_too() {
+    let digits = "9007199254740993";
+    let cases = [
+        ("?::numeric", "int", "1.5", "2", "decimals than integer keeps"),
+        ("?::float8", "bigint", "2.5", "2", "digits than bigint keeps"),
+        ("?::float8", "bigint", digits, "9007199254740992", "digits than bigint keeps"),
+        ("cast(? AS double precision)", "numeric(5,2)", "1.239", "1.24", "digits than numeric(5,2) keeps"),
+        (
+            "?::numeric",
+            "double precision",
+            digits,
+            "9.007199254740992e+15",
+            "digits than double precision keeps",
+        ),
+        (
+            "?::bigint",
+            "double precision",
+            digits,
+            "9.007199254740992e+15",
+            "digits than double precision keeps",
+        ),
+        ("?::float8", "real", "16777217", "1.6777216e+07", "digits than real keeps"),
+        ("?::numeric::int", "int", "1.5", "2", ""),
+        ("?::numeric", "int", "2", "2", ""),
+        ("?::timestamp", "date", "2026-01-03 00:00:00", "2026-01-03", ""),
+    ];
+    let world = World::new("SELECT 1").await;
+    for (cast, of, text, stored, note) in cases {
+        let create = format!("DROP TABLE IF EXISTS t; CREATE TABLE t (v {of})");
+        world.client.batch_execute(&create).await.expect("a table");
+        let mut load = world.load("t", &world.file(format!("v\n{text}\n")));
+        load.insert = Some(format!("INSERT INTO t VALUES ({cast})"));
+        let told = world.run(&load).await.unwrap_or_else(|failure| panic!("{cast} into {of}: {failure}"));
+        assert_eq!(world.rows("SELECT v FROM t").await, stored, "{cast} into {of}");
+        match note {
+            "" => assert!(!told.contains("PostgreSQL rounds"), "{cast} into {of}: {told}"),
+            note => {
+                let says = format!(
+                    "1 value of column `v` has more {note}, and PostgreSQL rounds them, the first in line 2"
+                );
+                assert!(told.contains(&says), "{cast} into {of}: {told}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_time_of_day_that_a_date_does_not_keep_is_reported() {
+    let world = World::new("CREATE TABLE t (a date, b date)").await;
+    let file =
+        "a,b\n2026-01-03 00:00:00,2026-01-03 00:00:00Z\n2026-01-03 23:00:00,2026-01-03T23:00:00-08:00\n";
+    let mut load = world.load("t", &world.file(file));
+    load.insert = Some("INSERT INTO t VALUES (?::timestamp, ?::timestamptz)".to_owned());
+    let told = world.run(&load).await.expect("a load");
+    assert_eq!(world.rows("SELECT * FROM t ORDER BY b").await, "2026-01-03|2026-01-03 2026-01-03|2026-01-04");
+    for column in ["a", "b"] {
+        let says = format!(
+            "1 value of column `{column}` has a time of day or an offset, which date does not keep, the first in line 3"
+        );
+        assert!(told.contains(&says), "{told}");
+    }
+}

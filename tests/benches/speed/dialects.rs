@@ -256,6 +256,7 @@ fn reading(variant: &Variant, file: &PathBuf, runtime: &Runtime) -> Result<f64> 
         not_null: true,
         has_default: false,
         precision: None,
+        stored_as: None,
         inside: None,
     };
     let columns = [

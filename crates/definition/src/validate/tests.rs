@@ -114,6 +114,18 @@ fn a_definition_far_beyond_the_limits_is_answered_quickly() {
 }
 
 #[test]
+fn a_definition_beyond_the_limits_gets_no_errors_about_fields_that_were_not_inherited() {
+    let default = DEFAULT.replace('}', &format!(r#", "myNote": [{}]}}"#, [r#""x""#; 400].join(",")));
+    let activities: Vec<_> = (0..200)
+        .map(|n| format!(r#"{{"id": "A{n}", "type": "ShellCommandActivity", "command": "true"}}"#))
+        .collect();
+    let text = format!(r#"{{"objects": [{default}, {}]}}"#, activities.join(","));
+    let report = validate(&file::parse(&text).expect("a definition"));
+    let errors = lines(&report.errors);
+    assert!(!errors.is_empty() && errors.iter().all(|line| line.contains("LIMIT_EXCEEDED")), "{errors:?}");
+}
+
+#[test]
 fn messages_are_cut_and_hold_no_secrets() {
     let activity = |retries: &str| {
         format!(

@@ -121,17 +121,14 @@ pub(super) fn line(text: &str) -> io::Result<()> {
 
 /// Prints a value as JSON.
 pub(super) fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(value)?;
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        // Control characters that JSON allows inside a string. JSON has an escape of its own for them.
-        match character.is_control() && character != '\n' {
-            true => escaped.push_str(&format!("\\u{:04x}", u32::from(character))),
-            false => escaped.push(character),
-        }
-    }
-    line(&escaped)?;
+    line(&json_text(value)?)?;
     Ok(())
+}
+
+/// Returns a value as JSON that [`shown`] leaves as it is.
+fn json_text<T: Serialize>(value: &T) -> serde_json::Result<String> {
+    let text = definition::harmless::of_json(&serde_json::to_string_pretty(value)?);
+    Ok(text.replace(STYLE_BEGIN, "\\ufdd0").replace(STYLE_END, "\\ufdd1"))
 }
 
 /// Returns rows as aligned columns. No cell is cut or wrapped, so that scripts can split the rows and long keys stay
@@ -211,6 +208,15 @@ mod tests {
         assert_eq!(shown(&styled), "\u{1b}[31mred\u{1b}[0m");
         assert_eq!(shown("a\u{fdd0}2J\u{1b}[2J"), "a\\u{fdd0}2J\\u{1b}[2J");
         assert_eq!(shown("a\u{fdd0}999\u{fdd1}"), "a\\u{fdd0}999\u{fdd1}");
+    }
+
+    #[test]
+    fn json_is_valid_with_characters_that_would_control_a_terminal() {
+        let value = ["a\u{202e}b\u{2028}c\u{9b}d\u{fdd0}31\u{fdd1}e\nü".to_owned()];
+        let text = json_text(&value).expect("JSON");
+        assert_eq!(text, "[\n  \"a\\u202eb\\u2028c\\u009bd\\ufdd031\\ufdd1e\\nü\"\n]");
+        assert_eq!(shown(&text), text);
+        assert_eq!(serde_json::from_str::<Vec<String>>(&text).expect("JSON"), value);
     }
 
     #[test]

@@ -155,6 +155,9 @@ fn exit_of(decision: &Decision) -> Exit {
     }
 }
 
+/// The name of the only set of a definition whose keys have no captured values.
+const WHOLE: &str = "all";
+
 /// A definition, and the captured values of one of its sets.
 type SetOfRun = (String, BTreeMap<String, String>);
 
@@ -174,7 +177,7 @@ async fn set_of_run(endpoints: &Endpoints, id: &str) -> anyhow::Result<Result<Se
              `aws datapipeline set-status --pipeline-id {id} --object-ids INSTANCE... --status RERUN`."
         )));
     };
-    let again = format!("downspout rerun {definition} {}", set.replace(',', " "));
+    let again = command(definition, set);
     let refusal = match run.outcome() {
         ShownOutcome::Failed | ShownOutcome::Canceled => None,
         ShownOutcome::Pending => {
@@ -187,13 +190,21 @@ async fn set_of_run(endpoints: &Endpoints, id: &str) -> anyhow::Result<Result<Se
         return Ok(Err(format!("{id} {refusal}")));
     }
     let values = match set {
-        "all" => BTreeMap::new(),
+        WHOLE => BTreeMap::new(),
         _ => pairs(set.split(','))?,
     };
     // The name of a set has the values in percent-encoding.
     let decoded = |value: String| percent_decode_str(&value).decode_utf8_lossy().into_owned();
     let values = values.into_iter().map(|(name, value)| (name, decoded(value)));
     Ok(Ok((definition.to_owned(), values.collect())))
+}
+
+/// Returns the command that runs a set again, given its name.
+fn command(definition: &str, set: &str) -> String {
+    match set {
+        WHOLE => format!("downspout rerun {definition}"),
+        _ => format!("downspout rerun {definition} {}", set.replace(',', " ")),
+    }
 }
 
 fn pairs<'a>(texts: impl Iterator<Item = &'a str>) -> anyhow::Result<BTreeMap<String, String>> {
@@ -209,6 +220,12 @@ fn pairs<'a>(texts: impl Iterator<Item = &'a str>) -> anyhow::Result<BTreeMap<St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_for_a_set_without_captured_values_has_no_values() {
+        assert_eq!(command("tr_append", "all"), "downspout rerun tr_append");
+        assert_eq!(command("orders", "day=d1,at=a%20b"), "downspout rerun orders day=d1 at=a%20b");
+    }
 
     #[test]
     fn a_name_that_is_given_twice_is_refused() {

@@ -5,6 +5,9 @@ use std::slice::Iter;
 
 use super::super::column::{IntervalUnit, MOST_DECIMALS};
 
+/// What to do about an interval whose last number has no unit.
+const NO_UNIT: &str = "its last number has no unit, and PostgreSQL would read it as seconds; write the unit";
+
 /// How to write an interval.
 const FORM: &str = "a number in it takes a decimal point and no comma, and a sign stands before the number; correct the interval";
 
@@ -16,6 +19,9 @@ const FORM: &str = "a number in it takes a decimal point and no comma, and a sig
 pub(super) fn check(finest: IntervalUnit, text: &[u8]) -> Result<(), String> {
     if !has_marks_in_place(text) {
         return Err(FORM.to_owned());
+    }
+    if finest == IntervalUnit::Second && ends_without_unit(text) {
+        return Err(NO_UNIT.to_owned());
     }
     if finest == IntervalUnit::Second || is_kept(finest, text) {
         return Ok(());
@@ -57,6 +63,20 @@ fn has_marks_in_place(text: &[u8]) -> bool {
             other => other.is_ascii_alphanumeric() || other.is_ascii_whitespace(),
         }
     })
+}
+
+/// Returns whether a number without a unit stands behind a number with one, as in `1h30`.
+fn ends_without_unit(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    if matches!(text.first(), Some(b'P' | b'p')) {
+        return false;
+    }
+    let is_of_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b':' | b'-');
+    let start = text.iter().rposition(|byte| !is_of_number(byte)).map_or(0, |last| last + 1);
+    let (units, number) = text.split_at(start);
+    let number = number.strip_prefix(b"-").unwrap_or(number);
+    let is_plain = number.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    !number.is_empty() && is_plain && units.iter().any(u8::is_ascii_alphabetic)
 }
 
 /// Returns whether no unit of the text is finer than `finest`. A text that is not understood counts as finer, and so does a number

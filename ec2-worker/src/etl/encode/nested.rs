@@ -333,6 +333,7 @@ mod tests {
             not_null: false,
             has_default: false,
             precision: None,
+            stored_as: None,
             inside: None,
         }))
     }

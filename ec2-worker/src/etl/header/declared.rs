@@ -4,7 +4,7 @@
 //! name `Order` with the type `Date`. The columns of the table decide this.
 
 use super::{Column, ColumnType, Fit, Meaning, NAMES_BY_PLACE, OnColumns, Target, WrongHeader, by_name};
-use super::{SEPARATORS, loose, meaning, quoted};
+use super::{SEPARATORS, has_alike, loose, meaning, quoted};
 
 /// The types that may follow a name, as Hive, PostgreSQL and others write them, without lengths.
 const TYPES: &[&str] = &[
@@ -110,6 +110,13 @@ pub fn declared_names(declared: &[String]) -> Vec<String> {
     }
 }
 
+/// Returns whether a field `column` means the column `name` of a file, in which it may have a type behind the name.
+#[must_use]
+pub fn declares(text: &str, name: &str) -> bool {
+    let wanted = loose(name);
+    loose(text) == wanted || before_type(text.trim()).is_some_and(|bare| loose(bare) == wanted)
+}
+
 /// Returns whether a field `column` has the name `name`, perhaps with a type.
 pub(super) fn is_named(text: &str, name: &str) -> bool {
     let text = text.trim();
@@ -144,6 +151,23 @@ pub(super) fn names_for(declared: &[String], target: &Target) -> Result<Vec<Stri
         });
     }
     if problems.is_empty() { Ok(names) } else { Err(WrongHeader(problems)) }
+}
+
+/// Returns the names of a header. A name that is empty, as R (`write.csv`) writes it above its row names, is the declared one if
+/// the table lacks this column. If the table has it, the place of the name tells the column.
+pub(super) fn filled(names: &[String], target: &Target, declared: &[String]) -> Vec<String> {
+    let mut filled = names.to_vec();
+    if declared.len() != names.len() || names.iter().all(|name| !name.trim().is_empty()) {
+        return filled;
+    }
+    let declared = names_for(declared, target).unwrap_or_else(|_| declared.to_vec());
+    for (name, own) in filled.iter_mut().zip(declared) {
+        let is_column = matches!(meaning(own.trim(), target), Meaning::Column(_));
+        if name.trim().is_empty() && !is_column && !has_alike(names, &own) {
+            *name = own;
+        }
+    }
+    filled
 }
 
 /// Returns how the fields of a file without a header go into a table, if `declared` names the fields in order.
@@ -198,6 +222,7 @@ pub fn order(declared: &[String], names: &[String], own: &[String]) -> Result<Ve
         not_null: false,
         has_default: true,
         precision: None,
+        stored_as: None,
         inside: None,
     };
     let columns: Vec<Column> = (0..names.len()).map(column).collect();
@@ -226,6 +251,7 @@ mod tests {
             not_null: false,
             has_default: false,
             precision: None,
+            stored_as: None,
             inside: None,
         };
         Target {
@@ -280,6 +306,24 @@ mod tests {
         assert_eq!(said(&["year", "id", "qty", "id"]), "column 4 names `id` a second time");
         assert_eq!(said(&["id", "qty", "year", "note"]), "column 4, `note`, is not in the table");
         assert!(said(&["id,qty,year"]).ends_with("write a `column` of its own for each name"));
+    }
+
+    #[test]
+    fn row_names_without_a_column_are_left_out_or_refused_by_their_declared_name() {
+        let header = texts(&["", "id", "v"]);
+        let declared = texts(&["rn", "id", "v"]);
+        let strict = table(&["id", "v"]);
+        let WrongHeader(problems) = by_name(&header, &strict, &declared).expect_err("refused");
+        assert_eq!(problems, ["column 1, `rn`, is not in the table"]);
+        let ignoring = Target { on_columns: OnColumns::IgnoreExtra, ..strict.clone() };
+        let fit = by_name(&header, &ignoring, &declared).expect("it fits");
+        assert_eq!((fit.fields, fit.width), (vec![1, 2], 3));
+        assert_eq!(fit.notes, ["left out, because the table has no such column: `rn`"]);
+        let adding = Target { on_columns: OnColumns::AddMissing, ..strict };
+        assert_eq!(by_name(&header, &adding, &declared).expect("it fits").added, ["rn"]);
+        // The declared column stands elsewhere in the header, so the field without a name is unknown.
+        let moved = by_name(&texts(&["id", "", "v"]), &ignoring, &declared).expect_err("refused");
+        assert!(moved.0[0].starts_with("column 2 has no name"), "{moved:?}");
     }
 
     #[test]

@@ -57,19 +57,11 @@ pub fn by_query(names: &[String], target: &Target) -> Result<Fit, WrongHeader> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::column::{Column, ColumnType};
+    use super::super::super::column::Column;
     use super::*;
 
     fn fitted(names: &[&str], on_columns: OnColumns) -> Result<Vec<String>, String> {
-        let column = |name: &str| Column {
-            name: name.to_owned(),
-            type_name: "text".to_owned(),
-            kind: ColumnType::Text(None),
-            not_null: false,
-            has_default: name == "c",
-            precision: None,
-            inside: None,
-        };
+        let column = |name: &str| Column { has_default: name == "c", ..Column::of_text(name) };
         let target = Target {
             columns: ["a", "b", "c"].map(column).into(),
             generated: vec!["total".to_owned()],

@@ -55,6 +55,7 @@ pub(super) fn csv(
     check_leading(&objects, &leading, &keys)?;
     let table_note = if has_more { None } else { frame::note(&leading)? };
     let late = &dialect.late_keys;
+    let mut keys = if keys.names.is_empty() { keys } else { keys.beginning_with(&late.first) };
     let is_missing = |name: &&String| !keys.names.is_empty() && !header::has_alike(&keys.names, name);
     let missing: Vec<&String> = late.known.iter().filter(is_missing).collect();
     missing.iter().for_each(|name| keys.add(name));

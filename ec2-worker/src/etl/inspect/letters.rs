@@ -54,8 +54,11 @@ impl Letters {
                 line += 1;
             }
             if window.len() - done > LONGEST_LINE {
-                letters.add(&window[done..], line);
-                done = window.len();
+                // The encodings that are guessed have no byte below `0` inside a character, so the part ends between two characters.
+                let mark = window[done..].iter().rposition(|byte| *byte < b'0');
+                let end = mark.map_or(window.len(), |mark| done + mark + 1);
+                letters.add(&window[done..end], line);
+                done = end;
             }
             window.drain(..done);
         }

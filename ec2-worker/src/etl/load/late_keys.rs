@@ -18,6 +18,12 @@ impl Load {
                 None => Literals::named(&table.columns),
             };
         }
+        if dialect.form == Form::Json
+            && let Some(statement) = statement
+            && statement.columns.len() > 1
+        {
+            dialect.late_keys.first = statement.names_in_order().to_vec();
+        }
         if dialect.form == Form::Json && self.insert.is_none() {
             // A column in the header is written for every row. So it must be one that is NULL anyway, and not the value of an
             // existing row.
@@ -32,6 +38,7 @@ impl Load {
                     .collect()
             };
             dialect.late_keys = LateKeys {
+                first: Vec::new(),
                 known: names(&|column| is_free && !column.not_null && !column.has_default),
                 ignores_others: self.on_columns == OnColumns::IgnoreExtra,
                 needed: names(&|column| is_upsert || column.has_default),

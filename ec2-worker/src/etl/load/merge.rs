@@ -9,9 +9,6 @@ use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
 
-/// The action of an INSERT for rows of which every column belongs to the key.
-const DO_NOTHING: &str = "DO NOTHING";
-
 /// In which way rows go into a table.
 #[derive(Clone, Debug)]
 pub(super) enum Way {
@@ -99,27 +96,29 @@ pub(super) fn merge(table: &Table, columns: &[Column], way: &Way, from: &str) ->
             .map(|c| format!("{c} = excluded.{c}"))
             .collect::<Vec<_>>()
     };
-    let on_conflict = |key: &[String], sets: Vec<String>| match sets.len() {
-        0 => format!("ON CONFLICT ({}) {DO_NOTHING}", names(key)),
+    // Every column of a row may belong to the key.
+    let on_conflict = |key: &[String], sets: &[String]| match sets.len() {
+        0 => format!("ON CONFLICT ({}) DO NOTHING", names(key)),
         _ => format!("ON CONFLICT ({}) DO UPDATE SET {}", names(key), sets.join(", ")),
     };
     let merge = |before: Option<String>, insert: String, key: &[String]| Merge {
         before,
-        counts_all: !insert.ends_with(DO_NOTHING),
         insert,
         key: key.to_vec(),
+        counts_all: true,
         guard: Guard::default(),
     };
     Some(match way {
         Way::Copy => return None,
         Way::Insert => merge(None, format!("{insert} {listed} FROM {from} ORDER BY ctid"), &[]),
         Way::Upsert(key) => {
+            let sets = others(key);
             let insert = format!(
                 "{insert} DISTINCT ON ({0}) {listed} FROM {from} ORDER BY {0}, ctid DESC {1}",
                 names(key),
-                on_conflict(key, others(key))
+                on_conflict(key, &sets)
             );
-            merge(None, insert, key)
+            Merge { counts_all: !sets.is_empty(), ..merge(None, insert, key) }
         }
         Way::Keep(key, loaded) => {
             let filled = |column: &Column| columns.iter().any(|known| known.name == column.name);
@@ -127,8 +126,8 @@ pub(super) fn merge(table: &Table, columns: &[Column], way: &Way, from: &str) ->
             let mut sets = others(key);
             sets.extend(absent.map(|column| format!("{} = DEFAULT", identifier(&column.name))));
             let before = format!("INSERT INTO {loaded} SELECT {} FROM {from}", names(key));
-            let insert = format!("{insert} {listed} FROM {from} ORDER BY ctid {}", on_conflict(key, sets));
-            merge(Some(before), insert, key)
+            let insert = format!("{insert} {listed} FROM {from} ORDER BY ctid {}", on_conflict(key, &sets));
+            Merge { counts_all: !sets.is_empty(), ..merge(Some(before), insert, key) }
         }
         Way::Swap(key, loaded) => {
             let before = format!("INSERT INTO {loaded} SELECT {} FROM {from}", names(key));

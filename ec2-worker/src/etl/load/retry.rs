@@ -371,7 +371,10 @@ impl Retry<'_> {
     ) -> Result<(Dialect, Vec<u8>), Failure> {
         // The keys of an object of JSON fill the placeholders of an `insertQuery`, and the columns of the table without one.
         let statement = match &self.load.insert {
-            Some(insert) => Some(Statement::describe(tx, table, insert).await?.0),
+            Some(insert) => {
+                let (statement, _) = Statement::describe(tx, table, insert).await?;
+                Some(Statement { declared: self.load.declared.clone(), ..statement })
+            }
             None => None,
         };
         let dialect = Dialect { skip_footer: 0, ..self.load.dialect_for(table, statement.as_ref()) };

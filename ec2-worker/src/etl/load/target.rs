@@ -2,7 +2,7 @@
 
 use definition::kind::field::LoadMode;
 
-use super::super::column::{Column, ColumnType};
+use super::super::column::Column;
 use super::super::header::Fit;
 use super::super::loaded_files;
 use super::super::next_tables::{self, Base, Before, NextTables};
@@ -164,18 +164,25 @@ impl LoadTry<'_> {
         let Origin::Object(_, object) = &source.origin else { return Ok(true) };
         let Load { key, insert, declared, dialect, mode, .. } = self.load;
         let shape = loaded_files::shape(insert.as_deref(), declared, dialect.sheet.as_deref());
-        if loaded_files::note(tx, key, table, object, &shape).await? || *mode != LoadMode::Append {
+        let is_noted = loaded_files::note(tx, key, table, object, &shape).await?;
+        if is_noted && *mode == LoadMode::Append && loaded_files::has_other(tx, table, object, &shape).await?
+        {
+            self.progress.note(format!(
+                "an earlier version of {} was loaded into {table}, and its rows stay unless they were deleted; `myLoadMode` upsert or replace \
+                 would replace them",
+                source.name()
+            ));
+        }
+        if is_noted || *mode != LoadMode::Append {
             return Ok(true);
         }
-        let rows =
-            tx.query("reading the table", &format!("SELECT 1 FROM {} LIMIT 1", table.quoted()), &[]).await?;
-        if rows.is_empty() {
-            // Somebody emptied the table, so its old files may be loaded again.
-            loaded_files::forget(tx, table).await?;
-            return loaded_files::note(tx, key, table, object, &shape).await;
-        }
-        self.progress
-            .note(format!("{object} is in {table} already; not appended again", object = source.name()));
+        let loaded = loaded_files::loaded_by(tx, table, object, &shape).await?;
+        let by = loaded.map(|(at, pipeline)| format!(" ({pipeline}, {at})")).unwrap_or_default();
+        self.progress.note(format!(
+            "{} is in {table} already{by}; not appended again. If its rows were deleted since, they are missing: `myLoadMode` upsert or replace \
+             loads a file again",
+            source.name()
+        ));
         Ok(false)
     }
 
@@ -212,15 +219,7 @@ impl LoadTry<'_> {
         for name in &fit.added {
             // A note would stay if the load failed, which undoes the change.
             self.added.push(name.clone());
-            table.columns.push(Column {
-                name: name.clone(),
-                type_name: "text".to_owned(),
-                kind: ColumnType::Text(None),
-                not_null: false,
-                has_default: true,
-                precision: None,
-                inside: None,
-            });
+            table.columns.push(Column { has_default: true, ..Column::of_text(name.clone()) });
         }
         Ok(())
     }
@@ -236,7 +235,8 @@ impl LoadTry<'_> {
         table: &Table,
         insert: &str,
     ) -> Result<Statement, Failure> {
-        let (statement, why) = Statement::describe(tx, table, insert).await?;
+        let (mut statement, why) = Statement::describe(tx, table, insert).await?;
+        statement.declared.clone_from(&self.load.declared);
         if let Some(note) = statement.check_texts(&self.load.rules, insert)? {
             self.progress.note(note);
         }
@@ -250,30 +250,5 @@ impl LoadTry<'_> {
         self.progress
             .note(format!("the values of `insertQuery` are sent as the file has them, because {why}"));
         Ok(statement)
-    }
-
-    fn compare_headers(&mut self, source: &Source, fit: &Fit) -> Result<(), Failure> {
-        let names = fit.name_set();
-        let Some((first, known)) = &self.header else {
-            self.header = Some((source.name(), names));
-            return Ok(());
-        };
-        let differs = |from: &[String], other: &[String], word: &str| {
-            let only = from.iter().filter(|name| !other.contains(name));
-            let only: Vec<String> = only.map(|name| format!("`{name}`")).collect();
-            (!only.is_empty()).then(|| format!("{word} {}", only.join(", ")))
-        };
-        let lacks = differs(known, &names, "lacks");
-        let adds = differs(&names, known, "has also");
-        let problems: Vec<String> = [lacks, adds].into_iter().flatten().collect();
-        if problems.is_empty() {
-            return Ok(());
-        }
-        let message = format!(
-            "{}: the header differs from that of {first}: it {}; give all files of a directory the same columns",
-            source.name(),
-            problems.join(" and ")
-        );
-        Err(Failure::bad_input("HeadersDiffer", message))
     }
 }

@@ -125,6 +125,7 @@ fn leaf(type_name: String, kind: ColumnType) -> Column {
         not_null: false,
         has_default: false,
         precision: None,
+        stored_as: None,
         inside: None,
     }
 }

@@ -6,19 +6,18 @@ use definition::counted::counted;
 use memchr::memchr;
 
 use super::rows::Refusal;
-use super::{FileReader, Plan, RowsOf};
+use super::{FileReader, Layout, Plan, RowsOf, Shape};
 use crate::etl::cell;
 use crate::etl::column::{Column, ColumnType};
 use crate::etl::dialect::{Dialect, Form};
 use crate::etl::encode;
-use crate::etl::header::{self, WrongHeader};
+use crate::etl::header::WrongHeader;
 use crate::etl::input::{bad_bytes, push_text};
 use crate::etl::position::Position;
-use crate::etl::statement::Statement;
 use crate::failure::Failure;
 
 /// The treatment of a file whose first record is a row in spite of `myHeader`.
-const NO_HEADER: &str = "the first record looks like a row, because its texts are values of the columns; if the file has no header, \
+pub(super) const NO_HEADER: &str = "the first record looks like a row, because its texts are values of the columns; if the file has no header, \
                          set `myHeader` false, and otherwise leave the header out by `mySkipLines`";
 
 impl FileReader {
@@ -77,11 +76,19 @@ impl FileReader {
             };
             return format!("{} instead of {expected}; {remedy}", counted(fields, "cell"));
         }
+        if self.plan.dialect.form == Form::Json {
+            return format!(
+                "{} instead of {expected}: every key of the first 1,000 objects needs a `?` of `insertQuery`, in order; write as many `?`, \
+                 or change the keys",
+                counted(found, "key")
+            );
+        }
         let last = self.records.splitter().fields().last();
         if found == expected + 1 && last.is_some_and(|last| last.start == last.end && !last.quoted) {
             return format!(
-                "{} instead of {expected}: the line ends with a separator, and the header does not; end all lines in the same way",
-                counted(found, "column")
+                "{} instead of {expected}: the line ends with a separator, and {}",
+                counted(found, "column"),
+                self.after_last()
             );
         }
         // A line of totals or a title often has fewer fields than the rows.
@@ -93,6 +100,20 @@ impl FileReader {
             "add the missing values, or leave out a line that is not a row (`mySkipFooter`)"
         };
         format!("{} instead of {expected}{note}; {remedy}", counted(fields, "column"))
+    }
+
+    /// Says that nothing takes a value after the separator at the end of a line, and what to do.
+    fn after_last(&self) -> &'static str {
+        match (&self.layout, &self.plan.shape) {
+            (Some(Layout::Statements(statement)), _) if !statement.is_named => {
+                "`insertQuery` has no `?` for a value after it; remove the separator, or add a `?`"
+            }
+            _ if self.plan.dialect.header => "the header does not; end all lines in the same way",
+            (_, Shape::Table { declared, .. }) if !declared.is_empty() => {
+                "`column` of the data format names no column after it; remove the separator, or name the column"
+            }
+            _ => "the table has no column after it; remove the separator",
+        }
     }
 
     /// Says why a header does not fit the table.
@@ -140,33 +161,8 @@ impl FileReader {
         Failure::bad_input("Definition", message)
     }
 
-    /// Refuses a header of a statement that is a row. The statement takes fields by their places, so the names of a header do
-    /// not matter, and a row would be lost.
-    pub(super) fn check_header_of_statement(
-        &self,
-        at: Position,
-        names: &[String],
-        statement: &Statement,
-    ) -> Result<(), Failure> {
-        if let Some((name, column)) = out_of_order(names, &statement.targets) {
-            let message = format!(
-                "{}: the columns are those of `insertQuery`, but in another order: `{name}` would fill `{column}`, because the fields fill the \
-                 `?` in order; write the `?` of `insertQuery` in the order {}",
-                self.plan.file,
-                names.join(", ")
-            );
-            return Err(Failure::bad_input("Header", message));
-        }
-        let is_of_file = self.plan.rows_of == RowsOf::File && self.plan.dialect.form != Form::Json;
-        if !is_of_file || !self.is_like_row(names, &statement.columns) {
-            return Ok(());
-        }
-        let message = format!("{}, line {}: {NO_HEADER}", self.plan.file, at.line);
-        Err(Failure::bad_input("Header", message))
-    }
-
     /// Returns whether the names of a header are values of the columns in order, and not only of columns that take every text.
-    fn is_like_row(&self, names: &[String], columns: &[Column]) -> bool {
+    pub(super) fn is_like_row(&self, names: &[String], columns: &[Column]) -> bool {
         let rules = self.plan.rules.of_each(columns);
         let fields = names.iter().zip(columns).zip(&rules).filter(|((name, column), _)| {
             !name.is_empty()
@@ -275,22 +271,6 @@ impl FileReader {
             .next()
             .map(|index| index - record.start)
     }
-}
-
-/// Returns the first name of a header that fills another column, and this column, if the names are those of all columns of an
-/// `insertQuery` in another order.
-fn out_of_order<'a>(names: &'a [String], targets: &'a [String]) -> Option<(&'a str, &'a str)> {
-    let sorted = |names: &[String]| {
-        let mut names: Vec<String> = names.iter().map(|name| header::loose(name)).collect();
-        names.sort_unstable();
-        names
-    };
-    if names.len() != targets.len() || sorted(names) != sorted(targets) {
-        return None;
-    }
-    let mut pairs = names.iter().zip(targets);
-    let (name, column) = pairs.find(|(name, column)| header::loose(name) != header::loose(column))?;
-    Some((name.trim(), column))
 }
 
 /// Returns what to do if a file is not in the encoding `found`.

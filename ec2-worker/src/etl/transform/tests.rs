@@ -1,6 +1,7 @@
 use super::super::column::ColumnType;
 use super::super::source::{Origin, Source};
 use super::*;
+use crate::sql::SqlTemplate;
 
 fn column(name: &str, kind: ColumnType) -> Column {
     Column {
@@ -10,6 +11,7 @@ fn column(name: &str, kind: ColumnType) -> Column {
         not_null: false,
         has_default: false,
         precision: None,
+        stored_as: None,
         inside: None,
     }
 }
@@ -74,6 +76,53 @@ async fn a_bad_record_is_refused_with_its_position_and_the_rest_is_read() {
         assert!((line, offset) == (at_line, at_offset) && reason.starts_with(says), "{line}: {reason}");
     }
     assert_eq!((rejects[0].column.as_deref(), rejects[0].raw.as_slice()), (Some("id"), &b"abc,z"[..]));
+}
+
+/// Returns a plan whose rows fill two placeholders.
+fn plan_of_statement() -> Plan {
+    let statement = Statement {
+        template: SqlTemplate::new("INSERT INTO orders VALUES (?, ?)"),
+        columns: vec![column("1", ColumnType::Text(None)), column("2", ColumnType::Text(None))],
+        is_known: true,
+        reports_rows: true,
+        is_named: false,
+        targets: Vec::new(),
+        declared: Vec::new(),
+    };
+    Plan { shape: Shape::Statement(statement), ..plan() }
+}
+
+#[tokio::test]
+async fn a_field_too_many_at_the_end_is_told_by_what_the_file_has() {
+    let mut named = plan();
+    if let Shape::Table { declared, .. } = &mut named.shape {
+        *declared = vec!["id".to_owned(), "note".to_owned()];
+    }
+    let mut json = plan_of_statement();
+    json.dialect.form = Form::Json;
+    if let Shape::Statement(statement) = &mut json.shape {
+        statement.declared = vec!["id".to_owned(), "note".to_owned()];
+    }
+    let without_header = |mut plan: Plan| {
+        plan.dialect.header = false;
+        plan
+    };
+    let cases: [(&[u8], Plan, &str); 5] = [
+        (b"id,note\n1,a,\n", plan(), "the line ends with a separator, and the header does not; "),
+        (b"1,a,\n", without_header(plan()), "and the table has no column after it; remove the separator"),
+        (b"1,a,\n", without_header(named), "and `column` of the data format names no column after it; "),
+        (
+            b"1,a,\n",
+            without_header(plan_of_statement()),
+            "and `insertQuery` has no `?` for a value after it; ",
+        ),
+        (b"{\"id\": 1, \"note\": \"a\", \"ID\": null}\n", json, "3 keys instead of 2: every key of"),
+    ];
+    for (content, plan, says) in cases {
+        let (rows, rejects, failure) = read(content, plan).await;
+        assert_eq!((rows, rejects.len(), failure), (0, 1, None), "{says}");
+        assert!(rejects[0].reason.contains(says), "{}", rejects[0].reason);
+    }
 }
 
 #[tokio::test]

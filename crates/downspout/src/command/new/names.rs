@@ -44,7 +44,7 @@ pub(super) fn quoted(name: &str) -> String {
 }
 
 /// Returns names of columns that a load finds by the names of the header. Returns `None` if the header does not allow that: a
-/// name is missing, or is there twice.
+/// name is missing, or is there twice, or two names are equal as far as PostgreSQL keeps them.
 pub(super) fn of_header(header: &[String]) -> Option<Vec<String>> {
     let loose: Vec<String> = header.iter().map(|name| column(name)).collect();
     if are_different(&loose) {
@@ -55,7 +55,7 @@ pub(super) fn of_header(header: &[String]) -> Option<Vec<String>> {
     are_different(&exact).then_some(exact)
 }
 
-/// Returns names for the columns of a file whose header lacks a name or has one twice. A load finds the other columns by
+/// Returns names for the columns of a file for whose header [`of_header`] has none. A load finds the other columns by
 /// their names, and these by their places.
 pub(super) fn of_places(header: &[String]) -> Vec<String> {
     let wanted: Vec<String> = header.iter().map(|name| column(name)).collect();
@@ -128,6 +128,15 @@ mod tests {
         assert_eq!(names, ["id", "id_3", "column_3", "2024", "id_2", "id_4", "xmin_"]);
         assert_eq!(of_places(&["".to_owned(), "Column 1".to_owned()]), ["column_2", "column_1"]);
         assert_eq!(header(&["ctid", "XMIN", "oid"]).expect("names"), ["ctid_", "xmin_", "oid"]);
+    }
+
+    #[test]
+    fn long_names_are_cut_and_stay_different() {
+        let stem = "x".repeat(63);
+        assert_eq!(header(&[&format!("{stem}_first"), "id"]).expect("names"), [stem.as_str(), "id"]);
+        let same = [format!("{stem}_first"), "id".to_owned(), format!("{stem}_second")];
+        assert_eq!(of_header(&same), None);
+        assert_eq!(of_places(&same), [stem.clone(), "id".to_owned(), format!("{}_2", &stem[..57])]);
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub(super) struct FileTable {
     pub(super) table: String,
     /// The names of the columns.
     pub(super) columns: Vec<String>,
-    /// Whether the header lacks a name or has one twice, so that a load needs the names of the columns by their places.
+    /// Whether the header lacks a name, or has one twice as far as PostgreSQL keeps it, so that a load needs the names of the
+    /// columns by their places.
     pub(super) needs_places: bool,
 }
 
@@ -65,6 +66,7 @@ impl FileTable {
             not_null: false,
             has_default: false,
             precision: None,
+            stored_as: None,
             inside: None,
         };
         self.columns.iter().zip(self.types()).map(column).collect()

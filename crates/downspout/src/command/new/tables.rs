@@ -69,8 +69,8 @@ fn about(file: &FileTable, report: &Report) -> String {
     }
     if file.needs_places {
         text.push_str(
-            ". The header lacks a name or has one twice: `column` in the data format names the columns by their places. \
-             A file in which these columns stand in other places is refused",
+            ". The header lacks a name, or has one twice in the first 63 bytes, which PostgreSQL keeps of a name: `column` in the data \
+             format names the columns by their places. A file in which these columns stand in other places is refused",
         );
     }
     if let Some(doubt) = file.pattern.doubt() {

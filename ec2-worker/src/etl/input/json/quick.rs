@@ -9,6 +9,7 @@ use foldhash::HashMap;
 use serde_json::value::RawValue;
 
 use super::super::super::dialect::Literal;
+use super::super::super::header;
 use super::super::csv_text::push_text;
 
 /// The keys of the header, and the place of each of them.
@@ -28,6 +29,20 @@ impl Keys {
             self.places.insert(key.to_owned(), self.names.len());
             self.names.push(key.to_owned());
         }
+    }
+
+    /// Returns the keys in another order: at first those that `first` names, in its order. A name that no object has becomes a key, too.
+    pub(super) fn beginning_with(self, first: &[String]) -> Self {
+        let mut ordered = Self::default();
+        for name in first {
+            let is_alike = |key: &&String| {
+                header::declares(name, key) || header::has_alike(std::slice::from_ref(key), name)
+            };
+            let alike = self.names.iter().find(is_alike);
+            ordered.add(alike.unwrap_or(name));
+        }
+        self.names.iter().for_each(|key| ordered.add(key));
+        ordered
     }
 }
 
