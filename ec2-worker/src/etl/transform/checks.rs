@@ -78,8 +78,8 @@ impl FileReader {
         }
         if self.plan.dialect.form == Form::Json {
             return format!(
-                "{} instead of {expected}: every key of the first 1,000 objects needs a `?` of `insertQuery`, in order; write as many `?`, \
-                 or change the keys",
+                "{} instead of {expected}: every key of the first 1,000 objects needs a `?` of `insertQuery`, and two of them have one \
+                 name apart from capital letters, spaces, `_` and `-`; leave one out",
                 counted(found, "key")
             );
         }
