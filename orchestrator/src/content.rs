@@ -3,6 +3,8 @@
 //! A pattern may match several files, so the content is a choice among them. The choice depends only on the files that
 //! are there, so an event and a sweep choose the same.
 
+use std::collections::HashSet;
+
 use anyhow::Context as _;
 use definition::trigger::{MatchMode, Need, Pattern, Place};
 use futures::future;
@@ -120,7 +122,11 @@ fn choose(set: &Set<'_>, found: Vec<Vec<Listed>>) -> Found {
             return Found::TooMany(matching.into_iter().map(|file| dropped_file(file, false)).collect());
         }
         if mode == MatchMode::All {
-            files.extend(matching.into_iter().map(|file| dropped_file(file, true)));
+            // Of two keys that stand for the same file, only the newer one is read.
+            let mut taken = HashSet::from([pattern.file_of(&newest.key)]);
+            let newest_first = matching.into_iter().rev();
+            let others = newest_first.filter(|file| taken.insert(pattern.file_of(&file.key)));
+            files.extend(others.map(|file| dropped_file(file, true)));
         }
         files.push(dropped_file(newest, need == Need::Optional));
     }
@@ -157,16 +163,17 @@ pub(crate) fn why_unread(set: &Set<'_>, content: &Content, file: &Listed) -> Opt
     if *size == 0 && !set.trigger.allow_empty {
         return Some("not read: the object is empty".to_owned());
     }
-    let takes_both = |read: &&DroppedFile| {
+    let both = |read: &DroppedFile, are_alike: fn(&Pattern, &str, &str) -> bool| {
         let mut patterns = set.trigger.data_patterns();
-        patterns.any(|pattern| pattern.takes(key, &set.captures) && pattern.takes(&read.key, &set.captures))
+        patterns.any(|pattern| {
+            let takes = |key: &str| pattern.takes(key, &set.captures);
+            takes(key) && takes(&read.key) && are_alike(pattern, key, &read.key)
+        })
     };
-    let read = content.files.iter().find(takes_both)?;
-    let stem = |key: &str| {
-        let lower = key.to_lowercase();
-        let packed = [".gz", ".zst"].into_iter().find_map(|end| lower.strip_suffix(end));
-        packed.unwrap_or(&lower).to_owned()
-    };
+    let same_file = |pattern: &Pattern, key: &str, read: &str| pattern.file_of(key) == pattern.file_of(read);
+    let mut files = content.files.iter();
+    let twin = files.clone().find(|read| both(read, same_file));
+    let read = twin.or_else(|| files.find(|read| both(read, |_, _, _| true)))?;
     let field = match () {
         () if key.to_lowercase() == read.key.to_lowercase() => "`myIgnoreCase` takes either name",
         () if stem(key) == stem(&read.key) => "`myCompressed` takes either file",
@@ -174,6 +181,13 @@ pub(crate) fn why_unread(set: &Set<'_>, content: &Content, file: &Listed) -> Opt
     };
     let newer = read.key.rsplit('/').next().unwrap_or_default();
     Some(format!("not read: `{newer}` is newer ({field})"))
+}
+
+/// Returns a key in lower case, without the ending of a packed file.
+pub(crate) fn stem(key: &str) -> String {
+    let lower = key.to_lowercase();
+    let packed = [".gz", ".zst"].into_iter().find_map(|end| lower.strip_suffix(end));
+    packed.unwrap_or(&lower).to_owned()
 }
 
 /// Returns a listed object as a file of a set. `is_spare` says that the file need not be newer than in the last run.

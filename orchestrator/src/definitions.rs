@@ -96,6 +96,15 @@ impl Definitions {
         Some(format!("there is no definition {name}{}", near.unwrap_or_default()))
     }
 
+    /// Checks that the values of the home can be read. Without them, no run starts.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read, with the reason.
+    pub(crate) fn check_values(&self) -> anyhow::Result<()> {
+        self.values().map(drop).map_err(|why| anyhow::anyhow!("values.json cannot be used: {why}"))
+    }
+
     /// Returns the values that override those of each definition. The error says why they cannot be read.
     pub(crate) fn values(&self) -> Result<&[ParameterValue], &str> {
         let Some(file) = self.files.iter().find(|file| file.name == VALUES) else { return Ok(&[]) };

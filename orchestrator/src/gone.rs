@@ -1,9 +1,10 @@
 //! Definitions that the ledger knows and that are gone or have changed: the runs that they had, and the sets that will not start.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::PoisonError;
 
 use anyhow::Context as _;
+use definition::trigger::Trigger;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
@@ -12,6 +13,7 @@ use crate::definitions::Definitions;
 use crate::ledger::{HeadState, Ledger};
 use crate::ports::{Depth, Edges};
 use crate::set_name::SetName;
+use crate::sets_of::captures_of;
 use crate::setup::Setup;
 use crate::taken_by::TakenBy;
 use crate::{queue, report, telling};
@@ -107,7 +109,7 @@ async fn known_to_ledger<E: Edges>(edges: &E, setup: &Setup) -> anyhow::Result<V
     }
 }
 
-/// Publishes one notice for each definition that was removed while sets of it waited for their turn.
+/// Publishes one notice for each definition that was removed, or got other patterns, while sets of it waited for their turn.
 ///
 /// The ledger is only looked at if the definitions are other ones than at the last call of this process.
 pub(crate) async fn report_removed<E: Edges>(
@@ -115,23 +117,43 @@ pub(crate) async fn report_removed<E: Edges>(
     setup: &Setup,
     definitions: &Definitions,
 ) -> anyhow::Result<()> {
-    let names: BTreeSet<String> = definitions.files.iter().map(|file| file.name.clone()).collect();
-    if setup.seen_names.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&names) {
+    let files: BTreeMap<String, String> =
+        definitions.files.iter().map(|file| (file.name.clone(), file.etag.clone())).collect();
+    let seen = setup.seen_definitions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if seen.as_ref() == Some(&files) {
         return Ok(());
     }
-    for gone in known_to_ledger(edges, setup).await?.into_iter().filter(|name| !names.contains(name)) {
-        let waiting = waiting_sets(edges, setup, &gone).await?;
+    for name in known_to_ledger(edges, setup).await? {
+        let etag = files.get(&name);
+        if etag.is_some() && seen.as_ref().and_then(|seen| seen.get(&name)) == etag {
+            continue;
+        }
+        // The sets of a definition that cannot be used start after its correction.
+        if definitions.broken().any(|(file, _)| file.name == name) {
+            continue;
+        }
+        let triggered = definitions.triggered().find(|(file, ..)| file.name == name);
+        let trigger = triggered.map(|(.., trigger)| trigger);
+        let waiting = waiting_sets(edges, setup, &name, trigger).await?;
         if !waiting.is_empty() {
-            let notice = report::removed(&gone, &waiting);
-            telling::once(edges, setup, &gone, notice).await?;
+            let notice = match etag {
+                None => report::removed(&name, &waiting),
+                Some(etag) => report::other_patterns(&name, etag, &waiting),
+            };
+            telling::once(edges, setup, &name, notice).await?;
         }
     }
-    *setup.seen_names.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
+    *setup.seen_definitions.lock().unwrap_or_else(PoisonError::into_inner) = Some(files);
     Ok(())
 }
 
-/// Returns the names of the sets of a definition that wait for their turn.
-async fn waiting_sets<E: Edges>(edges: &E, setup: &Setup, definition: &str) -> anyhow::Result<Vec<String>> {
+/// Returns the names of the sets of a definition that wait for their turn, up to the first one that `trigger` starts.
+async fn waiting_sets<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    definition: &str,
+    trigger: Option<&Trigger>,
+) -> anyhow::Result<Vec<String>> {
     let mut waiting: Vec<String> = Vec::new();
     let mut after = None;
     loop {
@@ -139,6 +161,12 @@ async fn waiting_sets<E: Edges>(edges: &E, setup: &Setup, definition: &str) -> a
         for mark in page.marks {
             // An unreadable ledger hides only its own set.
             let Ok(entry) = setup.book.entry(edges, &mark.set).await else { continue };
+            let captures = trigger.and_then(|trigger| captures_of(&entry.ledger, trigger));
+            let is_started = captures.is_some_and(|captures| captures.encoded() == mark.set.id);
+            // The sets that came later wait under the present patterns. A queue may be long.
+            if is_started {
+                return Ok(waiting);
+            }
             if waits(&entry.ledger) && !waiting.contains(&mark.set.id) {
                 waiting.push(mark.set.id);
             }

@@ -11,7 +11,7 @@
 //!
 //! This module only connects the stages. Each stage is a function in a module of its own.
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use futures::future;
 use serde_json::{Value, json};
 
@@ -157,8 +157,8 @@ async fn handle_arrival<E: Edges>(
             return reported.map_or_else(Outcome::failed, |decision| Outcome::decided(decision, key));
         }
     };
-    if let Err(why) = definitions.values() {
-        return Outcome::failed(anyhow!("values.json cannot be used: {why}"));
+    if let Err(error) = definitions.check_values() {
+        return Outcome::failed(error);
     }
     let results = future::join_all(sets.iter().map(|set| async move {
         // Only sweeps need the time of the first sight. The time is stored while the set advances, so that the handler
@@ -219,7 +219,7 @@ pub(crate) async fn advance<E: Edges>(
             Found::Overtaken { marker, newer } => {
                 return Ok(report::overtaken(&set.name, marker, &newer));
             }
-            Found::Missing(keys) => return Ok(report::incomplete(&set.name, keys)),
+            Found::Missing(keys) => return Ok(report::incomplete(&set.name, set.trigger, keys)),
             Found::TooMany(files) => return too_many(edges, setup, set, &files).await,
         };
         match Box::pin(advance_whole(edges, setup, set, &content, entry)).await? {

@@ -30,7 +30,7 @@ pub struct History {
     pub waiting: Vec<Decision>,
     /// The paused definitions, each with the time of the pause.
     pub paused: Vec<(String, Timestamp)>,
-    /// If one definition was asked for and drops do not start it: why.
+    /// If the values of the home cannot be read, or if one definition was asked for and drops do not start it: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
 }
@@ -70,6 +70,10 @@ pub(crate) async fn read<E: Edges>(
 ) -> anyhow::Result<History> {
     let definitions = setup.definitions.load(edges, &setup.book.home).await?;
     let unknown = only.and_then(|only| definitions.why_not_triggered(only));
+    let unknown = unknown.or(definitions
+        .check_values()
+        .err()
+        .map(|error| format!("{error}; no set starts until it is corrected")));
     let mut history = History { unknown, ..History::default() };
     let mut ledgers: Vec<(SetName, Listed)> = Vec::new();
     for (file, ..) in definitions.triggered().filter(|(file, ..)| only.is_none_or(|only| only == file.name)) {

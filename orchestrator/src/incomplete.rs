@@ -1,4 +1,4 @@
-//! The sets that wait for files, found by the keys of the drop bucket. Changes nothing.
+//! The sets that wait for files or have too many, found by the keys of the drop bucket. Changes nothing.
 //!
 //! A set without all of its files has no mark in the queue, and mostly no ledger. So the newest sets of the bucket are looked at,
 //! except if the ledger says that nothing has to be done for a set.
@@ -25,7 +25,7 @@ const MAX_SETS: usize = 1_000;
 /// How many sets are examined at the same time.
 const READ_AT_ONCE: usize = 16;
 
-/// Returns the sets of a definition that wait for files, at most `limit`, the newest first.
+/// Returns the sets of a definition that wait for files, or that cannot start, at most `limit`, the newest first.
 pub(crate) async fn of_definition<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -60,7 +60,7 @@ pub(crate) async fn of_definition<E: Edges>(
             // An unreadable set does not hide the others.
             let decision = status::of_set(edges, setup, &set).await;
             let decision = decision.unwrap_or_else(|error| report::failed(&set.name, &error));
-            (decision.verdict == Verdict::Incomplete).then_some(decision)
+            matches!(decision.verdict, Verdict::Incomplete | Verdict::Failed).then_some(decision)
         }
     });
     let looks = stream::iter(looks).buffered(READ_AT_ONCE);

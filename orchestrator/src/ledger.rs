@@ -410,7 +410,11 @@ impl Ledger {
 ///
 /// If the pipeline is gone and the head is not activated, removes the pipeline's id from the head.
 fn settle(head: &mut Head, progress: Progress, now: Timestamp) {
-    if !matches!(head.state, HeadState::Claimed | HeadState::Created | HeadState::Activated) {
+    let may_go_on =
+        head.state == HeadState::Failed && matches!(progress, Progress::Finished | Progress::AtWork);
+    if may_go_on {
+        head.error = None;
+    } else if !matches!(head.state, HeadState::Claimed | HeadState::Created | HeadState::Activated) {
         return;
     }
     let was_activated = head.state == HeadState::Activated;

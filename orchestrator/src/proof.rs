@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::content::{self, Found};
 use crate::definitions::Definitions;
-use crate::ledger::{Content, Head, Ledger};
+use crate::ledger::{Content, Head, HeadState, Ledger};
 use crate::ports::{Edges, Listed};
 use crate::report::Decision;
 use crate::sets::{self, Set};
@@ -37,7 +37,8 @@ pub struct Proof {
     pub landed: Timestamp,
     /// The runs that took this version of the object.
     pub runs: Vec<TakenBy>,
-    /// One reason for each set of the key that has no run of the object. If the key belongs to no set and no run took the object: why.
+    /// One reason for each set of the key that has no run of the object, or only runs that later ones have replaced. If the key belongs
+    /// to no set and no run took the object: why.
     pub reasons: Vec<String>,
 }
 
@@ -106,12 +107,12 @@ async fn of_object<E: Edges>(
                         continue;
                     }
                 };
-                if took.is_empty() {
-                    reasons.push(format!(
-                        "{}: {}",
-                        set.name,
-                        why_no_run(edges, setup, looks, set, &object).await?
-                    ));
+                if took.iter().all(|run| run.state == HeadState::Superseded.as_str()) {
+                    let why = match definitions.check_values() {
+                        Ok(()) => why_no_run(edges, setup, looks, set, &object).await?,
+                        Err(error) => error.to_string(),
+                    };
+                    reasons.push(format!("{}: {why}", set.name));
                 }
                 runs.extend(took);
             }

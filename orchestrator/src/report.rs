@@ -12,5 +12,6 @@ pub(crate) use decision::{
     queued_behind, ready, rerun_command, started, too_many, unmatched, unusable,
 };
 pub(crate) use notice::{
-    FailedStart, broken_definition, deferral, missing_files, near_miss, not_started, removed, too_many_files,
+    FailedStart, broken_definition, deferral, missing_files, near_miss, not_started, other_patterns, removed,
+    too_many_files,
 };

@@ -141,7 +141,9 @@ async fn note<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>, force: bool) ->
         let (found, mut entry) = future::try_join(content::find(edges, set), reading).await?;
         let content = match found {
             Found::Whole(content) => content,
-            Found::Missing(keys) => return Ok(Noted::Refused(report::incomplete(&set.name, keys))),
+            Found::Missing(keys) => {
+                return Ok(Noted::Refused(report::incomplete(&set.name, set.trigger, keys)));
+            }
             Found::Overtaken { marker, newer } => {
                 return Ok(Noted::Refused(report::overtaken(&set.name, marker, &newer)));
             }

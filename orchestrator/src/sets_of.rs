@@ -19,10 +19,8 @@ impl<'a> SetsOf<'a> {
         let Some(triggered) = definitions.triggered().find(|(file, ..)| file.name == name) else {
             return Ok(None);
         };
-        match definitions.values() {
-            Ok(values) => Ok(Some(Self { triggered, values })),
-            Err(why) => anyhow::bail!("values.json cannot be used: {why}"),
-        }
+        definitions.check_values()?;
+        Ok(Some(Self { triggered, values: definitions.values().unwrap_or_default() }))
     }
 
     pub(crate) fn trigger(&self) -> &'a Trigger {

@@ -1,6 +1,6 @@
 //! The setup of an orchestrator: everything that the stages share besides the edges.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,8 +23,8 @@ pub(crate) struct Setup {
     pub first_seen: Mutex<HashMap<String, Timestamp>>,
     /// The ids of the notices without a ledger of their own that this process knows to be published.
     pub published: Mutex<HashSet<String>>,
-    /// The names of the definitions at the last search for removed ones; `None` before the first search of this process.
-    pub seen_names: Mutex<Option<BTreeSet<String>>>,
+    /// The ETag of each definition file at the last search for removed and changed ones; `None` before the first search of this process.
+    pub seen_definitions: Mutex<Option<BTreeMap<String, String>>>,
     /// The number of claims that this process has tried to make.
     claims: AtomicU64,
 }
@@ -40,7 +40,7 @@ impl Setup {
             definitions,
             first_seen: Mutex::default(),
             published: Mutex::default(),
-            seen_names: Mutex::default(),
+            seen_definitions: Mutex::default(),
             claims: AtomicU64::new(0),
         })
     }

@@ -24,7 +24,10 @@ pub(crate) async fn of_key<E: Edges>(
         Ok(sets) => sets,
         Err(decision) => return Ok(vec![near_miss::explained(setup, &definitions, bucket, key, *decision)]),
     };
-    let decisions = future::try_join_all(sets.iter().map(|set| of_set(edges, setup, set))).await?;
+    let decisions = match definitions.check_values() {
+        Ok(()) => future::try_join_all(sets.iter().map(|set| of_set(edges, setup, set))).await?,
+        Err(error) => sets.iter().map(|set| report::failed(&set.name, &error)).collect(),
+    };
     Ok(decisions.into_iter().map(|decision| Decision { key: Some(key.to_owned()), ..decision }).collect())
 }
 
@@ -35,7 +38,7 @@ pub(crate) async fn of_set<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) ->
     let content = match found {
         Found::Whole(content) => content,
         Found::Overtaken { marker, newer } => return Ok(report::overtaken(&set.name, marker, &newer)),
-        Found::Missing(keys) => return Ok(report::incomplete(&set.name, keys)),
+        Found::Missing(keys) => return Ok(report::incomplete(&set.name, set.trigger, keys)),
         Found::TooMany(files) => return Ok(report::too_many(&set.name, &files)),
     };
     let step = step::preview(edges, setup, set, &content, &mut entry).await?;

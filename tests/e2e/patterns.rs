@@ -46,6 +46,11 @@ struct Story {
 
 impl Story {
     async fn start(definitions: &[(&str, &str)]) -> Self {
+        Self::start_with(&[], definitions).await
+    }
+
+    /// Starts `downspout up` with more options.
+    async fn start_with(options: &[&str], definitions: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let list = folder.path().join("list");
         let common = r#""scheduleType": "ondemand", "failureAndRerunMode": "CASCADE", "role": "r", "resourceRole": "r",
@@ -55,7 +60,7 @@ impl Story {
             let text = text.replace("COMMON", common).replace(" MORE", "");
             shipped.write(&format!("{name}.json"), &text.replace("LIST", &list.display().to_string()));
         }
-        let up = Up::start(PROGRAM, &["--definitions", shipped.path()]).await;
+        let up = Up::start(PROGRAM, &[&["--definitions", shipped.path()], options].concat()).await;
         Self { up, list, _folder: folder }
     }
 
@@ -205,4 +210,49 @@ async fn the_patterns_of_a_set_decide_how_many_files_a_load_takes() {
     let mail = story.up.mail_of("2026-01-07").await;
     assert_eq!(mail.subject, "loads day=2026-01-07: 2 files match where one is allowed");
     assert!(mail.body.contains("single_a.csv") && mail.body.contains("single_b.csv"), "{mail:#?}");
+}
+
+/// A directory with a marker whose name comes first.
+const EXPORT: &str = r##"{"objects": [
+    {"id": "Default", COMMON, "myDropFile": "incoming/{day}/*.csv", "myDropMarker": "incoming/{day}/END"},
+    {"id": "Parts", "type": "S3DataNode", "directoryPath": "s3://#{myDropBucket}/incoming/#{myDay}/"},
+    {"id": "Note", "type": "ShellCommandActivity", "input": {"ref": "Parts"}, "stage": "true",
+     "command": "echo $(cd \"$INPUT1_STAGING_DIR\" && echo *) >> 'LIST'"}
+  ], "parameters": [{"id": "myDay"}, {"id": "myDropBucket"}]}"##;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drop_and_watch_upload_a_marker_after_the_files_of_its_set() {
+    let watched = TempDir::new().expect("a temporary folder");
+    let folder = watched.path().display().to_string();
+    let story = Story::start_with(&["--watch", &folder], &[("export", EXPORT)]).await;
+    let dropped = TempDir::new().expect("a temporary folder");
+    let files = ["END", "a.csv", "b.csv"].map(|name| dropped.path().join(name).display().to_string());
+    for file in &files {
+        std::fs::write(file, "x").expect("the folder is writable");
+    }
+    let [end, a, b] = &files;
+    let output = story.up.downspout(&["drop", "--prefix", "incoming/by-hand", "--wait", end, a, b]);
+    assert!(output.status.success(), "{output:?}");
+    let uploaded = String::from_utf8(output.stdout).expect("text");
+    let keys: Vec<&str> =
+        uploaded.lines().take(3).map(|line| line.rsplit('/').next().unwrap_or_default()).collect();
+    assert_eq!(keys, ["a.csv", "b.csv", "END"], "{uploaded}");
+    for name in ["END", "c.csv", "d.csv"] {
+        std::fs::write(watched.path().join(name), "x").expect("the folder is writable");
+    }
+    // The file that grows holds the marker back, and not the other files.
+    let growing = watched.path().join("e.csv");
+    let mut text = String::new();
+    until("the upload of the other files", async || {
+        text.push('x');
+        std::fs::write(&growing, &text).expect("the folder is writable");
+        let log = story.up.log();
+        let is_uploaded = |name: &str| {
+            log.lines().any(|line| line.contains("uploaded a watched file") && line.contains(name))
+        };
+        assert!(!is_uploaded("END"), "{log}");
+        if log.contains("a marker waits until") && is_uploaded("c.csv") { Ok(()) } else { Err(log.clone()) }
+    })
+    .await;
+    story.wrote(&["a.csv b.csv", "c.csv d.csv e.csv"]).await;
 }

@@ -32,7 +32,11 @@ async fn a_drop_changes_all_tables_or_none() {
     }
     let mail = up.mail_of("2026-05-02").await;
     assert_eq!(mail.subject, "orders 2026-05-02: FAILED", "{}", mail.body);
-    assert!(mail.body.contains("staging.orders: not changed by this run; it had 400 rows"), "{}", mail.body);
+    assert!(
+        mail.body.contains("staging.orders: not changed by this run; its load had read 400 rows"),
+        "{}",
+        mail.body
+    );
     assert_eq!(tables(&up).await, (first.rows(), "2026-05-01".to_owned()), "no table mixes two days");
 
     let third = Samples::small(63, 500);

@@ -10,6 +10,7 @@ pub mod command;
 mod file_upload;
 mod https;
 pub mod local;
+mod markers;
 mod program;
 mod regular_file;
 mod sdk_error;

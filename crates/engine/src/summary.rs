@@ -61,6 +61,11 @@ pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Texts {
         fields.insert("errorMessage", error.message.clone().unwrap_or_default());
         fields.insert("errorStackTrace", error.stack_trace.clone().unwrap_or_default());
         fields.insert("firstError", error_words(instance, error));
+    } else if outcome == RunOutcome::Canceled
+        && let Some((instance, reason)) = first_cancellation(run)
+    {
+        fields.insert("errorMessage", format!("canceled: {reason}"));
+        fields.insert("firstError", format!("{}: canceled: {reason}", instance.component));
     }
     Texts(fields)
 }
@@ -125,8 +130,12 @@ fn loads(run: &Run) -> Vec<String> {
         let refused = first(instance, "rowsRejected").unwrap_or("0");
         let skipped = first(instance, "rowsSkipped").filter(|skipped| *skipped != "0");
         let skipped = skipped.map(|skipped| format!(", {skipped} skipped")).unwrap_or_default();
-        let from = first(instance, "loadedFrom").map(|from| format!(", from {from}")).unwrap_or_default();
-        let left = if waits_in_vain(run, instance) { "not changed by this run; it had " } else { "" };
+        let mut from = reported(instance, "loadedFrom");
+        let (from, more) = (from.next(), from.count());
+        let more = if more > 0 { format!(" and {}", counted(more, "more file")) } else { String::new() };
+        let from = from.map(|from| format!(", from {from}{more}")).unwrap_or_default();
+        let left =
+            if waits_in_vain(run, instance) { "not changed by this run; its load had read " } else { "" };
         Some(format!("{table}: {left}{}, {refused} refused{skipped}{from}", counted(rows, "row")))
     };
     finished.filter_map(line).collect()
@@ -158,6 +167,15 @@ fn first_failure(run: &Run) -> Option<(&Instance, &crate::task_error::TaskError)
     let failed = run.instances().iter().filter(|instance| instance.ending() == Some(&Ending::Failed));
     let earliest = failed.min_by_key(|instance| (instance.ended, instance.sequence))?;
     Some((earliest, earliest.error()?))
+}
+
+/// Returns the instance that was canceled first, with the reason.
+fn first_cancellation(run: &Run) -> Option<(&Instance, &str)> {
+    let canceled = run.instances().iter().filter_map(|instance| match instance.ending()? {
+        Ending::Canceled { reason } => Some((instance, reason.as_str())),
+        _ => None,
+    });
+    canceled.min_by_key(|(instance, _)| (instance.ended, instance.sequence))
 }
 
 fn error_words(instance: &Instance, error: &crate::task_error::TaskError) -> String {

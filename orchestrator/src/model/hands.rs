@@ -1,5 +1,6 @@
 //! One test for each rule about the answers to people: proofs, sweeps, reruns, and definitions that are gone.
 
+use super::Happening;
 use super::scene::{Call, DEFINITION, Scene};
 use crate::proof::Proof;
 use crate::report::SweepReport;
@@ -186,6 +187,66 @@ fn sets_that_wait_when_their_definition_is_removed_give_one_notice() {
 }
 
 #[test]
+fn sets_that_wait_when_their_definition_gets_other_patterns_give_one_notice() {
+    let mut scene = Scene::new();
+    for day in 0..3 {
+        scene.drop_set(day, 0);
+        scene.deliver(1);
+    }
+    scene.sweep_whole();
+    // A change of something else loses no set.
+    scene.world.put("definitions", "orders.json", &format!("{DEFINITION} "));
+    scene.sweep_whole();
+    assert_eq!(scene.world.notices(), []);
+    let other = with_patterns(r#""myDropFile": ["new/{day}/a.csv", "new/{day}/b.csv"]"#);
+    for text in [other.clone(), "{".to_owned(), other] {
+        scene.world.put("definitions", "orders.json", &text);
+        scene.sweep_whole();
+        scene.sweep_whole();
+    }
+    scene.invoke(1, Call::Sweep);
+    scene.run_out();
+    let notices = scene.world.notices();
+    let notices: Vec<_> =
+        notices.iter().filter(|notice| !notice.subject.contains("cannot be used")).collect();
+    let [notice] = notices.as_slice() else { panic!("{notices:#?}") };
+    assert_eq!(notice.subject, "orders has other patterns: 2 waiting set(s) will not start");
+    assert!(notice.message.contains("\n  orders/day=1\n  orders/day=2\n"), "{}", notice.message);
+    scene.world.put("definitions", "orders.json", DEFINITION);
+    scene.world.end_all_runs();
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 2, "the sets start when the patterns are back");
+}
+
+#[test]
+fn a_file_is_not_taken_by_a_run_that_another_set_has_replaced() {
+    let fields = r#""myDropFile": ["in/{day}/a.csv", "in/{day}/b.csv"], "myStaleRuns": "replace""#;
+    let mut scene = Scene::with(&with_patterns(fields));
+    for day in 0..2 {
+        scene.drop_set(day, 0);
+        scene.deliver(1);
+    }
+    let proofs = proofs(&scene);
+    let [first, .., last] = proofs.as_slice() else { panic!("{proofs:?}") };
+    assert_eq!((first.key.as_str(), first.runs[0].state.as_str()), ("in/0/a.csv", "superseded"));
+    assert!(first.reasons[0].contains("a later run replaced the run of these files"), "{first:?}");
+    assert_eq!((last.runs[0].state.as_str(), last.reasons.len()), ("activated", 0));
+}
+
+#[test]
+fn values_that_cannot_be_read_are_told_for_every_set() {
+    let mut scene = Scene::new();
+    scene.world.put("definitions", "values.json", "{");
+    scene.drop_set(0, 0);
+    scene.deliver(1);
+    let why = "values.json cannot be used: line 1, column 2";
+    assert!(reason(&scene, "in/0/a.csv").contains(why));
+    assert!(scene.status("in/0/a.csv")[0].reason.contains(why));
+    let history = scene.answer(|handler| async move { handler.history(None, 10, true).await });
+    assert!(history.unknown.is_some_and(|unknown| unknown.contains(why)));
+}
+
+#[test]
 fn a_set_behind_a_pause_is_told_as_paused_also_after_an_earlier_run() {
     let mut scene = Scene::new();
     scene.drop_set(0, 0);
@@ -204,6 +265,25 @@ fn a_set_behind_a_pause_is_told_as_paused_also_after_an_earlier_run() {
     let rerun = scene.answer(|handler| async move { handler.rerun("orders", &day, false).await });
     assert_eq!(rerun.verdict, crate::Verdict::Paused, "{rerun:?}");
     assert_eq!(scene.world.activations().len(), 1);
+}
+
+#[test]
+fn a_wish_that_is_refused_does_not_stay_for_a_later_run() {
+    let mut refused = 0;
+    for steps in 0..40 {
+        let mut scene = Scene::new();
+        scene.drop_set(0, 0);
+        scene.deliver(1);
+        scene.world.end_all_runs();
+        scene.sweep_whole();
+        scene.invoke(0, Call::Rerun { day: 0, force: true });
+        scene.happen(&Happening::Step { invocation: 0, steps });
+        scene.world.remove("drop", "in/0/a.csv");
+        scene.run_out();
+        assert!(scene.ledger("orders", "day=0").rerun.is_none(), "removed after {steps} steps");
+        refused += usize::from(scene.world.activations().len() == 1);
+    }
+    assert!((1..40).contains(&refused), "the wish was refused {refused} times of 40");
 }
 
 #[test]

@@ -27,7 +27,7 @@ const ONE_OF_STAR: &str =
 const STARS: [&str; 6] =
     ["in/1/a_1.csv", "in/1/a_2.csv", "in/1/b.csv", "in/2/a_1.csv", "in/2/b.csv", "in/1/a_3.csv.part"];
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind { fields: r#""myDropFile": ["in/{day}/a_*.csv", "in/{day}/b.csv"]"#, objects: "", keys: STARS },
     Kind {
         fields: r#""myDropFile": ["in/{day}/a_*.csv", "in/{day}/b.csv"]"#,
@@ -72,6 +72,11 @@ const KINDS: [Kind; 8] = [
         fields: r#""myDropFile": ["in/{day}/a.csv", "in/{day}/b.csv"], "myCompressed": "true", "myIgnoreCase": "true""#,
         objects: "",
         keys: ["in/1/a.csv", "in/1/A.CSV.gz", "in/1/b.csv.zst", "in/1/B.csv", "in/2/a.csv", "in/2/b.csv"],
+    },
+    Kind {
+        fields: r#""myDropFile": "in/{day}/a_*.csv", "myDropMarker": "in/{day}/END", "myCompressed": "true", "myIgnoreCase": "true""#,
+        objects: r##", {"id": "In", "type": "S3DataNode", "directoryPath": "s3://drop/in/#{myDay}"}"##,
+        keys: ["in/1/a_1.csv", "in/1/A_1.csv.gz", "in/1/a_2.csv", "in/1/END", "in/2/a_1.csv.zst", "in/2/END"],
     },
     Kind {
         fields: r#""myDropFile": ["a_*.csv", "b.csv"], "mySettle": "0 seconds""#,

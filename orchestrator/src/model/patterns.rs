@@ -63,6 +63,23 @@ fn a_file_that_is_deleted_starts_no_run_of_the_older_ones() {
 }
 
 #[test]
+fn a_failed_set_that_has_lost_a_file_says_how_the_others_run() {
+    let fields = r#""myDropFile": "in/{day}/part-*", "myDropMarker": "in/{day}/_SUCCESS""#;
+    let mut scene = Scene::with(&definition(fields, ""));
+    for key in ["in/0/part-1", "in/0/part-2", "in/0/_SUCCESS"] {
+        scene.drop_key(key, key);
+    }
+    scene.world.fail_all_runs("BadInput:AllRejected");
+    scene.sweep_whole();
+    scene.world.remove("drop", "in/0/part-2");
+    let decisions = scene.status("in/0/part-1");
+    assert!(
+        decisions[0].reason.contains("run the files that are there with `downspout rerun`"),
+        "{decisions:?}"
+    );
+}
+
+#[test]
 fn an_event_lists_a_large_set_only_where_it_may_start_a_run() {
     let fields = r#""myDropFile": "in/{day}/part-*", "myDropMarker": "in/{day}/_SUCCESS""#;
     let mut scene = Scene::with(&definition(fields, ""));
@@ -120,6 +137,32 @@ fn a_marker_that_is_put_again_during_a_start_starts_the_next_run() {
         let read = scene.names_of_head("orders", "day=0");
         assert_eq!(read, ["_SUCCESS", "part-1", "part-2"], "put again after {steps} steps");
         assert!(scene.world.activations().len() <= 2, "after {steps} steps");
+    }
+}
+
+#[test]
+fn two_keys_of_one_file_are_never_both_read() {
+    let options = r#""myCompressed": "true", "myIgnoreCase": "true""#;
+    let marked = r#""myDropMarker": "in/{day}/END""#;
+    let all =
+        r#", {"id": "In", "type": "S3DataNode", "filePath": "s3://drop/in/{day}/a_*.csv", "myMatch": "all"}"#;
+    for (fields, objects) in [
+        (format!(r#""myDropFile": "in/{{day}}/a_*.csv", {marked}, {options}"#), ""),
+        (format!(r#""myDropFile": ["in/{{day}}/a_*.csv", "in/{{day}}/END"], {options}"#), all),
+    ] {
+        let mut scene = Scene::with(&definition(&fields, objects));
+        for key in ["a_1.csv", "a_2.csv.gz", "A_1.csv", "a_2.csv", "a_3.csv.ZST", "a_1.csv.gz"] {
+            scene.drop_key(&format!("in/0/{key}"), key);
+            scene.advance(1);
+        }
+        assert_eq!(verdicts(&scene.drop_key("in/0/END", "end")), ["started"]);
+        let read = scene.names_of_head("orders", "day=0");
+        assert_eq!(read, ["END", "a_1.csv.gz", "a_2.csv", "a_3.csv.ZST"], "{fields}");
+        scene.world.end_all_runs();
+        scene.world.remove("drop", "in/0/a_1.csv.gz");
+        scene.advance(61);
+        scene.sweep_whole();
+        assert_eq!(scene.world.activations().len(), 1, "the older file comes to light: {fields}");
     }
 }
 

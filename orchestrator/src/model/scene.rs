@@ -174,11 +174,15 @@ impl Scene {
         panic!("the question is never answered");
     }
 
+    /// Returns the ledger of a set.
+    pub(super) fn ledger(&self, definition: &str, set: &str) -> Ledger {
+        let body = self.world.body("definitions", &format!("ledger/{definition}/{set}.json"));
+        serde_json::from_slice(&body.expect("a ledger")).expect("the ledger reads")
+    }
+
     /// Returns the names of the files of the newest run of a set, without their folders.
     pub(super) fn names_of_head(&self, definition: &str, set: &str) -> Vec<String> {
-        let body = self.world.body("definitions", &format!("ledger/{definition}/{set}.json"));
-        let ledger: Ledger = serde_json::from_slice(&body.expect("a ledger")).expect("the ledger reads");
-        let files = ledger.head.expect("a head").files;
+        let files = self.ledger(definition, set).head.expect("a head").files;
         files.iter().map(|file| file.key.rsplit('/').next().unwrap_or_default().to_owned()).collect()
     }
 

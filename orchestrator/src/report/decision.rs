@@ -133,11 +133,11 @@ pub(crate) fn too_many(name: &SetName, files: &[DroppedFile]) -> Decision {
 }
 
 /// A set that needs more files.
-pub(crate) fn incomplete(name: &SetName, missing: Vec<String>) -> Decision {
-    Decision {
-        missing,
-        ..of_set(name, Verdict::Incomplete, "these files have not arrived yet, or are empty")
-    }
+pub(crate) fn incomplete(name: &SetName, trigger: &Trigger, missing: Vec<String>) -> Decision {
+    let reason = "these files have not arrived yet, or are empty";
+    let marker = trigger.marker.as_ref().map(|_| "; the marker has to come after all other files");
+    let reason = format!("{reason}{}", marker.unwrap_or_default());
+    Decision { missing, ..of_set(name, Verdict::Incomplete, reason) }
 }
 
 /// A set whose marker is older than a file of the data.

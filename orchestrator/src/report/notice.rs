@@ -87,6 +87,20 @@ pub(crate) fn removed(definition: &str, waiting: &[String]) -> Notice {
     notice(&cause, about(definition, Outcome::RemovedDefinition, None), &subject, message)
 }
 
+/// Says that a definition got other patterns, in the version `etag` of its file, while these sets of it waited for their turn.
+pub(crate) fn other_patterns(definition: &str, etag: &str, waiting: &[String]) -> Notice {
+    let subject = format!("{definition} has other patterns: {} waiting set(s) will not start", waiting.len());
+    let list: String = waiting.iter().map(|id| format!("  {definition}/{id}\n")).collect();
+    let message = format!(
+        "The patterns of {definition} were changed, and take the files of these sets no more. The sets waited for their turn, and will \
+         not start:\n\n{list}\nWhat to do if that was not intended: write the earlier patterns into {definition}.json again, and the sets \
+         start; or drop the files again under keys that the new patterns take.\n",
+    );
+    let mut cause = vec!["other patterns", definition, etag];
+    cause.extend(waiting.iter().map(String::as_str));
+    notice(&cause, about(definition, Outcome::RemovedDefinition, None), &subject, message)
+}
+
 /// Says that the cap of the day puts a set with this content off.
 pub(crate) fn deferral(
     name: &SetName,

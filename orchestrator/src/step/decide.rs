@@ -5,12 +5,17 @@ use std::time::Duration;
 use definition::trigger::Trigger;
 use jiff::Timestamp;
 
+use crate::content::stem;
 use crate::event::Arrival;
 use crate::ledger::{Content, DroppedFile, Head, HeadState, Ledger, after};
 
 const STARTED_ALREADY: &str = "a run of these files was started already";
 const RUN_ALREADY: &str = "these files were run already";
 const FAILED_ALREADY: &str = "the run of these files failed; drop all of them again to start another";
+
+const GONE: &str = "no file was dropped since the last run of this set; files are gone";
+const GONE_AFTER_FAILURE: &str = "the run of this set failed, and some of its files were deleted since then; drop these files again, or \
+                                  run the files that are there with `downspout rerun`";
 
 /// The facts that a decision depends on besides the ledger and the content.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +87,9 @@ pub(crate) fn pipeline_to_ask<'a>(ledger: &'a Ledger, content: &Content, now: Ti
         // Other content waited for the end of this run and is gone again, so no later claim asks for the outcome.
         HeadState::Activated if ledger.next.is_some() => true,
         HeadState::Activated => head.run_key != content.run_key || is_put_again(head, content),
-        HeadState::Finished | HeadState::Failed | HeadState::Deferred | HeadState::Superseded => false,
+        // A person may have let the failed run go on meanwhile.
+        HeadState::Failed => head.run_key == content.run_key && is_put_again(head, content),
+        HeadState::Finished | HeadState::Deferred | HeadState::Superseded => false,
     };
     head.pipeline_id.as_deref().filter(|_| depends)
 }
@@ -153,8 +160,10 @@ fn new_content(ledger: &Ledger, content: &Content, terms: &Terms) -> Step {
     }
     // A person who wishes a run gets one of the files that are there.
     let last = ledger.last_run().filter(|_| ledger.rerun.is_none());
-    if last.is_some_and(|last| !has_news(last, content)) {
-        return Step::Duplicate("no file was dropped since the last run of this set; files are gone");
+    if let Some(last) = last
+        && !has_news(last, content)
+    {
+        return Step::Duplicate(if last.state == HeadState::Failed { GONE_AFTER_FAILURE } else { GONE });
     }
     if terms.is_fixed
         && let Some(last) = last
@@ -192,13 +201,18 @@ fn is_put_again(head: &Head, content: &Content) -> bool {
 /// Returns whether a file of the content was dropped since the head's claim saw the set. If not, files are gone: a pattern
 /// with `*` then matches fewer files, or an older one comes to light.
 ///
-/// A file that is not among the head's files comes to light if all files that went are newer than it.
+/// A file that is not among the head's files comes to light if all files that went are newer than it, or if one of them is and has
+/// the same name apart from case and packing: of two such files, a run may read the newer one only.
 fn has_news(head: &Head, content: &Content) -> bool {
     let is_in = |files: &[DroppedFile], key: &str| files.iter().any(|file| file.key == key);
-    let gone = head.files.iter().filter(|file| !is_in(&content.files, &file.key));
-    let oldest_gone = gone.map(|file| file.modified).min();
+    let gone: Vec<_> = head.files.iter().filter(|file| !is_in(&content.files, &file.key)).collect();
+    let oldest_gone = gone.iter().map(|file| file.modified).min();
+    let was_hidden = |file: &DroppedFile| {
+        gone.iter().any(|newer| newer.modified >= file.modified && stem(&newer.key) == stem(&file.key))
+    };
     let is_new = |file: &DroppedFile| match head.files.iter().find(|earlier| earlier.key == file.key) {
         Some(earlier) => earlier.etag != file.etag || file.modified > earlier.modified,
+        None if was_hidden(file) => false,
         None => file.is_spare || oldest_gone.is_none_or(|gone| file.modified >= gone),
     };
     content.files.iter().any(is_new)
@@ -330,6 +344,19 @@ mod tests {
         let failed = with_pipeline(&one, HeadState::Failed);
         assert!(matches!(decide(&failed, &one, &terms(50)), Step::Duplicate(_)));
         assert_eq!(decide(&failed, &again, &terms(50)), Step::Claim);
+        // Unless a person let the failed run go on, and it has finished or is at work.
+        assert_eq!(pipeline_to_ask(&failed, &one, at(50)), None);
+        assert_eq!(pipeline_to_ask(&failed, &again, at(50)), Some("df-1"));
+        for progress in [Progress::Finished, Progress::AtWork] {
+            let mut went_on = failed.clone();
+            went_on.settle_head(progress, at(50));
+            assert!(matches!(decide(&went_on, &again, &terms(50)), Step::Duplicate(_)));
+        }
+        for progress in [Progress::Failed, Progress::Gone, Progress::NotStarted] {
+            let mut stayed = failed.clone();
+            stayed.settle_head(progress, at(50));
+            assert_eq!(stayed, failed);
+        }
         let (two, half, whole) = (
             content(&[("a", "1", 1), ("b", "1", 1)]),
             content(&[("a", "1", 50), ("b", "1", 1)]),

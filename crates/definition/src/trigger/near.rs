@@ -208,7 +208,13 @@ fn has_data_end(key: &str) -> bool {
 
 fn by_folders(pattern: &Pattern, key: &str) -> Option<Why> {
     let segments: Vec<&str> = key.split('/').collect();
-    for count in 1..=MAX_FOLDERS.min(segments.len().saturating_sub(1)) {
+    // Spark, Hadoop and the like keep unfinished files in folders whose names begin with `_` or `.`.
+    let is_stated = |folder: &str| pattern.as_str().split('/').any(|own| own == folder);
+    let folders = &segments[..segments.len() - 1];
+    if folders.iter().any(|folder| folder.starts_with(['_', '.']) && !is_stated(folder)) {
+        return None;
+    }
+    for count in 1..=MAX_FOLDERS.min(folders.len()) {
         for first in 0..segments.len() - count {
             let rest = [&segments[..first], &segments[first + count..]].concat().join("/");
             if matches(&pattern.parts, &rest, Laxity::CASE) {
@@ -217,19 +223,19 @@ fn by_folders(pattern: &Pattern, key: &str) -> Option<Why> {
         }
     }
     let of_pattern = in_segments(&pattern.parts);
-    let folders = of_pattern.len() - 1;
+    let depth = of_pattern.len() - 1;
     // A name without a text of its own, such as `{day}`, says nothing alone.
     let has_text = |segment: &Vec<Part>| {
         segment.iter().any(|part| matches!(part, Part::Literal(text) if text.len() > 4))
     };
-    if segments.len() > folders || !of_pattern.last().is_some_and(has_text) {
+    if segments.len() > depth || !of_pattern.last().is_some_and(has_text) {
         return None;
     }
-    for count in 1..=folders {
-        for first in 0..=folders - count {
+    for count in 1..=depth {
+        for first in 0..=depth - count {
             let rest = [&of_pattern[..first], &of_pattern[first + count..]].concat();
             // Without the folder with which the pattern begins, a capture could take any other folder.
-            let begins = first > 0 || count == folders || matches!(rest[0][..], [Part::Literal(_)]);
+            let begins = first > 0 || count == depth || matches!(rest[0][..], [Part::Literal(_)]);
             if begins && matches(&joined(&rest), key, Laxity::CASE) {
                 return Some(Why::Shallower);
             }
@@ -291,6 +297,9 @@ mod tests {
             ("incoming/1/returns.csv", None),
             ("incoming/1/orders.csv.part", None),
             ("incoming/1/.orders.csv", None),
+            ("incoming/1/_temporary/0/task_7/orders.csv", None),
+            ("incoming/1/.spark-staging-7/orders.csv", None),
+            ("incoming/_temporary/0/orders.csv", None),
             ("results/1/summary.csv", None),
             ("incoming/1/", None),
             ("", None),

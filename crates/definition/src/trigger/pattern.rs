@@ -132,6 +132,18 @@ impl Pattern {
         (found, steps)
     }
 
+    /// Returns a key without the ending of a packed file if `myCompressed` is set, and with its name in lower case if `myIgnoreCase`
+    /// is. Two matching keys with the same result stand for one file.
+    #[must_use]
+    pub fn file_of(&self, key: &str) -> String {
+        let unpacked = self.options.takes_packed.then(|| self.unpacked(key)).flatten().unwrap_or(key);
+        let (folder, name) = unpacked.split_at(unpacked.rfind('/').map_or(0, |at| at + 1));
+        match self.options.ignores_case {
+            true => format!("{folder}{}", name.to_lowercase()),
+            false => unpacked.to_owned(),
+        }
+    }
+
     /// Returns the key without the ending of a packed file, if it has one.
     fn unpacked<'k>(&self, key: &'k str) -> Option<&'k str> {
         PACKED_ENDS.into_iter().find_map(|end| match self.options.ignores_case {

@@ -1,10 +1,13 @@
 //! Checks CopyActivities: warns of fields that have no effect between the two nodes of a copy, of an output whose name promises
 //! another packing than the object has, and of two copies into one table of which one deletes the rows of the other.
 
+use std::cell::LazyCell;
+use std::collections::HashMap;
+
 use super::{checked_definition::CheckedDefinition, problems::Problems};
 use crate::publication::{reached, waits};
 use crate::{
-    expression,
+    ObjectId, expression,
     inherit::Resolved,
     kind::{Kind, field},
 };
@@ -71,16 +74,18 @@ fn replaced_rows(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
     if copies.len() < 2 {
         return;
     }
-    let waits = waits(checked.inheritance());
+    let waits = LazyCell::new(|| waits(checked.inheritance()));
+    let mut of_table: HashMap<TableName<'_>, Vec<usize>> = HashMap::new();
     for (place, (at, copy, table, mode)) in copies.iter().enumerate() {
-        let is_other =
-            |(other_at, _, other_table, other_mode): &&(usize, &Resolved<'_>, &Resolved<'_>, LoadMode)| {
-                (*mode == LoadMode::Replace || *other_mode == LoadMode::Replace)
-                    && is_same_table(table, other_table)
-                    && !reached(&waits, *at).contains(other_at)
-                    && !reached(&waits, *other_at).contains(at)
-            };
-        let Some((_, other, ..)) = copies[..place].iter().find(is_other) else { continue };
+        let earlier = of_table.entry(table_of(table)).or_default();
+        let is_other = |(other_at, _, _, other_mode): &(usize, &Resolved<'_>, &Resolved<'_>, LoadMode)| {
+            (*mode == LoadMode::Replace || *other_mode == LoadMode::Replace)
+                && !reached(&waits, *at).contains(other_at)
+                && !reached(&waits, *other_at).contains(at)
+        };
+        let found = earlier.iter().map(|place| &copies[*place]).find(|other| is_other(other));
+        earlier.push(place);
+        let Some((_, other, ..)) = found else { continue };
         let message = format!(
             "'{0}' and '{1}' load the same table, with 'myLoadMode' 'replace', and neither waits for the other: the one that runs \
              last deletes the rows of the other; load all files with one activity, or let one append and depend on the other, \
@@ -92,12 +97,17 @@ fn replaced_rows(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
     }
 }
 
-fn is_same_table(one: &Resolved<'_>, other: &Resolved<'_>) -> bool {
-    let is_same = |key: &str| one.string(key) == other.string(key);
-    one.id() == other.id()
-        || one.string("table").is_some()
-            && one.reference("database") == other.reference("database")
-            && ["table", "schemaName", "connectionString"].into_iter().all(is_same)
+/// Texts that are equal for two nodes of the same table.
+type TableName<'n> = [Option<&'n str>; 4];
+
+fn table_of<'n>(node: &'n Resolved<'_>) -> TableName<'n> {
+    match node.string("table") {
+        None => [Some(node.id().as_str()), None, None, None],
+        table => {
+            let database = node.reference("database").map(ObjectId::as_str);
+            [table, node.string("schemaName"), node.string("connectionString"), database]
+        }
+    }
 }
 
 /// Warns of fields that the object itself states. Fields of Default and of parents may be for other objects, too.

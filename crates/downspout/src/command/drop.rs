@@ -11,6 +11,7 @@ use definition::harmless::of_line;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::file_upload::upload_file;
+use crate::markers::Markers;
 
 use super::{Exit, output, run_view, running_stack};
 
@@ -21,8 +22,10 @@ Examples:
   downspout drop orders.csv reviews.csv shipments.csv          to incoming/<today>/
   downspout drop --prefix incoming/2026-03-01 --wait *.csv
 
+The file that `myDropMarker` names is uploaded last.
+
 Exit codes with --wait: 0 the run finished; 1 the run failed; 3 nothing ran, because the set is incomplete, \
-myMaxRunsPerDay is reached, or no definition has a pattern that matches. If the files ran before, the earlier run is \
+myMaxRunsPerDay is reached, the definition is paused, or no definition has a pattern that matches. If the files ran before, the earlier run is \
 shown, and its result is the exit code.";
 
 /// Arguments of `drop`.
@@ -43,12 +46,13 @@ pub struct DropArgs {
 pub(super) async fn run(data_dir: &Path, args: &DropArgs) -> anyhow::Result<Exit> {
     let endpoints = running_stack::reach(data_dir).await?;
     let prefix = args.prefix.clone().unwrap_or_else(today);
-    let uploads = uploads(&args.files, &prefix)?;
+    let mut uploads = uploads(&args.files, &prefix)?;
     // The pipelines that exist now, before the upload, were not started by this drop.
     let known: BTreeSet<String> =
         run_view::list(&endpoints.datapipeline()).await?.into_iter().map(|(id, _)| id).collect();
     let bucket = &endpoints.buckets.drop;
     let (s3, bar) = (endpoints.s3(), bar(&uploads));
+    Markers::read(&s3, &endpoints.buckets.definitions).await?.put_last(&mut uploads, |(_, key)| key);
     for (file, key) in &uploads {
         bar.set_message(output::shown(key));
         upload_file(&s3, bucket, file, key, &|bytes| bar.inc(bytes)).await?;

@@ -96,6 +96,9 @@ async fn cancel_run(endpoints: &Endpoints, run: &RunView) -> anyhow::Result<bool
     let call = endpoints.datapipeline().set_status().pipeline_id(&run.pipeline_id).status("CANCEL");
     let called = call.set_object_ids(Some(open)).send().await.map_err(readable);
     called.with_context(|| format!("cancelling {}", run.pipeline_id))?;
-    output::line(&format!("{} ({}) is cancelled", run.name, run.pipeline_id))?;
+    output::line(&format!(
+        "{} ({}) is being cancelled; a step that is nearly done may still finish",
+        run.name, run.pipeline_id
+    ))?;
     Ok(true)
 }

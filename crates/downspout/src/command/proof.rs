@@ -11,7 +11,7 @@ use super::{Exit, output, running_stack};
 const AFTER_HELP: &str = "\
 The command compares the drop bucket with the ledger. An object that was replaced counts by its newest version.
 
-Exit codes: 0 every object was taken by a run; 3 some were not.";
+Exit codes: 0 every object was taken by a run; 3 some were not, or only by runs that were replaced (`myStaleRuns`).";
 
 /// Arguments of `proof`.
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ pub(super) async fn run(data_dir: &Path, args: &ProofArgs) -> anyhow::Result<Exi
         let heading = ["key", "landed", "outcome"];
         output::print(&output::table(&heading, proofs.iter().map(cells).collect()))?;
     }
-    let is_taken = proofs.iter().all(|proof| !proof.runs.is_empty());
+    let is_taken = proofs.iter().all(|proof| proof.runs.iter().any(|run| run.state != "superseded"));
     Ok(if is_taken { Exit::Done } else { Exit::NothingRan })
 }
 

@@ -118,7 +118,8 @@ pub(super) async fn backfill(data_dir: &Path, args: &BackfillArgs) -> anyhow::Re
         output::json(&decisions)?;
     } else if decisions.is_empty() {
         output::line(&format!(
-            "the drop bucket has no files of {} from {} to {}",
+            "the drop bucket has no files of {} with a date from {} to {} in the values of their sets; `downspout rerun` runs other \
+             sets",
             args.definition, args.from, args.to
         ))?;
     } else {

@@ -74,7 +74,10 @@ pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit
         let id = past.pipeline_id.as_deref();
         id.is_some_and(|id| runs.iter().all(|run| run.pipeline_id != id)) && past.activated.is_some()
     };
-    rows.extend(history.runs.iter().filter(is_deleted).map(|past| (past.activated, past_row(past, &mails))));
+    // A run that could not start has no pipeline.
+    let is_not_started = |past: &&PastRun| past.pipeline_id.is_none() && past.state == "failed";
+    let pasts = history.runs.iter().filter(|past| is_deleted(past) || is_not_started(past));
+    rows.extend(pasts.map(|past| (past.activated, past_row(past, &mails))));
     // The service reports times in whole seconds. Within a second, a deleted pipeline was there before those that still are.
     rows.sort_by_key(|(created, row)| (created.map(Timestamp::as_second), row.state != DELETED, *created));
     let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
@@ -139,10 +142,10 @@ fn print_paused(history: &History) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the row of a run whose pipeline is deleted.
+/// Returns the row of a run whose pipeline is deleted, or that could not start.
 fn past_row(past: &PastRun, mails: &[SentMail]) -> Row {
     Row {
-        pipeline_id: past.pipeline_id.clone().unwrap_or_default(),
+        pipeline_id: past.pipeline_id.clone().unwrap_or_else(|| "not started".to_owned()),
         name: format!("{}/{}", past.definition, past.set),
         state: DELETED.to_owned(),
         outcome: past::outcome(past),

@@ -43,6 +43,29 @@ fn an_alarm_fires_after_the_last_try_only_and_again_after_a_rerun() {
 }
 
 #[test]
+fn the_notice_of_a_canceled_run_says_what_was_canceled_and_why() {
+    let mut run = started_with(BOTH, &[shell("A", ""), ONCE.to_owned()].join(", "));
+    run.cancel("A").unwrap();
+    let [notice] = run.notices()[..] else { panic!("{:?}", run.notices()) };
+    assert!(notice.message.starts_with("A: canceled: asked s3://l/x/"), "{}", notice.message);
+}
+
+#[test]
+fn a_load_of_several_files_is_told_with_their_number() {
+    let mut run = started_with(BOTH, &[shell("A", ""), ONCE.to_owned()].join(", "));
+    run.claim("A");
+    let files = ["s3://b/1.csv", "s3://b/2.csv", "s3://b/3.csv"].map(|file| ("loadedFrom", file));
+    run.report("A", &[&[("rowsLoaded", "2"), ("loadedTable", "t")][..], &files].concat());
+    run.set_task_status("A", engine::TaskOutcome::Finished);
+    let [notice] = run.notices()[..] else { panic!("{:?}", run.notices()) };
+    assert!(
+        notice.message.contains("t: 2 rows, 0 refused, from s3://b/1.csv and 2 more files"),
+        "{}",
+        notice.message
+    );
+}
+
+#[test]
 fn an_alarm_with_my_once_per_run_sends_one_notice_about_the_run() {
     let objects = [shell("A", ""), shell("B", ""), ONCE.to_owned()].join(", ");
     let mut run = started_with(BOTH, &objects);

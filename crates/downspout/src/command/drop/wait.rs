@@ -168,15 +168,16 @@ fn outcome(key: &str, decision: &Decision) -> Option<KeyOutcome> {
         Verdict::Started | Verdict::Duplicate => {
             decision.pipeline_id.clone().map(|id| KeyOutcome::Run(id, decision.state.clone()))
         }
-        Verdict::Incomplete | Verdict::Deferred | Verdict::Unmatched | Verdict::Ignored => {
+        // Nothing runs before a person resumes the definition.
+        Verdict::Paused | Verdict::Incomplete | Verdict::Deferred | Verdict::Unmatched | Verdict::Ignored => {
             Some(KeyOutcome::NothingRan(reason()))
         }
         Verdict::Failed => Some(KeyOutcome::NotStarted(reason())),
         // The event is not handled yet, or an earlier run is still going.
-        Verdict::Ready | Verdict::Next | Verdict::QueuedBehind | Verdict::Paused => None,
+        Verdict::Ready | Verdict::Next | Verdict::QueuedBehind => None,
     }
 }
 
 fn waits_for_a_run(decision: &Decision) -> bool {
-    matches!(decision.verdict, Verdict::Next | Verdict::QueuedBehind | Verdict::Paused)
+    matches!(decision.verdict, Verdict::Next | Verdict::QueuedBehind)
 }

@@ -17,6 +17,7 @@ use super::data_dir::{read_json, write_json};
 use super::endpoints::Endpoints;
 use crate::file_upload::upload_file;
 use crate::local::Now;
+use crate::markers::Markers;
 use crate::regular_file::NOT_REGULAR;
 
 /// Time between two reads of the folder.
@@ -41,6 +42,8 @@ pub(super) struct Watch {
     manifest: PathBuf,
     s3: Client,
     bucket: String,
+    /// The bucket of the definitions, which say which files are markers.
+    definitions: String,
     now: Now,
     uploaded: BTreeMap<PathBuf, FileStamp>,
     growing: BTreeMap<PathBuf, (FileStamp, u32)>,
@@ -64,6 +67,7 @@ impl Watch {
             manifest,
             s3: endpoints.s3(),
             bucket: endpoints.buckets.drop.clone(),
+            definitions: endpoints.buckets.definitions.clone(),
             now,
             growing: BTreeMap::new(),
             left_out: BTreeSet::new(),
@@ -78,7 +82,7 @@ impl Watch {
                 () = tokio::time::sleep(READ_INTERVAL) => {}
             }
             if let Err(error) = self.read_folder().await {
-                tracing::warn!(error = %format!("{error:#}"), "the watched folder cannot be read; the stack will try again");
+                tracing::warn!(error = %format!("{error:#}"), "the files of the watched folder cannot be uploaded now; the stack will try again");
             }
         }
     }
@@ -91,23 +95,44 @@ impl Watch {
             }
         }
         self.left_out = found.left_out.into_keys().collect();
-        for file in self.whole(found.files) {
+        let whole = self.whole(found.files);
+        if whole.is_empty() {
+            return Ok(());
+        }
+        // The keys of the files that still grow, or that could not be uploaded. The marker of their set waits for them.
+        let is_whole: BTreeSet<&PathBuf> = whole.iter().collect();
+        let growing = self.growing.keys().filter(|file| !is_whole.contains(file)).chain(&found.unfinished);
+        let mut waiting: Vec<String> = growing.filter_map(|file| self.key(file)).collect();
+        let mut files: Vec<_> = whole.into_iter().filter_map(|file| Some((self.key(&file)?, file))).collect();
+        let markers = Markers::read(&self.s3, &self.definitions).await.context("looking for markers")?;
+        markers.put_last(&mut files, |(key, _)| key);
+        for (key, file) in files {
+            if let Some(other) = waiting.iter().find(|other| markers.is_marker_of(&key, other)) {
+                tracing::info!(s3.key = %key, other = %other, "a marker waits until the other file of its set is uploaded");
+                // Its reads are counted from the start again, so the next look comes later.
+                self.growing.remove(&file);
+                continue;
+            }
             // A file that cannot be uploaded does not keep the other files from their upload.
-            if let Err(error) = self.upload(file).await {
+            if let Err(error) = self.upload(&key, file).await {
                 tracing::warn!(error = %format!("{error:#}"), "a watched file could not be uploaded; the stack will try again");
+                waiting.push(key);
             }
         }
         Ok(())
     }
 
-    async fn upload(&mut self, file: PathBuf) -> anyhow::Result<()> {
-        let Some(name) = file.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
+    /// Returns the key of a file: today's folder and the name of the file.
+    fn key(&self, file: &Path) -> Option<String> {
         let day = (self.now)().strftime("%Y-%m-%d");
-        let key = format!("incoming/{day}/{name}");
+        Some(format!("incoming/{day}/{}", file.file_name()?.to_str()?))
+    }
+
+    async fn upload(&mut self, key: &str, file: PathBuf) -> anyhow::Result<()> {
         // The entry in `growing` is removed before the upload. If the upload fails, the reads are counted from the start
         // again, so the next try comes later.
         let stamp = self.growing.remove(&file).map(|(stamp, _)| stamp);
-        upload_file(&self.s3, &self.bucket, &file, &key, &|_| {}).await?;
+        upload_file(&self.s3, &self.bucket, &file, key, &|_| {}).await?;
         tracing::info!(s3.key = %key, "uploaded a watched file");
         if let Some(stamp) = stamp {
             self.uploaded.insert(file, stamp);
@@ -143,6 +168,8 @@ impl Watch {
 #[derive(Default)]
 struct Found {
     files: BTreeMap<PathBuf, FileStamp>,
+    /// The names that files will have which programs are still writing under another name.
+    unfinished: BTreeSet<PathBuf>,
     /// The files that are never uploaded, each with the reason.
     left_out: BTreeMap<PathBuf, &'static str>,
 }
@@ -156,7 +183,11 @@ fn files(folder: &Path) -> std::io::Result<Found> {
             found.left_out.insert(entry.path(), "its name is not UTF-8, so it cannot be part of a key");
             continue;
         };
-        let is_unfinished = name.starts_with('.') || UNFINISHED.iter().any(|ending| name.ends_with(ending));
+        let final_name = UNFINISHED.iter().find_map(|ending| name.strip_suffix(ending));
+        if let Some(final_name) = final_name.filter(|_| !name.starts_with('.')) {
+            found.unfinished.insert(folder.join(final_name));
+        }
+        let is_unfinished = name.starts_with('.') || final_name.is_some();
         // The program that writes the file may have renamed it by now.
         // The metadata of a symbolic link are its own: a link must not bring in files from elsewhere.
         let Ok(metadata) = entry.metadata() else { continue };
@@ -193,6 +224,7 @@ mod tests {
         std::os::unix::fs::symlink(path(b"a.csv"), path(b"link.csv")).expect("writable");
         let found = files(folder.path()).expect("readable");
         assert_eq!(found.files.into_keys().collect::<Vec<_>>(), [path(b"a.csv")]);
+        assert_eq!(found.unfinished.into_iter().collect::<Vec<_>>(), [path(b"b.csv")]);
         let left_out: Vec<_> = found.left_out.into_iter().collect();
         let expected = [
             (path(b"latin\xe9.csv"), "its name is not UTF-8, so it cannot be part of a key"),
