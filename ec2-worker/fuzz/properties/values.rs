@@ -49,16 +49,7 @@ pub(crate) fn check(bytes: &[u8], database: Option<&mut Database>) {
     if text.contains(['\0', '\u{b}', '\u{c}']) || text.trim_ascii().is_empty() {
         return;
     }
-    let column = Column {
-        name: "v".to_owned(),
-        type_name: name.to_owned(),
-        kind,
-        not_null: false,
-        has_default: false,
-        precision: None,
-        stored_as: None,
-        inside: None,
-    };
+    let column = Column::of("v", name, kind);
     let rules = ColumnRules::default();
     let mut out = Vec::new();
     let plain = encode::plain(&column, &rules, text.as_bytes());

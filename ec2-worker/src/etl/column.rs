@@ -132,19 +132,25 @@ pub enum Inside {
 }
 
 impl Column {
-    /// Returns a column of type text that may be NULL and has no default.
+    /// Returns a column that may be NULL, has no default and holds no values inside others.
     #[must_use]
-    pub fn of_text(name: impl Into<String>) -> Self {
+    pub fn of(name: impl Into<String>, type_name: impl Into<String>, kind: ColumnType) -> Self {
         Self {
             name: name.into(),
-            type_name: "text".to_owned(),
-            kind: ColumnType::Text(None),
+            type_name: type_name.into(),
+            kind,
             not_null: false,
             has_default: false,
             precision: None,
             stored_as: None,
             inside: None,
         }
+    }
+
+    /// Returns a column of type text that may be NULL and has no default.
+    #[must_use]
+    pub fn of_text(name: impl Into<String>) -> Self {
+        Self::of(name, "text", ColumnType::Text(None))
     }
 }
 

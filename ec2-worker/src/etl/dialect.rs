@@ -48,17 +48,17 @@ pub struct Dialect {
     pub longest_record: usize,
     /// `mySheet`: the name or the number of the sheet of a workbook.
     pub sheet: Option<String>,
-    /// The keys of JSON objects that count although they do not stand at the beginning of the file.
-    pub late_keys: LateKeys,
+    /// The order of the keys of JSON objects, and the keys that count although no object at the beginning of the file has them.
+    pub json_keys: JsonKeys,
     /// The columns to which nested values of JSON must not go.
     pub literals: Literals,
     /// The form of the file that the rows come from, if the text was made of a file in another form than text.
     pub made_from: Form,
 }
 
-/// The treatment of a late key of JSON. The keys of the first objects are the header; a late key stands in none of them.
+/// The treatment of the keys of JSON. The keys of the first objects are the header; a late key stands in none of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LateKeys {
+pub struct JsonKeys {
     /// The names with which the header begins. The objects give the further names, in the order in which they come.
     pub first: Vec<String>,
     /// The names of columns that are NULL in a row whose object lacks them. They belong to the header, whether or not one of the
@@ -121,7 +121,7 @@ impl Default for Dialect {
             skip_blank: true,
             encoding: None,
             longest_record: 64_000_000,
-            late_keys: LateKeys::default(),
+            json_keys: JsonKeys::default(),
             literals: Literals::default(),
             made_from: Form::Text,
             sheet: None,
@@ -132,6 +132,7 @@ impl Default for Dialect {
 impl Dialect {
     /// Returns the form of the file that the rows come from.
     #[must_use]
+    #[inline]
     pub fn source_form(&self) -> Form {
         if self.form == Form::Text { self.made_from } else { self.form }
     }

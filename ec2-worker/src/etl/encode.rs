@@ -148,7 +148,7 @@ fn checked<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<C
         ColumnType::Byte(is_letter) => other::byte(is_letter, text).ok_or_else(refused)?,
         ColumnType::Id => {
             let most = if column.type_name == "xid8" { u64::MAX } else { u64::from(u32::MAX) };
-            other::id(most, text).ok_or_else(refused)?;
+            other::id(most, column.type_name == "oid", text).ok_or_else(refused)?;
         }
         ColumnType::Enum(_) | ColumnType::Numbers | ColumnType::Other | ColumnType::OtherText => {}
         ColumnType::Date
@@ -248,11 +248,17 @@ fn float<T>(
     })
 }
 
+/// Appends the length and the bytes of a value of at most 16 bytes.
+#[inline]
 fn fixed<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
-    out.extend_from_slice(&(N as u32).to_be_bytes());
-    out.extend_from_slice(&bytes);
+    const { assert!(N <= 16) };
+    let mut all = [0; 20];
+    all[..4].copy_from_slice(&(N as u32).to_be_bytes());
+    all[4..4 + N].copy_from_slice(&bytes);
+    out.extend_from_slice(&all[..4 + N]);
 }
 
+#[inline]
 fn sized(out: &mut Vec<u8>, bytes: &[u8]) {
     // `myMaxRecordBytes` allows a gigabyte at most, so the length fits into 32 bits.
     out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
@@ -267,16 +273,7 @@ mod tests {
     use super::*;
 
     fn encode(kind: ColumnType, text: &str) -> Result<Vec<u8>, String> {
-        let column = Column {
-            name: "c".to_owned(),
-            type_name: "the type".to_owned(),
-            kind,
-            not_null: false,
-            has_default: false,
-            precision: None,
-            stored_as: None,
-            inside: None,
-        };
+        let column = Column::of("c", "the type", kind);
         let mut out = Vec::new();
         binary(&column, &ColumnRules::default(), text.as_bytes(), &mut out).map(|()| out[4..].to_vec())
     }
@@ -346,16 +343,7 @@ mod tests {
         let german =
             crate::etl::number_form::NumberForm { decimal: ',', grouping: Some('.'), ..Default::default() };
         let rules = ColumnRules { numbers: Some(german), ..ColumnRules::default() };
-        let column = |kind| Column {
-            name: "c".to_owned(),
-            type_name: "the type".to_owned(),
-            kind,
-            not_null: false,
-            has_default: false,
-            precision: None,
-            stored_as: None,
-            inside: None,
-        };
+        let column = |kind| Column::of("c", "the type", kind);
         for (kind, text) in [
             (ColumnType::Int4, "1.234,56"),
             (ColumnType::Int4, "3.000.000.000"),
@@ -376,16 +364,7 @@ mod tests {
 
     #[test]
     fn the_text_form_escapes_the_special_characters_of_copy() {
-        let column = Column {
-            name: "c".to_owned(),
-            type_name: "int4[]".to_owned(),
-            kind: ColumnType::Other,
-            not_null: false,
-            has_default: false,
-            precision: None,
-            stored_as: None,
-            inside: None,
-        };
+        let column = Column::of("c", "int4[]", ColumnType::Other);
         let mut out = Vec::new();
         text(&column, &ColumnRules::default(), b"a\\\t\n", &mut out).expect("text");
         assert_eq!(out, b"a\\\\\\t\\n");

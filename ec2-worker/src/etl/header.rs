@@ -6,7 +6,7 @@
 
 use definition::kind::field::OnColumns;
 
-use super::column::{Column, ColumnType};
+use super::column::Column;
 use super::table::Table;
 
 mod alike;

@@ -5,6 +5,7 @@
 
 use std::io::{self, BufRead, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -48,6 +49,8 @@ pub struct Input {
     left: u64,
     /// The failure of the download, which the decoders above it cannot carry.
     failure: FailureSlot,
+    /// Whether the bytes were UTF-8, although they were decoded as another encoding. It is known at the end.
+    is_utf8: Arc<AtomicBool>,
 }
 
 /// Holds the failure of a download while it passes through decoders as an [`io::Error`].
@@ -83,7 +86,8 @@ impl Input {
     pub fn new(name: String, receiver: mpsc::Receiver<Result<Bytes, Failure>>, gzip: bool) -> Self {
         let failure = FailureSlot::default();
         let pieces = Pieces::new(receiver, failure.clone());
-        Self { name, stream: Stream::Raw(pieces), gzip, skip: 0, left: u64::MAX, failure }
+        let is_utf8 = Arc::default();
+        Self { name, stream: Stream::Raw(pieces), gzip, skip: 0, left: u64::MAX, failure, is_utf8 }
     }
 
     /// Returns an input of bytes that are the text.
@@ -181,7 +185,10 @@ impl Input {
         opened.notes.extend(charset.note(dialect.encoding));
         let text: Box<dyn BufRead + Send> = match charset {
             Charset::Utf8 => bytes,
-            charset => Box::new(io::BufReader::with_capacity(FILL, decode::Decoder::new(bytes, &charset))),
+            charset => {
+                let decoder = decode::Decoder::new(bytes, &charset, Arc::clone(&self.is_utf8));
+                Box::new(io::BufReader::with_capacity(FILL, decoder))
+            }
         };
         Ok(match dialect.form {
             Form::Json => {
@@ -227,6 +234,12 @@ impl Input {
         let count = window.len() - before;
         self.left -= count as u64;
         Ok(count)
+    }
+
+    /// Returns, at the end of a file, whether its bytes are UTF-8 with letters beyond ASCII, although they were decoded as another
+    /// encoding.
+    pub fn is_utf8_after_all(&self) -> bool {
+        self.is_utf8.load(Ordering::Relaxed)
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {

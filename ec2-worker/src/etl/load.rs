@@ -12,7 +12,7 @@ pub mod dry_run;
 mod expect;
 mod groups;
 mod headers;
-mod late_keys;
+mod json_keys;
 mod merge;
 mod on_update;
 pub mod publish;

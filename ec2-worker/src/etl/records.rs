@@ -195,7 +195,11 @@ impl Records {
                         continue;
                     }
                     if self.dialect.form == Form::Text {
-                        self.skipped.odd.lines(lines, at.line);
+                        let end = self.dialect.record_end.bytes();
+                        let has_end = !self.is_last || self.window[..bytes.end].ends_with(end);
+                        if lines > u64::from(has_end) {
+                            self.note_lines(&bytes, lines, at.line);
+                        }
                         self.note_kept_quotes(&bytes, at.line);
                         self.note_escaped_letters(at.line);
                     }
@@ -297,6 +301,9 @@ impl Records {
         self.window.drain(..self.next);
         self.next = 0;
         let more = self.input.fill(&mut self.window)? > 0;
+        if !more && self.input.is_utf8_after_all() {
+            self.skipped.odd.utf8_read_as(self.opened.encoding);
+        }
         self.has_marks = memmem::find(&self.window, BYTE_ORDER_MARK).is_some();
         let broken = match std::str::from_utf8(&self.window) {
             Ok(_) => false,

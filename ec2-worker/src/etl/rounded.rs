@@ -68,7 +68,8 @@ impl Rounded {
     /// Looks at a value of the present row, which its column takes.
     #[inline]
     pub fn look(&mut self, column: usize, rules: &ColumnRules, text: &[u8]) {
-        if self.columns.get(column).is_some_and(|of| of.keeps.rounds(rules, text)) {
+        let Some(OfColumn { keeps, .. }) = self.columns.get(column) else { return };
+        if !matches!(keeps, Keeps::All) && keeps.rounds(rules, text) {
             self.of_row.push(column);
         }
     }
@@ -237,7 +238,15 @@ impl Float {
 #[inline]
 fn rounds_number(scale: i32, rules: &ColumnRules, text: &[u8]) -> bool {
     let decimal = rules.numbers.as_ref().map_or('.', |form| form.decimal);
-    // Most numbers have no more decimals than their column.
+    // Most numbers have no more decimals than their column. The point is then among the last bytes. A currency such as `Fr.` may
+    // have a point, too.
+    let has_currency = rules.numbers.as_ref().is_some_and(|form| !form.currencies.is_empty());
+    if scale >= 0 && decimal.is_ascii() && !has_currency {
+        let others = text.iter().rev().take(scale as usize + 1).find(|byte| !byte.is_ascii_digit());
+        if others.is_some_and(|byte| *byte == decimal as u8) {
+            return false;
+        }
+    }
     if scale >= 0 && decimal.is_ascii() && memchr3(b'e', b'E', b'%', text).is_none() {
         let decimals = memchr(decimal as u8, text).map_or(0, |point| text.len() - point - 1);
         if decimals <= scale as usize {
@@ -283,7 +292,11 @@ mod tests {
         let plain = ColumnRules::default();
         let german = NumberForm { decimal: ',', grouping: Some('.'), ..NumberForm::default() };
         let german = ColumnRules { numbers: Some(german), ..ColumnRules::default() };
+        let swiss = NumberForm { currencies: vec!["Fr.".to_owned()], ..NumberForm::default() };
+        let swiss = ColumnRules { numbers: Some(swiss), ..ColumnRules::default() };
         let cases = [
+            (2, &swiss, "12.345 Fr.", true),
+            (2, &swiss, "12.34 Fr.", false),
             (2, &plain, "1.23", false),
             (2, &plain, "1.230000", false),
             (2, &plain, "1.239", true),

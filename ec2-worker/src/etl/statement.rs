@@ -99,8 +99,7 @@ impl Statement {
     #[must_use]
     pub fn of_texts(template: SqlTemplate) -> Self {
         let places = 0..template.placeholders();
-        let columns = places
-            .map(|index| placeholder((index + 1).to_string(), "text".to_owned(), ColumnType::Text(None)));
+        let columns = places.map(|index| Column::of_text((index + 1).to_string()));
         Self {
             columns: columns.collect(),
             template,
@@ -207,19 +206,6 @@ fn changes_on_the_way(from: ColumnType, to: ColumnType) -> bool {
     from.is_number() && to.is_number() || is_moment && to == ColumnType::Date
 }
 
-fn placeholder(name: String, type_name: String, kind: ColumnType) -> Column {
-    Column {
-        name,
-        type_name,
-        kind,
-        not_null: false,
-        has_default: false,
-        precision: None,
-        stored_as: None,
-        inside: None,
-    }
-}
-
 /// The placeholders of a statement, without names, or the reason why the database does not tell their types.
 type Placeholders = Result<Vec<Column>, String>;
 
@@ -257,7 +243,7 @@ async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Placeholde
         let (base, class, modifier): (&str, &str, i32) = (row.get(1), row.get(2), row.get(5));
         let kind = ColumnType::of(base, class, row.get(3), modifier).with_more_values(row.get(7));
         let (precision, inside) = (kind.precision(modifier), types.inside(row.get(4), modifier));
-        Column { precision, inside, ..placeholder(String::new(), row.get(0), kind) }
+        Column { precision, inside, ..Column::of("", row.get::<_, String>(0), kind) }
     };
     Ok(Ok(rows.iter().map(of).collect()))
 }

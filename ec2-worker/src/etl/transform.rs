@@ -382,6 +382,7 @@ impl FileReader {
             splitter: self.records.splitter(),
             dialect: &self.plan.dialect,
             quoted_nulls: self.plan.rules.quoted_nulls,
+            is_text: self.plan.dialect.source_form() == Form::Text,
             scratch: &mut self.scratch,
         };
         let (out, rules, rounded) = (&mut self.chunk.data, self.rules.as_slice(), &mut self.rounded);

@@ -151,6 +151,35 @@ async fn a_record_that_is_the_header_again_and_a_record_of_many_lines_are_noted(
 }
 
 #[tokio::test]
+async fn a_file_in_utf_8_that_is_read_in_another_encoding_is_noted() {
+    let world = World::new("CREATE TABLE t (id text, v text)").await;
+    for (bytes, is_noted) in
+        [("id,v\n1,Köln\n".as_bytes(), true), (b"id,v\n1,K\xf6ln\n", false), (b"id,v\n1,x\n", false)]
+    {
+        let mut load = plain(&world, bytes, true);
+        load.dialect.encoding = Some(encoding_rs::WINDOWS_1252);
+        let (_, told) = rows(&world, &load).await.expect("loaded");
+        let note =
+            "the bytes of the file are UTF-8 with letters beyond ASCII, but `myEncoding` says windows-1252";
+        assert_eq!(told.contains(note), is_noted, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_whose_lines_look_like_rows_is_noted() {
+    let world = World::new("CREATE TABLE t (id text, v text, n text)").await;
+    let text =
+        "id,v,n\n1,\"a, b\nc, d\ne\",2\n2,\"inch,5\n3,x,6\n4,y\",7\n5,\"a\nb\",8\n6,\"h\r\n7,i\",9\r\n";
+    let (found, told) = rows(&world, &plain(&world, text, true)).await.expect("loaded");
+    assert!(found.contains("2|1|inch,5\n3,x,6\n4,y"), "{found}");
+    let expected = "1 record has line breaks inside quotes, and each of the lines has as many separators as a row; the first record \
+                    begins in line 5; if the lines are rows, a stray quote has joined them into one record";
+    assert!(told.contains(expected), "{told}");
+    let (_, told) = rows(&world, &plain(&world, "id,v,n\n1,\"a,2\n3,b\",4", true)).await.expect("loaded");
+    assert!(told.contains("1 record has line breaks inside quotes"), "{told}");
+}
+
+#[tokio::test]
 async fn a_header_in_another_order_is_refused_and_one_that_is_not_declared_is_noted() {
     let world = World::new("CREATE TABLE t (id text, v text)").await;
     let swapped = plain(&world, "id,v\n1,a\nv,id\nb,2\n", true);

@@ -42,7 +42,7 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("money", "five", "or give the text to `myNullValues`"),
     ("money", "-", "or give the text to `myNullValues`"),
     ("money", "1.234", "if the point groups digits, say so by `myDecimal` and `myGrouping`"),
-    ("money", "1-2", "write the value as PostgreSQL reads its type"),
+    ("money", "1-2", "is not an amount of money (as 1234.56); correct the value"),
     ("int", "5%", "give the column the type numeric and set `myPercent` true"),
     ("float8[]", "{0x10}", "write numbers as 1234.5, without letters, `_` and groups"),
     ("int4range", "[1_000,2000)", "without letters, `_` and groups"),

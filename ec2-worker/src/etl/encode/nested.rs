@@ -324,18 +324,7 @@ mod tests {
     use super::*;
 
     fn leaf(name: &str) -> Inside {
-        let kind = ColumnType::of(name, "b", true, -1);
-        let (name, type_name) = (String::new(), name.to_owned());
-        Inside::Value(Box::new(Column {
-            name,
-            type_name,
-            kind,
-            not_null: false,
-            has_default: false,
-            precision: None,
-            stored_as: None,
-            inside: None,
-        }))
+        Inside::Value(Box::new(Column::of("", name, ColumnType::of(name, "b", true, -1))))
     }
 
     fn fits(inside: &Inside, text: &str) -> bool {

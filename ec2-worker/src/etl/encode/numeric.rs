@@ -44,6 +44,9 @@ pub(super) fn numeric(
     text: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), String> {
+    if short(limits, text, out) {
+        return Ok(());
+    }
     if let Some(sign) = special(limits, text) {
         // The third number is the sign; PostgreSQL marks special numbers there.
         out.extend_from_slice(&[0, 0, 0, 8, 0, 0, 0, 0]);
@@ -55,6 +58,69 @@ pub(super) fn numeric(
     let number = checked(column, limits, rules, text, &plain)?;
     groups(number.negative, number.whole, number.fraction, out);
     Ok(())
+}
+
+/// The longest number that [`short`] encodes, in bytes without its sign.
+const SHORT: usize = 18;
+
+/// Appends the length and the binary form of a number to `out`, in one pass. Returns false, and appends nothing, if the text is
+/// longer than most numbers, has more than four decimals or an exponent, may be too large for its column, or is not a number.
+#[inline]
+fn short(limits: Option<(i32, i32)>, text: &[u8], out: &mut Vec<u8>) -> bool {
+    let (negative, digits) = match text.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        Some((b'+', rest)) => (false, rest),
+        _ => (false, text),
+    };
+    if digits.len() > SHORT {
+        return false;
+    }
+    let (mut value, mut point) = (0_u64, None);
+    for (index, byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            value = value * 10 + u64::from(digit);
+        } else if *byte == b'.' && point.is_none() {
+            point = Some(index);
+        } else {
+            return false;
+        }
+    }
+    let scale = point.map_or(0, |point| digits.len() - point - 1);
+    let has_digits = digits.len() > usize::from(point.is_some());
+    // One group of four digits is enough for the fraction.
+    let Some(unit) = [1, 10, 100, 1_000, 10_000].get(scale).filter(|_| has_digits) else { return false };
+    let (mut whole, fraction) = (value / unit, value % unit * (10_000 / unit));
+    if let Some((precision, scale)) = limits {
+        // Rounding may add a digit.
+        let Ok(room) = u32::try_from(precision - scale - 1) else { return false };
+        if 10_u64.checked_pow(room).is_some_and(|limit| whole >= limit) {
+            return false;
+        }
+    }
+    // The groups, with the fraction at the end. 18 digits have five groups at most.
+    let mut groups = [0, 0, 0, 0, 0, fraction as u16];
+    let mut first = 5;
+    while whole > 0 {
+        first -= 1;
+        groups[first] = (whole % 10_000) as u16;
+        whole /= 10_000;
+    }
+    let end = groups.iter().rposition(|group| *group != 0).map_or(first, |last| last + 1);
+    let groups = &groups[first..end];
+    let weight = if groups.is_empty() { 0 } else { 4 - first as i16 };
+    let sign: u16 = if negative && !groups.is_empty() { 0x4000 } else { 0 };
+    let mut bytes = [0; 24];
+    bytes[..4].copy_from_slice(&(8 + 2 * groups.len() as u32).to_be_bytes());
+    bytes[4..6].copy_from_slice(&(groups.len() as u16).to_be_bytes());
+    bytes[6..8].copy_from_slice(&weight.to_be_bytes());
+    bytes[8..10].copy_from_slice(&sign.to_be_bytes());
+    bytes[10..12].copy_from_slice(&(scale as u16).to_be_bytes());
+    for (place, group) in bytes[12..].chunks_exact_mut(2).zip(groups) {
+        place.copy_from_slice(&group.to_be_bytes());
+    }
+    out.extend_from_slice(&bytes[..12 + 2 * groups.len()]);
+    true
 }
 
 /// Returns the number as text that PostgreSQL reads, after the checks of [`numeric`].
@@ -219,4 +285,43 @@ fn without_exponent(text: &[u8]) -> Option<Vec<u8>> {
         digits.insert(0, b'-');
     }
     Some(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::etl::column::ColumnType;
+
+    fn at_length(limits: Option<(i32, i32)>, text: &[u8]) -> Option<Vec<u8>> {
+        let column = Column::of("c", "numeric", ColumnType::Numeric(limits));
+        let number = checked(&column, limits, &ColumnRules::NONE, text, text).ok()?;
+        let mut out = Vec::new();
+        groups(number.negative, number.whole, number.fraction, &mut out);
+        Some(out)
+    }
+
+    #[test]
+    fn a_short_number_is_encoded_as_a_long_one() {
+        let wholes =
+            ["", "0", "007", "9", "10", "9999", "10000", "10203040", "100000000", "123456789012345678"];
+        let fractions =
+            ["", ".", ".0", ".5", ".05", ".99", ".995", ".1200", ".0001", ".12345", "e1", ".1.", "x"];
+        let limits =
+            [None, Some((12, 2)), Some((2, 1)), Some((1, 0)), Some((2, 4)), Some((3, -2)), Some((38, 10))];
+        let mut short_ones = 0;
+        for text in wholes.iter().flat_map(|whole| fractions.map(|fraction| format!("{whole}{fraction}"))) {
+            for text in ["", "-", "+"].map(|sign| format!("{sign}{text}")) {
+                for limits in limits {
+                    let mut out = Vec::new();
+                    if short(limits, text.as_bytes(), &mut out) {
+                        assert_eq!(Some(out), at_length(limits, text.as_bytes()), "{text} in {limits:?}");
+                        short_ones += 1;
+                    } else {
+                        assert!(out.is_empty(), "{text} in {limits:?}");
+                    }
+                }
+            }
+        }
+        assert!(short_ones > 500, "{short_ones}");
+    }
 }

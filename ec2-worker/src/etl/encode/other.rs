@@ -64,14 +64,18 @@ pub(super) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     rest.is_empty().then_some(bytes)
 }
 
-/// Checks that an amount of money has digits, no other characters than PostgreSQL reads, and at most two decimals apart from zeros,
-/// and that a comma in it stands before three digits. PostgreSQL leaves commas out wherever they stand, so `1234,56` would become
+/// Checks that an amount of money has digits, at most one sign and one `$` in front of them or brackets around them, at most two
+/// decimals apart from zeros, and that a comma in it stands before three digits. PostgreSQL takes a sign or a bracket anywhere. PostgreSQL leaves commas out wherever they stand, so `1234,56` would become
 /// 123456. It reads a lone dash, which means no value in many files, as 0. Unless the file says how it writes numbers
 /// (`is_declared`), a point before exactly three digits is refused where it may group them: `1.500` is 1500 in many countries.
 pub(super) fn money(is_declared: bool, text: &[u8]) -> Option<()> {
-    let is_read =
-        |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_whitespace() || b"+-.,$()".contains(byte);
-    if !text.iter().all(is_read) {
+    let text = text.trim_ascii();
+    let amount = match text.strip_prefix(b"(") {
+        Some(inner) => without_one_of(b"$", inner.strip_suffix(b")")?.trim_ascii()),
+        None if text.starts_with(b"$") => without_one_of(b"+-", without_one_of(b"$", text)),
+        None => without_one_of(b"$", without_one_of(b"+-", text)),
+    };
+    if !amount.iter().all(|byte| byte.is_ascii_digit() || b".,".contains(byte)) {
         return None;
     }
     let whole = text.split(|byte| *byte == b'.').next()?;
@@ -95,6 +99,14 @@ pub(super) fn money(is_declared: bool, text: &[u8]) -> Option<()> {
     .then_some(())
 }
 
+/// Returns a text without its first character and the blanks behind it, if the character is one of `marks`.
+fn without_one_of<'a>(marks: &[u8], text: &'a [u8]) -> &'a [u8] {
+    match text.split_first() {
+        Some((first, rest)) if marks.contains(first) => rest.trim_ascii_start(),
+        _ => text,
+    }
+}
+
 /// Checks that a text is one byte, or a backslash and three octal digits. PostgreSQL drops the other bytes of a longer text. If
 /// `is_letter` is true, every letter is one byte in the database.
 pub(super) fn byte(is_letter: bool, text: &[u8]) -> Option<()> {
@@ -104,9 +116,12 @@ pub(super) fn byte(is_letter: bool, text: &[u8]) -> Option<()> {
 }
 
 /// Checks that a text is a whole number without a sign, and not above `most`. PostgreSQL takes a negative number for a large one, and
-/// drops the high bits of a number that is too large.
-pub(super) fn id(most: u64, text: &[u8]) -> Option<()> {
+/// drops the high bits of a number that is too large. Unless `takes_zeros` is true, it reads a number that begins with a zero as octal.
+pub(super) fn id(most: u64, takes_zeros: bool, text: &[u8]) -> Option<()> {
     let text = text.trim_ascii();
+    if !takes_zeros && text.len() > 1 && text.first() == Some(&b'0') {
+        return None;
+    }
     let number: u64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     (text[0].is_ascii_digit() && number <= most).then_some(())
 }

@@ -54,7 +54,7 @@ pub(super) fn refusal(column: &Column, rules: &ColumnRules, text: &[u8]) -> Stri
         ),
         ColumnType::Id => {
             format!(
-                "{value} is not {}, a whole number without a sign that fits the type; correct the value",
+                "{value} is not {}, a whole number without a sign or a leading zero that fits the type; correct the value",
                 with_article(&column.type_name)
             )
         }

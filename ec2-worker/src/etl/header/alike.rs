@@ -50,25 +50,12 @@ pub(super) fn cut(name: &str) -> &str {
 mod tests {
     use definition::kind::field::OnColumns;
 
-    use super::super::super::column::{Column, ColumnType};
+    use super::super::super::column::Column;
     use super::super::{Target, WrongHeader, by_name};
 
     fn target(names: &[&str]) -> Target {
-        let column = |name: &&str| Column {
-            name: (*name).to_owned(),
-            type_name: "text".to_owned(),
-            kind: ColumnType::Text(None),
-            not_null: false,
-            has_default: false,
-            precision: None,
-            stored_as: None,
-            inside: None,
-        };
-        Target {
-            columns: names.iter().map(column).collect(),
-            generated: Vec::new(),
-            on_columns: OnColumns::Strict,
-        }
+        let columns = names.iter().map(|name| Column::of_text(*name)).collect();
+        Target { columns, generated: Vec::new(), on_columns: OnColumns::Strict }
     }
 
     fn fitted(header: &[&str], table: &[&str], declared: &[&str]) -> Result<Vec<String>, String> {

@@ -3,7 +3,7 @@
 //! On AWS a type may follow a name, as in `name STRING`. But a name may contain blanks, too: `Order Date` can be a name, or the
 //! name `Order` with the type `Date`. The columns of the table decide this.
 
-use super::{Column, ColumnType, Fit, Meaning, NAMES_BY_PLACE, OnColumns, Target, WrongHeader, by_name};
+use super::{Column, Fit, Meaning, NAMES_BY_PLACE, OnColumns, Target, WrongHeader, by_name};
 use super::{SEPARATORS, has_alike, loose, meaning, quoted};
 
 /// The types that may follow a name, as Hive, PostgreSQL and others write them, without lengths.
@@ -212,18 +212,12 @@ pub fn order(declared: &[String], names: &[String], own: &[String]) -> Result<Ve
         !loose(&names[index]).is_empty()
             && !names[..index].iter().any(|other| loose(other) == loose(&names[index]))
     };
-    let column = |index: usize| Column {
-        name: match own.get(index) {
+    let column = |index: usize| {
+        let name = match own.get(index) {
             Some(name) if own.len() == names.len() && !is_named(index) => name.clone(),
             _ => names[index].trim().to_owned(),
-        },
-        type_name: String::new(),
-        kind: ColumnType::Text(None),
-        not_null: false,
-        has_default: true,
-        precision: None,
-        stored_as: None,
-        inside: None,
+        };
+        Column { has_default: true, ..Column::of_text(name) }
     };
     let columns: Vec<Column> = (0..names.len()).map(column).collect();
     let target = Target { columns, generated: Vec::new(), on_columns: OnColumns::Strict };
@@ -244,21 +238,8 @@ mod tests {
     }
 
     fn table(names: &[&str]) -> Target {
-        let column = |name: &&str| Column {
-            name: (*name).to_owned(),
-            type_name: "text".to_owned(),
-            kind: ColumnType::Text(None),
-            not_null: false,
-            has_default: false,
-            precision: None,
-            stored_as: None,
-            inside: None,
-        };
-        Target {
-            columns: names.iter().map(column).collect(),
-            generated: Vec::new(),
-            on_columns: OnColumns::Strict,
-        }
+        let columns = names.iter().map(|name| Column::of_text(*name)).collect();
+        Target { columns, generated: Vec::new(), on_columns: OnColumns::Strict }
     }
 
     fn placed(declared: &[&str], target: &Target) -> Result<Vec<String>, String> {

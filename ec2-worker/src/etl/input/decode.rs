@@ -1,6 +1,8 @@
 //! Decodes text to UTF-8.
 
 use std::io::{self, BufRead, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
@@ -85,6 +87,41 @@ pub(super) struct Decoder<R> {
     text: Vec<u8>,
     next: usize,
     is_at_end: bool,
+    utf8: Utf8Look,
+    /// Becomes true at the end of bytes that are UTF-8, although another encoding is declared.
+    is_utf8: Arc<AtomicBool>,
+}
+
+/// Looks at bytes that are decoded as another encoding, and finds out whether they are UTF-8.
+#[derive(Debug, Default)]
+struct Utf8Look {
+    /// The first bytes of a character whose other bytes have not come yet.
+    begun: Vec<u8>,
+    has_letters_beyond_ascii: bool,
+    is_other: bool,
+}
+
+impl Utf8Look {
+    fn look(&mut self, bytes: &[u8]) {
+        if self.is_other || self.begun.is_empty() && bytes.is_ascii() {
+            return;
+        }
+        let text = [&self.begun, bytes].concat();
+        let end = match std::str::from_utf8(&text) {
+            Ok(_) => text.len(),
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Err(_) => {
+                self.is_other = true;
+                return;
+            }
+        };
+        self.has_letters_beyond_ascii |= !text[..end].is_ascii();
+        self.begun = text[end..].to_vec();
+    }
+
+    fn is_utf8(&self) -> bool {
+        !self.is_other && self.has_letters_beyond_ascii && self.begun.is_empty()
+    }
 }
 
 enum State {
@@ -97,7 +134,9 @@ enum State {
 }
 
 impl<R: BufRead> Decoder<R> {
-    pub(super) fn new(bytes: R, charset: &Charset) -> Self {
+    /// Decodes `bytes`. `is_utf8` becomes true at their end if they are UTF-8 with letters beyond ASCII, although `charset` is another
+    /// encoding.
+    pub(super) fn new(bytes: R, charset: &Charset, is_utf8: Arc<AtomicBool>) -> Self {
         let state = match charset {
             Charset::Utf8 => State::Whatwg(UTF_8.new_decoder_without_bom_handling()),
             Charset::Whatwg(encoding) => State::Whatwg(encoding.new_decoder_without_bom_handling()),
@@ -110,7 +149,8 @@ impl<R: BufRead> Decoder<R> {
             Charset::Utf32 { .. } => Some(("UTF-32", 4)),
             _ => None,
         };
-        Self { bytes, state, unit, count: 0, text: Vec::new(), next: 0, is_at_end: false }
+        let utf8 = Utf8Look { is_other: unit.is_some() || *charset == Charset::Utf8, ..Utf8Look::default() };
+        Self { bytes, state, unit, count: 0, text: Vec::new(), next: 0, is_at_end: false, utf8, is_utf8 }
     }
 
     /// Decodes the next bytes into `text`, which is empty.
@@ -118,6 +158,10 @@ impl<R: BufRead> Decoder<R> {
         let bytes = self.bytes.fill_buf()?;
         let bytes = &bytes[..bytes.len().min(PIECE)];
         self.is_at_end = bytes.is_empty();
+        self.utf8.look(bytes);
+        if self.is_at_end {
+            self.is_utf8.store(self.utf8.is_utf8(), Ordering::Relaxed);
+        }
         let taken = match &mut self.state {
             State::Whatwg(decoder) => whatwg(decoder, bytes, &mut self.text),
             State::Utf32 { is_big, begun } => utf32(*is_big, begun, bytes, &mut self.text),
@@ -202,7 +246,7 @@ mod tests {
         let charset = Charset::of(bytes, declared);
         let mut text = Vec::new();
         // One byte at a time, so that every character is cut.
-        Decoder::new(io::BufReader::with_capacity(1, bytes), &charset)
+        Decoder::new(io::BufReader::with_capacity(1, bytes), &charset, Arc::default())
             .read_to_end(&mut text)
             .expect("in memory");
         text
@@ -234,6 +278,26 @@ mod tests {
     }
 
     #[test]
+    fn a_text_in_utf_8_is_recognised_whatever_encoding_is_declared() {
+        for (bytes, expected) in [
+            ("café €".as_bytes(), true),
+            (b"cafe", false),
+            (b"caf\xe9 \x80", false),
+            ("café".as_bytes().strip_suffix(b"\xa9").expect("the second byte"), false),
+            (b"caf\xc3\xa9 caf\xe9", false),
+        ] {
+            let is_utf8 = Arc::new(AtomicBool::new(false));
+            let charset = Charset::Whatwg(encoding_rs::WINDOWS_1252);
+            // One byte at a time, so that every character is cut.
+            let bytes = io::BufReader::with_capacity(1, bytes);
+            Decoder::new(bytes, &charset, Arc::clone(&is_utf8))
+                .read_to_end(&mut Vec::new())
+                .expect("in memory");
+            assert_eq!(is_utf8.load(Ordering::Relaxed), expected);
+        }
+    }
+
+    #[test]
     fn declared_encodings_are_decoded_and_bytes_outside_them_are_marked() {
         assert_eq!(decoded(b"caf\xe9 \x80", Some(encoding_rs::WINDOWS_1252)), "café €".as_bytes());
         assert_eq!(decoded(b"\x82\xa0", Some(encoding_rs::SHIFT_JIS)), "あ".as_bytes());
@@ -242,7 +306,7 @@ mod tests {
         assert_eq!((&text[..bad], bad_bytes::at(&text[bad..])), (&b"ab"[..], Some(0x80)));
         for cut in [&b"\xff\xfea\0b"[..], b"\xff\xfe\0\0a\0\0\0b\0"] {
             let mut text = Vec::new();
-            let error = Decoder::new(cut, &Charset::of(cut, None))
+            let error = Decoder::new(cut, &Charset::of(cut, None), Arc::default())
                 .read_to_end(&mut text)
                 .expect_err("half a character");
             assert!(error.to_string().contains("ends within a character of UTF-"), "{error}");

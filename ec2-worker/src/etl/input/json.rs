@@ -54,16 +54,17 @@ pub(super) fn csv(
     }
     check_leading(&objects, &leading, &keys)?;
     let table_note = if has_more { None } else { frame::note(&leading)? };
-    let late = &dialect.late_keys;
-    let mut keys = if keys.names.is_empty() { keys } else { keys.beginning_with(&late.first) };
+    let json_keys = &dialect.json_keys;
+    let mut keys = if keys.names.is_empty() { keys } else { keys.beginning_with(&json_keys.first) };
     let is_missing = |name: &&String| !keys.names.is_empty() && !header::has_alike(&keys.names, name);
-    let missing: Vec<&String> = late.known.iter().filter(is_missing).collect();
+    let missing: Vec<&String> = json_keys.known.iter().filter(is_missing).collect();
     missing.iter().for_each(|name| keys.add(name));
-    keys.needed = keys.names.iter().map(|name| header::has_alike(&late.needed, name)).collect();
+    keys.needed = keys.names.iter().map(|name| header::has_alike(&json_keys.needed, name)).collect();
     keys.literals = dialect.literals.of_keys(&keys.names);
-    let notes = note(leading.len(), has_more, late.ignores_others, &missing).into_iter().chain(table_note);
+    let notes =
+        note(leading.len(), has_more, json_keys.ignores_others, &missing).into_iter().chain(table_note);
     let notes = notes.collect();
-    let ignores_others = late.ignores_others && has_more;
+    let ignores_others = json_keys.ignores_others && has_more;
     let mut out = Vec::new();
     if !keys.names.is_empty() {
         push_record(keys.names.iter().map(|key| Some((key.as_str(), true))), &mut out);

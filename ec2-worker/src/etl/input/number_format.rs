@@ -1,7 +1,8 @@
 //! Writes numbers as the number formats of a workbook show them, such as `00123` by `00000`.
 //!
 //! A format adds digits, signs and texts here; it never rounds a number. Formats with groups of digits, conditions, exponents or
-//! fractions are not read.
+//! fractions are not read, and neither are those whose text would be another number: without the sign of a negative one, which
+//! then only a colour shows, or with a point or a sign that the number does not have.
 
 /// The way in which a number format shows numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,7 @@ impl NumberFormat {
         let read: Option<Vec<Section>> = texts.iter().take(3).map(|text| Section::of(text)).collect();
         match read {
             Some(sections) if sections == [Section::whole_number()] => Self::Plain,
+            Some(sections) if hides_sign(&sections) => Self::Other(code.to_owned()),
             Some(sections) => Self::Sections(sections),
             None => Self::Other(code.to_owned()),
         }
@@ -83,10 +85,17 @@ impl Section {
     fn of(text: &str) -> Option<Self> {
         let mut section = Self::default();
         let mut letters = text.chars();
+        let mut follows_slash = false;
         while let Some(letter) = letters.next() {
             let part = match letter {
+                // A slash between places is the bar of a fraction.
+                '0' | '#' if follows_slash => return None,
                 '0' => Part::Zero,
                 '#' => Part::Digit,
+                '/' => {
+                    follows_slash = section.has_places();
+                    Part::Literal('/')
+                }
                 '.' if section.fraction.is_none() => {
                     section.fraction = Some(Vec::new());
                     continue;
@@ -114,14 +123,27 @@ impl Section {
                     }
                     continue;
                 }
-                ' ' | '-' | '+' | '(' | ')' | '/' | ':' | '$' | '€' | '£' | '¥' | '!' | '&' | '~' | '{'
-                | '}' | '=' => Part::Literal(letter),
+                ' ' | '-' | '+' | '(' | ')' | ':' | '$' | '€' | '£' | '¥' | '!' | '&' | '~' | '{' | '}'
+                | '=' => Part::Literal(letter),
                 _ => return None,
             };
             section.push(part);
         }
-        let has_digits = section.whole.iter().any(|part| !matches!(part, Part::Literal(_)));
-        has_digits.then_some(section)
+        let is_other_number = section.literals().any(|letter| matches!(letter, '.' | ','));
+        (section.has_places() && !is_other_number).then_some(section)
+    }
+
+    fn has_places(&self) -> bool {
+        self.whole.iter().any(|part| !matches!(part, Part::Literal(_)))
+    }
+
+    /// Returns the texts of the section, letter by letter.
+    fn literals(&self) -> impl Iterator<Item = char> {
+        let parts = self.whole.iter().chain(self.fraction.iter().flatten());
+        parts.filter_map(|part| match part {
+            Part::Literal(letter) => Some(*letter),
+            Part::Zero | Part::Digit => None,
+        })
     }
 
     fn push(&mut self, part: Part) {
@@ -218,6 +240,21 @@ fn literal_len(part: &Part) -> usize {
     }
 }
 
+/// Returns whether a negative number would be shown as a positive one, or a positive one as a negative one.
+fn hides_sign(sections: &[Section]) -> bool {
+    let texts = |section: &Section| {
+        let mut texts: Vec<char> = section.literals().filter(|letter| !matches!(letter, '+' | ' ')).collect();
+        texts.sort_unstable();
+        texts
+    };
+    let begins_with_minus = |section: &Section| section.whole.first() == Some(&Part::Literal('-'));
+    match sections {
+        [first, second, ..] => texts(first) == texts(second) || begins_with_minus(first),
+        [first] => begins_with_minus(first),
+        [] => false,
+    }
+}
+
 /// Returns whether the text in brackets is a colour, which changes no text.
 fn is_colour(text: &str) -> bool {
     const COLOURS: [&str; 8] = ["black", "blue", "cyan", "green", "magenta", "red", "white", "yellow"];
@@ -288,6 +325,23 @@ mod tests {
             assert_eq!(NumberFormat::of(code), NumberFormat::Plain, "{code}");
         }
         for code in ["#,##0", "0.00E+00", "# ?/?", "[>100]0", "yyyy", ";;;", "[$€-407]0", "0,", "\"yes\""] {
+            assert_eq!(NumberFormat::of(code), NumberFormat::Other(code.to_owned()), "{code}");
+        }
+        // The text would be another number.
+        for code in [
+            "0.00;[Red]0.00",
+            "0.00_ ;[Red]0.00\\ ",
+            "0%;0%",
+            "000;000",
+            "[Red]0;[Green]0",
+            "0;+0",
+            "0/0",
+            "# #/#",
+            "00/00",
+            "0000/00",
+            "0\\.00",
+            "\"-\"0",
+        ] {
             assert_eq!(NumberFormat::of(code), NumberFormat::Other(code.to_owned()), "{code}");
         }
     }

@@ -1,14 +1,16 @@
 //! Recognises texts that, at the start of a file, look like a mark of the kind of the file.
 
+use crate::etl::input::foreign;
+
 /// The byte order mark. A reader leaves it out at the start of every record.
 pub const MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Returns whether the bytes of `text` at the start of a file would not be read as this text, because the file looks packed, has a
-/// byte order mark, or names the separator for Excel in its first line.
+/// Returns whether the bytes of `text` at the start of a file would not be read as this text, because the file looks packed or like
+/// a file of another kind, such as a PDF, has a byte order mark, or names the separator for Excel in its first line.
 #[must_use]
 pub fn misleads(text: &[u8]) -> bool {
     let names_separator = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"sep="));
-    text.starts_with(MARK) || names_separator || is_packed(text)
+    text.starts_with(MARK) || names_separator || is_packed(text) || foreign::of_head(text).is_some()
 }
 
 /// Returns whether a file that begins with `bytes` looks packed or has a byte order mark of UTF-16 or UTF-32.

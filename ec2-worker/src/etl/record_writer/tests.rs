@@ -211,6 +211,8 @@ fn values() -> impl Strategy<Value = Option<String>> {
         "¥",
         "\u{feff}",
         "sep=;",
+        "%PDF-",
+        "GIF89a",
         "€",
         "ÿþ",
         "PK\u{3}\u{4}",

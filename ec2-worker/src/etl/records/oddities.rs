@@ -20,10 +20,14 @@ pub struct Oddities {
     quotes: Seen,
     /// The records with an escaped letter, such as `\t`, that other programs write for a control character.
     escaped_letters: Seen,
+    /// The records of several lines, each of which has as many separators as a row.
+    rows_in_quotes: Seen,
     /// The records with many line breaks.
     long: Seen,
     /// The largest number of line breaks in a record.
     breaks: u64,
+    /// The declared encoding, if the bytes of the whole file are UTF-8.
+    utf8_read_as: Option<&'static str>,
 }
 
 /// The number of records of a kind, and the line of the first of them.
@@ -39,6 +43,16 @@ impl Seen {
             self.first = line;
         }
         self.count += 1;
+    }
+
+    /// Returns the sentence that `text` makes, if there is such a record.
+    fn note(self, text: impl Fn(Self) -> String) -> Option<String> {
+        (self.count > 0).then(|| text(self))
+    }
+
+    /// Returns the beginning of a sentence: `1 record has`.
+    fn have(self) -> String {
+        format!("{} {}", counted(self.count, "record"), if self.count == 1 { "has" } else { "have" })
     }
 }
 
@@ -64,6 +78,14 @@ impl Oddities {
         seen.add(line);
     }
 
+    pub(super) fn utf8_read_as(&mut self, encoding: Option<&'static str>) {
+        self.utf8_read_as = encoding;
+    }
+
+    pub(super) fn rows_in_quotes(&mut self, line: u64) {
+        self.rows_in_quotes.add(line);
+    }
+
     /// Notes a record in which this number of lines end.
     #[inline]
     pub(super) fn lines(&mut self, lines: u64, line: u64) {
@@ -76,72 +98,86 @@ impl Oddities {
     /// Returns sentences for the user.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        let Self { marks, marks_in_values, headers, names, quotes, escaped_letters, long, breaks } = self;
-        let mut notes = Vec::new();
-        if marks.count > 0 {
-            notes.push(format!(
-                "left out {} inside the file, the first in line {}; it may have been joined from several files",
-                counted(marks.count, "byte order mark"),
-                marks.first
-            ));
-        }
-        if marks_in_values.count > 0 {
-            let has = if marks_in_values.count == 1 { "has" } else { "have" };
-            notes.push(format!(
-                "{} {has} a byte order mark (U+FEFF) inside, the first in line {}; the mark is kept as a part of its value, so remove it \
+        let encoding = self.utf8_read_as.map(|encoding| {
+            format!(
+                "the bytes of the file are UTF-8 with letters beyond ASCII, but `myEncoding` says {encoding}, which reads é as Ã© or the \
+                 like; if texts look so, set `myEncoding` to utf-8"
+            )
+        });
+        encoding.into_iter().chain(self.joins()).chain(self.quoting()).collect()
+    }
+
+    /// Returns sentences about signs that the file was joined from several files, or has a header after all.
+    fn joins(&self) -> impl Iterator<Item = String> {
+        let marks = self.marks.note(|Seen { count, first }| {
+            format!(
+                "left out {} inside the file, the first in line {first}; it may have been joined from several files",
+                counted(count, "byte order mark")
+            )
+        });
+        let marks_in_values = self.marks_in_values.note(|seen| {
+            format!(
+                "{} a byte order mark (U+FEFF) inside, the first in line {}; the mark is kept as a part of its value, so remove it \
                  if the file was joined from several files",
-                counted(marks_in_values.count, "record"),
-                marks_in_values.first
-            ));
-        }
-        if names.count > 0 {
-            let (has, it) = if names.count == 1 {
-                ("has", "it was read as a row; if it is")
-            } else {
-                ("have", "they were read as rows; if they are")
-            };
-            notes.push(format!(
-                "{} {has} the names of the columns as values, the first in line {}; {it} a header, set `myHeader` true",
-                counted(names.count, "record"),
-                names.first
-            ));
-        }
-        if headers.count > 0 {
-            let (are, they) = if headers.count == 1 { ("is", "it was") } else { ("are", "they were") };
-            notes.push(format!(
-                "{} {are} equal to the header, the first in line {}; {they} read as a row, so remove the line if the file was \
+                seen.have(),
+                seen.first
+            )
+        });
+        let names = self.names.note(|seen| {
+            let were = if seen.count == 1 { "it was read as a row; if it is" } else { "they were read as rows; if they are" };
+            format!(
+                "{} the names of the columns as values, the first in line {}; {were} a header, set `myHeader` true",
+                seen.have(),
+                seen.first
+            )
+        });
+        let headers = self.headers.note(|Seen { count, first }| {
+            let (are, they) = if count == 1 { ("is", "it was") } else { ("are", "they were") };
+            format!(
+                "{} {are} equal to the header, the first in line {first}; {they} read as a row, so remove the line if the file was \
                  joined from several files",
-                counted(headers.count, "record"),
-                headers.first
-            ));
-        }
-        if quotes.count > 0 {
-            let has = if quotes.count == 1 { "has" } else { "have" };
-            notes.push(format!(
-                "{} {has} a value in quotes that were kept as a part of it, the first in line {}; if they are not meant so, set `myQuote`, \
+                counted(count, "record")
+            )
+        });
+        [marks, marks_in_values, names, headers].into_iter().flatten()
+    }
+
+    /// Returns sentences about quotes and escapes that stand astray.
+    fn quoting(&self) -> impl Iterator<Item = String> {
+        let quotes = self.quotes.note(|seen| {
+            format!(
+                "{} a value in quotes that were kept as a part of it, the first in line {}; if they are not meant so, set `myQuote`, \
                  and leave out blanks between a separator and a quote",
-                counted(quotes.count, "record"),
-                quotes.first
-            ));
-        }
-        if escaped_letters.count > 0 {
-            let has = if escaped_letters.count == 1 { "has" } else { "have" };
-            notes.push(format!(
-                "{} {has} an escape before a letter, such as `\\t`, the first in line {}; the letter was kept, so if a database wrote it for \
+                seen.have(),
+                seen.first
+            )
+        });
+        let escaped_letters = self.escaped_letters.note(|seen| {
+            format!(
+                "{} an escape before a letter, such as `\\t`, the first in line {}; the letter was kept, so if a database wrote it for \
                  a tab or a line break, export the rows as CSV",
-                counted(escaped_letters.count, "record"),
-                escaped_letters.first
-            ));
-        }
-        if long.count > 0 {
-            let (has, most) = if long.count == 1 { ("has", "") } else { ("have", "up to ") };
-            notes.push(format!(
-                "{} {has} {most}{breaks} line breaks inside quotes, the first from line {} on; if no text there is so long, a quote \
+                seen.have(),
+                seen.first
+            )
+        });
+        let rows = self.rows_in_quotes.note(|seen| {
+            format!(
+                "{} line breaks inside quotes, and each of the lines has as many separators as a row; the first record begins in \
+                 line {}; if the lines are rows, a stray quote has joined them into one record",
+                seen.have(),
+                seen.first
+            )
+        });
+        let long = self.long.note(|seen| {
+            let most = if seen.count == 1 { "" } else { "up to " };
+            format!(
+                "{} {most}{} line breaks inside quotes, the first from line {} on; if no text there is so long, a quote \
                  stands astray and has swallowed rows",
-                counted(long.count, "record"),
-                long.first
-            ));
-        }
-        notes
+                seen.have(),
+                self.breaks,
+                seen.first
+            )
+        });
+        [quotes, escaped_letters, rows, long].into_iter().flatten()
     }
 }

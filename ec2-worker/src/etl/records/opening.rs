@@ -10,6 +10,9 @@ use crate::etl::dialect::{Dialect, Form, RecordEnd, shown};
 use crate::etl::splitter::{Span, Splitter, Step};
 use crate::failure::Failure;
 
+/// The number of columns from which on lines with the separators of a row are a sign. In a text, many lines have one comma.
+const LEAST_COLUMNS: usize = 3;
+
 impl Records {
     /// Reads the beginning up to the first record, and finds the dialect.
     pub(super) fn begin_file(&mut self, columns: Option<usize>) -> Result<(), Failure> {
@@ -78,6 +81,23 @@ impl Records {
         };
         if self.splitter.fields().iter().any(is_in_quotes) {
             self.skipped.odd.kept_quotes(line);
+        }
+    }
+
+    /// Notes a record with line breaks inside quotes, if a stray quote may have made one record of several rows.
+    #[cold]
+    pub(super) fn note_lines(&mut self, record: &Range<usize>, lines: u64, line: u64) {
+        self.skipped.odd.lines(lines, line);
+        let columns = self.splitter.fields().len();
+        if columns < LEAST_COLUMNS || !self.dialect.ends_by_line() {
+            return;
+        }
+        let record = &self.window[record.clone()];
+        let record = record.strip_suffix(b"\n").unwrap_or(record);
+        let separators = |line: &[u8]| memmem::find_iter(line, &self.dialect.separator).count();
+        let mut lines = record.split(|byte| *byte == b'\n');
+        if memchr(b'\n', record).is_some() && lines.all(|line| separators(line) + 1 == columns) {
+            self.skipped.odd.rows_in_quotes(line);
         }
     }
 

@@ -95,14 +95,14 @@ impl Types {
     fn tree(&self, oid: i64, modifier: i32, depth: usize) -> Inside {
         let of = |oid: i64, modifier: i32| self.tree(oid, modifier, depth + 1);
         let Some(found) = self.0.get(&oid).filter(|_| depth < DEEPEST) else {
-            return Inside::Value(Box::new(leaf("unknown".to_owned(), ColumnType::Other)));
+            return Inside::Value(Box::new(Column::of("", "unknown", ColumnType::Other)));
         };
         match &found.form {
             Form::Single => {
                 let kind = ColumnType::of(&found.name, &found.class, found.is_built_in, modifier)
                     .with_more_values(found.has_more);
                 let precision = kind.precision(modifier);
-                Inside::Value(Box::new(Column { precision, ..leaf(found.full_name.clone(), kind) }))
+                Inside::Value(Box::new(Column { precision, ..Column::of("", found.full_name.clone(), kind) }))
             }
             Form::Domain { base, modifier: own } => of(*base, if *own >= 0 { *own } else { modifier }),
             Form::Array { separator, of: element } => {
@@ -114,19 +114,6 @@ impl Types {
                 Inside::Composite(fields.iter().map(|(oid, modifier)| of(*oid, *modifier)).collect())
             }
         }
-    }
-}
-
-fn leaf(type_name: String, kind: ColumnType) -> Column {
-    Column {
-        name: String::new(),
-        type_name,
-        kind,
-        not_null: false,
-        has_default: false,
-        precision: None,
-        stored_as: None,
-        inside: None,
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Values<'a> {
     pub(super) dialect: &'a Dialect,
     /// Whether a quoted field can mean NULL, too.
     pub(super) quoted_nulls: bool,
+    /// Whether the file is a text, and not a workbook or JSON.
+    pub(super) is_text: bool,
     pub(super) scratch: &'a mut Vec<u8>,
 }
 
@@ -35,6 +37,9 @@ impl Values<'_> {
     #[inline]
     fn text(&mut self, kind: ColumnType, span: Span) -> Option<&[u8]> {
         let raw = &self.window[span.start..span.end];
+        if self.is_text && !span.quoted && !span.escaped {
+            return if self.dialect.is_null(raw, false) { None } else { Some(raw) };
+        }
         // A cell of a workbook may have two texts.
         let is_workbook = self.dialect.form == Form::Workbook;
         let raw = if is_workbook { cell::value(kind, raw) } else { raw };
@@ -60,14 +65,14 @@ impl Values<'_> {
     #[inline]
     fn rules<'r>(&self, rules: &'r ColumnRules, span: Span) -> &'r ColumnRules {
         static OF_TYPED: ColumnRules = ColumnRules::NONE;
-        let form = self.dialect.source_form();
-        if form == Form::Text || rules.numbers.is_none() && rules.dates.is_empty() {
+        if self.is_text || rules.numbers.is_none() && rules.dates.is_empty() {
             return rules;
         }
         let raw = &self.window[span.start..span.end];
         // Only texts are quoted, apart from a cell with two texts.
         let is_typed = !span.quoted || raw.contains(&cell::MARK);
-        let is_moment = || form == Form::Workbook && (raw.get(4) == Some(&b'-') || raw.contains(&b':'));
+        let is_workbook = self.dialect.source_form() == Form::Workbook;
+        let is_moment = || is_workbook && (raw.get(4) == Some(&b'-') || raw.contains(&b':'));
         if is_typed && (rules.numbers.is_some() || is_moment()) { &OF_TYPED } else { rules }
     }
 
@@ -88,7 +93,8 @@ impl Values<'_> {
     /// If the field is NULL and the column is NOT NULL.
     #[inline]
     fn of(&mut self, column: &Column, span: Span) -> Result<Option<&[u8]>, Refusal> {
-        if matches!(column.kind, ColumnType::Interval(_)) && self.is_number_of_workbook(span) {
+        if !self.is_text && matches!(column.kind, ColumnType::Interval(_)) && self.is_number_of_workbook(span)
+        {
             return Err((Some(column.name.clone()), NO_DURATION.to_owned()));
         }
         let value =

@@ -4,16 +4,7 @@ use super::*;
 use crate::sql::SqlTemplate;
 
 fn column(name: &str, kind: ColumnType) -> Column {
-    Column {
-        name: name.to_owned(),
-        type_name: "integer".to_owned(),
-        kind,
-        not_null: false,
-        has_default: false,
-        precision: None,
-        stored_as: None,
-        inside: None,
-    }
+    Column::of(name, "integer", kind)
 }
 
 fn plan() -> Plan {

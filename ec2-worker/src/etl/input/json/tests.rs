@@ -1,7 +1,7 @@
 //! Tests of the reader of JSON.
 
 use super::*;
-use crate::etl::dialect::LateKeys;
+use crate::etl::dialect::JsonKeys;
 
 fn made(text: &'static str) -> io::Result<String> {
     made_of(text.as_bytes())
@@ -98,9 +98,9 @@ fn an_object_of_many_keys_takes_no_quadratic_time() {
 }
 
 /// Returns the last record of a thousand objects with the key `a`, one with the key `late` and one with the key `other`.
-fn last_records(late_keys: LateKeys) -> Vec<String> {
+fn last_records(json_keys: JsonKeys) -> Vec<String> {
     let text = format!("{}{{\"late\": 1}}\n{{\"a\": 2, \"other\": 3}}\n", "{\"a\": 1}\n".repeat(LEADING));
-    let dialect = Dialect { late_keys, ..Dialect::default() };
+    let dialect = Dialect { json_keys, ..Dialect::default() };
     let mut out = Vec::new();
     let text = Box::new(io::Cursor::new(text.into_bytes()));
     csv(text, &dialect, "UTF-8").and_then(|mut made| made.read_to_end(&mut out)).expect("legal");
@@ -112,16 +112,16 @@ fn last_records(late_keys: LateKeys) -> Vec<String> {
 
 #[test]
 fn a_key_that_comes_late_counts_if_the_table_has_it() {
-    let known = LateKeys {
+    let known = JsonKeys {
         known: vec!["late".to_owned(), "A".to_owned()],
         ignores_others: false,
-        ..LateKeys::default()
+        ..JsonKeys::default()
     };
     let lines = last_records(known.clone());
     assert_eq!(lines[..2], ["\"a\",\"late\"", ",1"]);
     assert!(lines[2].contains("the key `other` does not stand in the first 1000 objects"), "{lines:?}");
-    assert_eq!(last_records(LateKeys { ignores_others: true, ..known })[2], "2,");
-    let lines = last_records(LateKeys::default());
+    assert_eq!(last_records(JsonKeys { ignores_others: true, ..known })[2], "2,");
+    let lines = last_records(JsonKeys::default());
     assert!(lines[0] == "\"a\"" && lines[1].contains("the key `late` does not stand"), "{lines:?}");
 }
 
@@ -131,8 +131,8 @@ fn a_late_key_that_is_written_in_another_way_is_refused_and_not_lost() {
         "{}{{\"a\": 1, \"B\": 2}}\n{{\"A\": 3}}\n{{\"other\": 4}}\n{{\"a\": 5, \"other\": 6}}\n",
         "{\"a\": 1}\n".repeat(LEADING)
     );
-    let late_keys = LateKeys { known: vec!["b".to_owned()], ignores_others: true, ..LateKeys::default() };
-    let dialect = Dialect { late_keys, ..Dialect::default() };
+    let json_keys = JsonKeys { known: vec!["b".to_owned()], ignores_others: true, ..JsonKeys::default() };
+    let dialect = Dialect { json_keys, ..Dialect::default() };
     let mut out = Vec::new();
     let text = Box::new(io::Cursor::new(objects.into_bytes()));
     csv(text, &dialect, "UTF-8").and_then(|mut made| made.read_to_end(&mut out)).expect("legal");

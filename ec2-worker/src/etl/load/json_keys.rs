@@ -1,9 +1,9 @@
-//! The keys of JSON objects that count although they come late in the file.
+//! The order of the keys of JSON objects, and the keys that count although they come late in the file.
 
 use definition::kind::field::{LoadMode, OnColumns};
 
 use super::super::column::Column;
-use super::super::dialect::{Dialect, Form, LateKeys, Literals};
+use super::super::dialect::{Dialect, Form, JsonKeys, Literals};
 use super::super::statement::Statement;
 use super::super::table::Table;
 use super::Load;
@@ -22,7 +22,7 @@ impl Load {
             && let Some(statement) = statement
             && statement.columns.len() > 1
         {
-            dialect.late_keys.first = statement.names_in_order().to_vec();
+            dialect.json_keys.first = statement.names_in_order().to_vec();
         }
         if dialect.form == Form::Json && self.insert.is_none() {
             // A column in the header is written for every row. So it must be one that is NULL anyway, and not the value of an
@@ -37,7 +37,7 @@ impl Load {
                     .map(|column| column.name.clone())
                     .collect()
             };
-            dialect.late_keys = LateKeys {
+            dialect.json_keys = JsonKeys {
                 first: Vec::new(),
                 known: names(&|column| is_free && !column.not_null && !column.has_default),
                 ignores_others: self.on_columns == OnColumns::IgnoreExtra,
