@@ -13,7 +13,6 @@ use crate::definitions::Definitions;
 use crate::ledger::{HeadState, Ledger};
 use crate::ports::{Depth, Edges};
 use crate::set_name::SetName;
-use crate::sets_of::captures_of;
 use crate::setup::Setup;
 use crate::taken_by::TakenBy;
 use crate::{queue, report, telling};
@@ -161,13 +160,14 @@ async fn waiting_sets<E: Edges>(
         for mark in page.marks {
             // An unreadable ledger hides only its own set.
             let Ok(entry) = setup.book.entry(edges, &mark.set).await else { continue };
-            let captures = trigger.and_then(|trigger| captures_of(&entry.ledger, trigger));
-            let is_started = captures.is_some_and(|captures| captures.encoded() == mark.set.id);
+            if !waits(&entry.ledger) {
+                continue;
+            }
             // The sets that came later wait under the present patterns. A queue may be long.
-            if is_started {
+            if trigger.is_some_and(|trigger| takes_any(trigger, &entry.ledger, &mark.set.id)) {
                 return Ok(waiting);
             }
-            if waits(&entry.ledger) && !waiting.contains(&mark.set.id) {
+            if !waiting.contains(&mark.set.id) {
                 waiting.push(mark.set.id);
             }
         }
@@ -176,6 +176,14 @@ async fn waiting_sets<E: Edges>(
         }
         after = page.last;
     }
+}
+
+/// Returns whether the trigger takes a file of the waiting set `id`. Such a set starts, or it is listed with the files that it misses.
+fn takes_any(trigger: &Trigger, ledger: &Ledger, id: &str) -> bool {
+    let next = ledger.next.iter().flat_map(|next| &next.files);
+    let head = ledger.head.iter().flat_map(|head| &head.files);
+    let is_taken = |key: &str| trigger.captures(key).is_some_and(|captures| captures.encoded() == id);
+    next.chain(head).any(|file| is_taken(&file.key))
 }
 
 /// Returns whether a set waits for its turn. A mark of the queue may outlive that.

@@ -413,7 +413,8 @@ fn settle(head: &mut Head, progress: Progress, now: Timestamp) {
     let may_go_on =
         head.state == HeadState::Failed && matches!(progress, Progress::Finished | Progress::AtWork);
     if may_go_on {
-        head.error = None;
+        // A person let the failed run go on, so what was noted of its end counts no more.
+        (head.error, head.facts) = (None, None);
     } else if !matches!(head.state, HeadState::Claimed | HeadState::Created | HeadState::Activated) {
         return;
     }

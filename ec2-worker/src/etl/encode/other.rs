@@ -65,7 +65,8 @@ pub(super) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
 }
 
 /// Checks that an amount of money has digits, at most one sign and one `$` in front of them or brackets around them, at most two
-/// decimals apart from zeros, and that a comma in it stands before three digits. PostgreSQL takes a sign or a bracket anywhere. PostgreSQL leaves commas out wherever they stand, so `1234,56` would become
+/// decimals apart from zeros, and that a comma in it stands before three digits. PostgreSQL takes a sign or a bracket anywhere, and
+/// leaves commas out wherever they stand, so `1234,56` would become
 /// 123456. It reads a lone dash, which means no value in many files, as 0. Unless the file says how it writes numbers
 /// (`is_declared`), a point before exactly three digits is refused where it may group them: `1.500` is 1500 in many countries.
 pub(super) fn money(is_declared: bool, text: &[u8]) -> Option<()> {
