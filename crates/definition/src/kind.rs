@@ -249,7 +249,7 @@ impl Kind {
     /// Returns the description of the field `key`, if the service sets it on this type.
     #[must_use]
     pub fn runtime_field(self, key: &str) -> Option<&'static FieldSpec> {
-        self.runtime_fields().find(|spec| spec.key == key)
+        lookup(self).runtime.get(key).copied()
     }
 
     /// Returns the choices of the type. A choice is a list of fields. An object needs at least one of them, or exactly one if
@@ -263,6 +263,8 @@ impl Kind {
 /// The fields of a type by name. No name appears twice.
 struct Lookup {
     fields: FxHashMap<&'static str, &'static FieldSpec>,
+    /// The fields that the service sets.
+    runtime: FxHashMap<&'static str, &'static FieldSpec>,
     required: Vec<&'static FieldSpec>,
 }
 
@@ -270,11 +272,11 @@ fn lookup(kind: Kind) -> &'static Lookup {
     static LOOKUPS: LazyLock<Vec<Lookup>> =
         LazyLock::new(|| Kind::ALL.iter().map(|kind| of(*kind)).collect());
     fn of(kind: Kind) -> Lookup {
-        let mut fields = FxHashMap::default();
-        for spec in kind.fields() {
-            fields.entry(spec.key).or_insert(spec);
+        Lookup {
+            fields: kind.fields().map(|spec| (spec.key, spec)).collect(),
+            runtime: kind.runtime_fields().map(|spec| (spec.key, spec)).collect(),
+            required: kind.fields().filter(|spec| spec.is_required).collect(),
         }
-        Lookup { fields, required: kind.fields().filter(|spec| spec.is_required).collect() }
     }
     // `ALL` lists the types in the order of their declaration.
     &LOOKUPS[kind as usize]

@@ -81,8 +81,10 @@ impl Publications {
         let mut found = Self::default();
         for (index, object) in inheritance.objects.iter().enumerate() {
             let is_read = matches!(object.kind(), Some(Kind::CopyActivity | Kind::SqlActivity));
-            let word = object.string("myPublish").filter(|_| is_read && object.id() != DEFAULT_ID);
-            match word.and_then(|word| MY_PUBLISH.parse(word).ok()) {
+            if !is_read || object.id() == DEFAULT_ID {
+                continue;
+            }
+            match object.string("myPublish").and_then(|word| MY_PUBLISH.parse(word).ok()) {
                 // A copy from file to file changes no table.
                 Some(Publish::Together) if uses_database(inheritance, object) => found.together.push(index),
                 Some(Publish::Here) => found.here.push(index),

@@ -23,7 +23,6 @@ mod secrets;
 mod staging;
 mod unused;
 
-use std::cell::LazyCell;
 use std::fmt;
 
 use crate::{
@@ -133,8 +132,8 @@ fn check(definition: &Definition, is_activation: bool) -> Report {
         return problems.report(definition);
     }
     let checked = CheckedDefinition::new(definition, &inheritance, &parameters);
-    let used = LazyCell::new(|| own_fields::used_names(&checked));
-    parameters::check(definition, &parameters, is_activation, |id| used.contains(id), &mut problems);
+    let is_used = |id: &str| checked.used_names().contains(id);
+    parameters::check(definition, &parameters, is_activation, is_used, &mut problems);
     parameter_expressions::check(&checked, &mut problems);
     cycles_of_parents(&inheritance.errors, &mut problems);
     fields::check(&checked, &mut problems);

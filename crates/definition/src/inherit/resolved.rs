@@ -19,8 +19,10 @@ pub(crate) struct Resolved<'a> {
     pub(crate) stated: &'a PipelineObject,
     /// The fields inherited from parents: the nearest parent first.
     pub(super) inherited: Vec<Stated<'a>>,
-    /// The stated keys and those of the parents, sorted by name.
-    keys: Vec<Key<'a>>,
+    /// The stated keys and those of the parents.
+    keys: SortedKeys<'a>,
+    /// The type, if it is a known type.
+    kind: Option<Kind>,
     /// The fields inherited from Default. A field is used only if none of `keys` has the same name.
     pub(super) implied: Option<Rc<Implied<'a>>>,
 }
@@ -29,8 +31,7 @@ pub(crate) struct Resolved<'a> {
 #[derive(Debug)]
 pub(super) struct Implied<'a> {
     pub(super) fields: Vec<Stated<'a>>,
-    /// Sorted by name.
-    keys: Vec<Key<'a>>,
+    keys: SortedKeys<'a>,
     pub(super) bytes: usize,
 }
 
@@ -105,30 +106,60 @@ fn is_evaluated(field: &Field) -> bool {
     text.is_some() && !expression::is_verbatim(field.key.as_str())
 }
 
-/// Returns the keys of `fields`, sorted by name.
-fn keys_of<'a>(fields: impl ExactSizeIterator<Item = Stated<'a>>) -> Vec<Key<'a>> {
-    let mut keys: Vec<Key<'a>> = Vec::with_capacity(fields.len());
-    for key in fields.map(Key::of) {
-        match keys.last_mut() {
-            // The values of a key are usually adjacent.
-            Some(last) if last.name == key.name => last.append(&key),
-            _ => keys.push(key),
-        }
-    }
-    let is_before = |one: &Key<'_>, other: &Key<'_>| one.name < other.name;
-    // The fields of a file are sorted by key already.
-    if !keys.is_sorted_by(is_before) {
-        // The sort is stable, so the values of a key keep their order.
-        keys.sort_by(|one, other| one.name.cmp(other.name));
-        keys.dedup_by(|later, earlier| {
-            let is_same = later.name == earlier.name;
-            if is_same {
-                earlier.append(later);
+/// Keys sorted by name.
+#[derive(Clone, Debug)]
+struct SortedKeys<'a> {
+    all: Vec<Key<'a>>,
+    /// The [`bit_of`] each name. Most searches are for keys that an object lacks, and end here.
+    bits: u64,
+}
+
+impl<'a> SortedKeys<'a> {
+    fn of(fields: impl ExactSizeIterator<Item = Stated<'a>>) -> Self {
+        let mut keys: Vec<Key<'a>> = Vec::with_capacity(fields.len());
+        let mut bits = 0;
+        for key in fields.map(Key::of) {
+            match keys.last_mut() {
+                // The values of a key are usually adjacent.
+                Some(last) if last.name == key.name => last.append(&key),
+                _ => {
+                    bits |= bit_of(key.name.as_str());
+                    keys.push(key);
+                }
             }
-            is_same
-        });
+        }
+        let is_before = |one: &Key<'_>, other: &Key<'_>| one.name < other.name;
+        // The fields of a file are sorted by key already.
+        if !keys.is_sorted_by(is_before) {
+            // The sort is stable, so the values of a key keep their order.
+            keys.sort_by(|one, other| one.name.cmp(other.name));
+            keys.dedup_by(|later, earlier| {
+                let is_same = later.name == earlier.name;
+                if is_same {
+                    earlier.append(later);
+                }
+                is_same
+            });
+        }
+        Self { all: keys, bits }
     }
-    keys
+
+    fn index_of(&self, name: &str) -> Option<usize> {
+        if self.bits & bit_of(name) == 0 {
+            return None;
+        }
+        if self.all.len() <= FEW_KEYS {
+            return self.all.iter().position(|key| *key.name == *name);
+        }
+        self.all.binary_search_by(|key| key.name.as_str().cmp(name)).ok()
+    }
+}
+
+/// Returns one of 64 bits, chosen by the length, the first and the last letter of `name`.
+fn bit_of(name: &str) -> u64 {
+    let letter = |byte: Option<&u8>| u64::from(byte.copied().unwrap_or_default());
+    let (first, last) = (letter(name.as_bytes().first()), letter(name.as_bytes().last()));
+    1 << ((name.len() as u64 + 3 * first + 5 * last) % 64)
 }
 
 /// Merges two sequences of keys that are sorted by name. If both contain a key, the key in `one` is returned.
@@ -152,14 +183,6 @@ pub(crate) fn merged<'r, 'a: 'r>(
     })
 }
 
-/// Returns the index of a key in `keys`, which are sorted by name.
-fn index_of(keys: &[Key<'_>], name: &str) -> Option<usize> {
-    if keys.len() <= FEW_KEYS {
-        return keys.iter().position(|key| *key.name == *name);
-    }
-    keys.binary_search_by(|key| key.name.as_str().cmp(name)).ok()
-}
-
 impl<'a> Resolved<'a> {
     /// Returns an object that inherits nothing.
     pub(crate) fn of(object: &'a PipelineObject) -> Self {
@@ -172,13 +195,16 @@ impl<'a> Resolved<'a> {
         implied: Option<Rc<Implied<'a>>>,
     ) -> Self {
         let keys = match inherited.as_slice() {
-            [] => keys_of(stated_by(stated)),
+            [] => SortedKeys::of(stated_by(stated)),
             inherited => {
                 let all: Vec<_> = stated_by(stated).chain(inherited.iter().copied()).collect();
-                keys_of(all.into_iter())
+                SortedKeys::of(all.into_iter())
             }
         };
-        Self { stated, inherited, keys, implied }
+        // Default gives no type.
+        let types = keys.index_of("type").and_then(|at| keys.all.get(at));
+        let word = types.and_then(|types| types.values().find_map(FieldValue::as_string));
+        Self { stated, inherited, keys, kind: word.and_then(Kind::named), implied }
     }
 
     pub(crate) fn id(&self) -> &'a ObjectId {
@@ -187,7 +213,7 @@ impl<'a> Resolved<'a> {
 
     /// Returns the type of the object, if it is a known type.
     pub(crate) fn kind(&self) -> Option<Kind> {
-        self.string("type").and_then(Kind::named)
+        self.kind
     }
 
     /// Returns every field: the stated ones in their order, then the inherited ones.
@@ -203,46 +229,46 @@ impl<'a> Resolved<'a> {
     pub(crate) fn texts(&self) -> impl Iterator<Item = Text<'a>> {
         let implied = self.implied_keys().iter().filter(|key| key.has_expression);
         let implied = implied.filter(|key| !self.overrides(key.name.as_str()));
-        self.keys.iter().chain(implied).flat_map(Key::texts)
+        self.keys.all.iter().chain(implied).flat_map(Key::texts)
     }
 
     /// Returns every stated text with an expression.
     pub(crate) fn stated_texts(&self) -> impl Iterator<Item = Text<'a>> {
-        self.keys.iter().filter(|key| std::ptr::eq(key.owner, self.stated)).flat_map(Key::texts)
+        self.keys.all.iter().filter(|key| std::ptr::eq(key.owner, self.stated)).flat_map(Key::texts)
     }
 
     /// Returns every object that a field refers to.
     pub(crate) fn targets(&self) -> impl Iterator<Item = &'a ObjectId> {
         let implied = self.implied_keys().iter().filter(|key| key.first_reference.is_some());
         let implied = implied.filter(|key| !self.overrides(key.name.as_str()));
-        self.keys.iter().chain(implied).flat_map(Key::values).filter_map(FieldValue::as_reference)
+        self.keys.all.iter().chain(implied).flat_map(Key::values).filter_map(FieldValue::as_reference)
     }
 
     /// Returns the keys of the object and its parents, sorted by name.
     pub(crate) fn keys_without_default(&self) -> &[Key<'a>] {
-        &self.keys
+        &self.keys.all
     }
 
     /// Returns the keys of Default, sorted by name. These keys are the same for all objects; the object may
     /// override some of them.
     pub(crate) fn implied_keys(&self) -> &[Key<'a>] {
-        self.implied.as_ref().map_or(&[], |implied| &implied.keys)
+        self.implied.as_ref().map_or(&[], |implied| &implied.keys.all)
     }
 
     /// Returns whether the object or a parent has the key. In that case the key of Default is ignored.
     pub(crate) fn overrides(&self, key: &str) -> bool {
-        index_of(&self.keys, key).is_some()
+        self.keys.index_of(key).is_some()
     }
 
     /// Returns the index of a key, for [`key_at`](Self::key_at), or `None` if the object has no such key.
     pub(crate) fn index(&self, key: &str) -> Option<usize> {
-        let implied = || Some(self.keys.len() + index_of(self.implied_keys(), key)?);
-        index_of(&self.keys, key).or_else(implied)
+        let implied = || Some(self.keys.all.len() + self.implied.as_ref()?.keys.index_of(key)?);
+        self.keys.index_of(key).or_else(implied)
     }
 
     pub(crate) fn key_at(&self, index: usize) -> &Key<'a> {
-        let implied = || &self.implied_keys()[index - self.keys.len()];
-        self.keys.get(index).unwrap_or_else(implied)
+        let implied = || &self.implied_keys()[index - self.keys.all.len()];
+        self.keys.all.get(index).unwrap_or_else(implied)
     }
 
     pub(crate) fn key(&self, name: &str) -> Option<&Key<'a>> {
@@ -288,7 +314,7 @@ pub(super) fn implied_by(default: &PipelineObject) -> Implied<'_> {
     let is_implied = |field: &Field| is_inherited(field) && field.key != "type";
     let fields: Vec<_> = stated_by(default).filter(|stated| is_implied(stated.field)).collect();
     let bytes = fields.iter().map(|stated| length(stated.field)).sum();
-    Implied { keys: keys_of(fields.iter().copied()), fields, bytes }
+    Implied { keys: SortedKeys::of(fields.iter().copied()), fields, bytes }
 }
 
 pub(super) fn stated_by(owner: &PipelineObject) -> impl ExactSizeIterator<Item = Stated<'_>> {

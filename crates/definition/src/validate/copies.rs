@@ -2,7 +2,8 @@
 //! another packing than the object has, and of two copies into one table of which one deletes the rows of the other.
 
 use std::cell::LazyCell;
-use std::collections::HashMap;
+
+use foldhash::HashMap;
 
 use super::{checked_definition::CheckedDefinition, problems::Problems};
 use crate::publication::{reached, waits};
@@ -59,9 +60,8 @@ pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
 
 /// Warns of two copies into one table if one of them deletes the old rows of the table, and nothing says which runs first.
 fn replaced_rows(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
-    let objects = checked.objects();
-    let copies = objects.iter().enumerate().filter(|(_, object)| object.kind() == Some(Kind::CopyActivity));
-    let copies = copies.filter_map(|(at, copy)| {
+    let copies = checked.with_kinds().enumerate().filter(|(_, (_, kind))| *kind == Some(Kind::CopyActivity));
+    let copies = copies.filter_map(|(at, (copy, _))| {
         let table = checked.object(copy.reference("output")?)?;
         let is_table = table.kind().is_some_and(|kind| kind != Kind::S3DataNode);
         let mode = match copy.string("myLoadMode") {
@@ -75,7 +75,7 @@ fn replaced_rows(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
         return;
     }
     let waits = LazyCell::new(|| waits(checked.inheritance()));
-    let mut of_table: HashMap<TableName<'_>, Vec<usize>> = HashMap::new();
+    let mut of_table: HashMap<TableName<'_>, Vec<usize>> = HashMap::default();
     for (place, (at, copy, table, mode)) in copies.iter().enumerate() {
         let earlier = of_table.entry(table_of(table)).or_default();
         let is_other = |(other_at, _, _, other_mode): &(usize, &Resolved<'_>, &Resolved<'_>, LoadMode)| {

@@ -3,13 +3,17 @@
 use foldhash::{HashMap, HashSet};
 
 use super::{
-    UNKNOWN_PARAMETER, checked_definition::CheckedDefinition, cycles::cycles, hints::Hints,
-    limits::MAX_PARAMETERS, problems::Problems,
+    UNKNOWN_PARAMETER,
+    checked_definition::{CheckedDefinition, StatedText},
+    cycles::cycles,
+    hints::Hints,
+    limits::MAX_PARAMETERS,
+    problems::Problems,
 };
 use crate::{
     ObjectId,
     expression::{Name, Template, arity, is_pattern},
-    inherit::{Resolved, Text},
+    inherit::{Key, Resolved, Text},
     kind::{Group, Kind},
 };
 
@@ -21,16 +25,14 @@ const UNKNOWN_NAME: &str = "UNKNOWN_NAME";
 const MEMBERS: &[&str] = &["id", "name", "type"];
 
 pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
-    for object in checked.objects() {
-        for text in object.stated_texts() {
-            match &checked.read(text.text).template {
-                Ok(template) => calls(text, template, problems),
-                Err(error) => {
-                    let Text { key, index, .. } = text;
-                    problems.set_position(index, Some(error.offset));
-                    let message = format!("'{key}' contains an expression that cannot be parsed, {error}");
-                    problems.error(object.id(), Some(key), INVALID, message);
-                }
+    for StatedText { object, text, read } in checked.stated_texts() {
+        match &read.template {
+            Ok(template) => calls(*text, template, problems),
+            Err(error) => {
+                let Text { key, index, .. } = *text;
+                problems.set_position(index, Some(error.offset));
+                let message = format!("'{key}' contains an expression that cannot be parsed, {error}");
+                problems.error(object, Some(key), INVALID, message);
             }
         }
     }
@@ -41,8 +43,9 @@ pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
             let Ok(template) = &read.template else { continue };
             let is_checked = owner.id == *object.id() || kind.field(key).is_some();
             template.each_path(&mut |path, offset| {
-                uses.extend(used(path, object).map(|used| (key, used)));
-                if is_checked {
+                let field = field_of(path, object);
+                uses.extend(field.filter(|used| used.has_expression).map(|used| (key, used.name.as_str())));
+                if is_checked && field.is_none() {
                     problems.set_position(index, Some(offset));
                     name(&Mention { checked, object, kind, owner: &owner.id, key }, path, problems);
                 }
@@ -53,12 +56,13 @@ pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
     problems.clear_position();
 }
 
-/// Returns the field of the object that a name means, if the field contains expressions itself.
-fn used<'a>(path: &[Name<'_>], object: &Resolved<'a>) -> Option<&'a str> {
-    let [name] = path else { return None };
-    // The service sets names that begin with `@`.
-    let name = Some(name).filter(|name| !name.starts_with('@'))?;
-    object.key(name).filter(|key| key.has_expression).map(|key| key.name.as_str())
+/// Returns the stated or inherited field of the object that a name means.
+fn field_of<'o, 'a>(path: &[Name<'_>], object: &'o Resolved<'a>) -> Option<&'o Key<'a>> {
+    match path {
+        // The service sets names that begin with `@`.
+        [name] if !name.starts_with('@') => object.key(name),
+        _ => None,
+    }
 }
 
 /// Reports fields whose texts use each other, because such fields have no value. Each pair in `uses` is a
@@ -85,7 +89,7 @@ fn circular(object: &Resolved<'_>, uses: &[(&str, &str)], problems: &mut Problem
 }
 
 fn calls(Text { key, index, owner, .. }: Text<'_>, template: &Template<'_>, problems: &mut Problems) {
-    for (message, offset) in wrong_calls(template, &format!("'{key}'"), &mut problems.hints) {
+    for (message, offset) in wrong_calls(template, || format!("'{key}'"), &mut problems.hints) {
         problems.set_position(index, Some(offset));
         problems.error(&owner.id, Some(key), INVALID, message);
     }
@@ -93,22 +97,27 @@ fn calls(Text { key, index, owner, .. }: Text<'_>, template: &Template<'_>, prob
 
 /// Returns a message about each function call that cannot be computed, and the byte offset of its cause. `text` says in the
 /// message which text the call is in.
-pub(super) fn wrong_calls(template: &Template<'_>, text: &str, hints: &mut Hints) -> Vec<(String, usize)> {
+pub(super) fn wrong_calls(
+    template: &Template<'_>,
+    text: impl Fn() -> String,
+    hints: &mut Hints,
+) -> Vec<(String, usize)> {
     let mut wrong = Vec::new();
     for call in template.calls() {
         let function = call.function;
         wrong.push(match (arity(function), call.pattern) {
             (None, _) => {
                 let hint = hints.hint(function, crate::expression::FUNCTIONS.iter().copied());
-                (format!("{text} calls '{function}', which is not a function{hint}"), call.offset)
+                (format!("{} calls '{function}', which is not a function{hint}", text()), call.offset)
             }
             (Some(arity), _) if !arity.contains(&call.arguments) => {
                 let (takes, given) = (arity.end(), call.arguments);
-                let message = format!("{text} calls '{function}' with {given} arguments; it takes {takes}");
+                let message =
+                    format!("{} calls '{function}' with {given} arguments; it takes {takes}", text());
                 (message, call.offset)
             }
             (_, Some((pattern, at))) if function == "format" && !is_pattern(pattern) => {
-                (format!("{text} contains '{pattern}', which is not a Joda date pattern"), at)
+                (format!("{} contains '{pattern}', which is not a Joda date pattern", text()), at)
             }
             _ => continue,
         });
@@ -153,10 +162,11 @@ fn name(mention: &Mention<'_, '_>, path: &[Name<'_>], problems: &mut Problems) {
     }
 }
 
+/// Checks a name that is not a field of the object, unless the type has such a field.
 fn single(mention: &Mention<'_, '_>, name: &str, problems: &mut Problems) {
-    let Mention { checked, object, kind, owner, key } = mention;
-    // A field of the object takes precedence over a parameter.
-    if is_field(object, Some(*kind), name) {
+    let Mention { checked, kind, owner, key, .. } = mention;
+    // A field takes precedence over a parameter.
+    if is_field_of(Some(*kind), name) {
         return;
     }
     if checked.is_parameter(name) {
@@ -186,6 +196,9 @@ fn single(mention: &Mention<'_, '_>, name: &str, problems: &mut Problems) {
 /// The check of the parameters reports the names of parameters that do not exist.
 fn in_value(mention: &Mention<'_, '_>, parameter: &str, problems: &mut Problems) {
     let Mention { checked, object, kind, .. } = mention;
+    if !checked.parameters.has_expressions(parameter) {
+        return;
+    }
     let mut seen = HashSet::from_iter([parameter.to_owned()]);
     let mut open = vec![parameter.to_owned()];
     while let Some(id) = open.pop().filter(|_| seen.len() <= MAX_PARAMETERS) {
@@ -232,10 +245,14 @@ fn followed(mention: &Mention<'_, '_>, first: &str, rest: &[Name<'_>], problems:
 }
 
 fn is_field(object: &Resolved<'_>, kind: Option<Kind>, name: &str) -> bool {
+    object.has(name) || is_field_of(kind, name)
+}
+
+/// Returns whether objects of the type `kind` can have the field `name`.
+fn is_field_of(kind: Option<Kind>, name: &str) -> bool {
     let is_of = |kind: Kind| kind.field(name).is_some() || kind.runtime_field(name).is_some();
     name.starts_with('@')
         || MEMBERS.contains(&name)
-        || object.has(name)
         || kind.is_some_and(is_of)
         // An object without a type may pass the text on to an object of any type.
         || (kind.is_none() && Kind::ALL.iter().any(|kind| kind.runtime_field(name).is_some()))

@@ -1,7 +1,5 @@
 //! Checks Downspout's own fields, the `my…` fields that our programs read.
 
-use std::cell::LazyCell;
-
 use foldhash::HashSet;
 
 use super::{INVALID, MISPLACED, UNKNOWN_FIELD, checked_definition::CheckedDefinition, problems::Problems};
@@ -16,14 +14,13 @@ use crate::{
 };
 
 pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
-    let used = LazyCell::new(|| used_names(checked));
     for (object, kind) in checked.with_kinds() {
         let stated = object.stated;
         let mut seen = HashSet::default();
         for field in stated.fields.iter().filter(|field| field.key.as_str().starts_with("my")) {
             let key = field.key.as_str();
             match own_fields::named(key) {
-                None if seen.insert(key) && !used.contains(key) => {
+                None if seen.insert(key) && !checked.used_names().contains(key) => {
                     without_effect(stated, kind, key, problems);
                 }
                 None => {}
@@ -39,23 +36,6 @@ pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
             }
         }
     }
-}
-
-/// Returns every name in every expression, of fields and of values.
-pub(super) fn used_names(checked: &CheckedDefinition<'_>) -> HashSet<String> {
-    let mut used = HashSet::default();
-    let of_fields = checked.objects().iter().flat_map(Resolved::stated_texts).map(|text| text.text);
-    let of_values = checked.computed_parameters().iter().flat_map(|id| checked.parameters.values(id));
-    for text in of_fields.chain(of_values.map(String::as_str)) {
-        match &checked.read(text).template {
-            Ok(template) => {
-                template.each_path(&mut |path, _| used.extend(path.iter().map(ToString::to_string)));
-            }
-            // Every word of a text that cannot be parsed may be a name.
-            Err(_) => used.extend(text.split(|c: char| !c.is_alphanumeric()).map(str::to_owned)),
-        }
-    }
-    used
 }
 
 /// Warns of a field that neither our programs nor an expression reads. The user may define any `my…` field, but `myLoadmode`

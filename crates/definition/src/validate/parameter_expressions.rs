@@ -56,7 +56,7 @@ fn value<'a>(checked: &CheckedDefinition<'a>, id: &str, text: &'a str, problems:
         }
     };
     for (message, _) in
-        wrong_calls(template, &format!("the value of the parameter '{id}'"), &mut problems.hints)
+        wrong_calls(template, || format!("the value of the parameter '{id}'"), &mut problems.hints)
     {
         problems.error(&about, None, INVALID_VALUE, message);
     }

@@ -67,6 +67,10 @@ fn secret<'a>(checked: &CheckedDefinition<'a>, key: &str, text: &'a str) -> Opti
 /// Returns a warning if `text`, the value of the ordinary field `key`, uses a secret: workers receive the
 /// field's value unmasked. Returns `None` if `text` uses no secret or cannot be parsed.
 fn clear<'a>(checked: &CheckedDefinition<'a>, key: &str, text: &'a str) -> Option<String> {
+    // Only a name with a `*` is a secret, in the text itself or in the value of a parameter.
+    if checked.computed_parameters().is_empty() && !text.contains('*') {
+        return None;
+    }
     let secret = secret_in(checked, text, &mut HashSet::default())?;
     Some(format!(
         "'{key}' uses the secret '{secret}', but is not a secret field itself: workers receive it unmasked"

@@ -1,7 +1,5 @@
 //! Finds declared objects and parameters that have no effect.
 
-use foldhash::HashSet;
-
 use super::{UNUSED, checked_definition::CheckedDefinition, problems::Problems};
 use crate::{
     ObjectId,
@@ -15,16 +13,8 @@ pub(super) fn check(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
 }
 
 fn parameters(checked: &CheckedDefinition<'_>, problems: &mut Problems) {
-    let parameters = &checked.definition.parameters;
-    let mut unused: HashSet<&str> = parameters.iter().map(|parameter| parameter.id.as_str()).collect();
-    let of_fields = checked.objects().iter().flat_map(Resolved::stated_texts).map(|text| text.text);
-    let of_values = checked.computed_parameters().iter().flat_map(|id| checked.parameters.values(id));
-    for text in of_fields.chain(of_values.map(String::as_str)) {
-        if let Ok(template) = &checked.read(text).template {
-            template.each_path(&mut |path, _| _ = unused.remove(path[0].as_ref()));
-        }
-    }
-    for id in parameters.iter().map(|parameter| parameter.id.as_str()).filter(|id| unused.contains(id)) {
+    let ids = checked.definition.parameters.iter().map(|parameter| parameter.id.as_str());
+    for id in ids.filter(|id| !checked.used_names().contains_parameter(id)) {
         let message = format!(
             "no field uses the parameter '{id}': write #{{{id}}} in a field, or remove the parameter"
         );
