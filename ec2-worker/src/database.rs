@@ -29,18 +29,21 @@ const IDLE: usize = 2;
 /// A session that was idle for longer is closed, because the server may have dropped it.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
+/// How often a transaction is begun again whose beginning the server has cancelled.
+const TRIES: usize = 50;
+
 /// The settings of loads and exports. A role or a database may have others for each of them.
 ///
 /// `default_transaction_read_only` is not among them: an administrator sets it to prevent writing, also when a disk is
 /// full.
 const FIXED: &str = "
+SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO 0;
+SET LOCAL idle_in_transaction_session_timeout TO 0;
 SET LOCAL TimeZone TO 'UTC'; SET LOCAL DateStyle TO 'ISO, YMD'; SET LOCAL IntervalStyle TO 'postgres';
 SET LOCAL extra_float_digits TO 3; SET LOCAL bytea_output TO 'hex'; SET LOCAL client_encoding TO 'UTF8';
 SET LOCAL xmlbinary TO 'base64'; SET LOCAL xmloption TO 'content'; SET LOCAL array_nulls TO on;
 SET LOCAL standard_conforming_strings TO on; SET LOCAL transform_null_equals TO off; SET LOCAL row_security TO on;
 SET LOCAL lc_monetary TO 'C'; SET LOCAL lc_numeric TO 'C'; SET LOCAL lc_time TO 'C';
-SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO 0;
-SET LOCAL idle_in_transaction_session_timeout TO 0;
 SELECT set_config('transaction_timeout', '0', true) WHERE current_setting('transaction_timeout', true) IS NOT NULL;
 SELECT set_config('synchronous_commit', 'local', true) WHERE current_setting('synchronous_commit') = 'off';
 SET LOCAL search_path TO ";
@@ -86,7 +89,7 @@ impl Pool {
     /// The errors of [`Self::begin`].
     pub async fn begin_fixed(&self, target: &DatabaseTarget) -> Result<Transaction, Failure> {
         let path = target.search_path().unwrap_or(SEARCH_PATH);
-        self.begin_with(target, &format!("BEGIN ISOLATION LEVEL READ COMMITTED;{AS_ORIGIN}{FIXED}{path}"))
+        self.begin_with(target, &format!("BEGIN ISOLATION LEVEL READ COMMITTED;{FIXED}{path};{AS_ORIGIN}"))
             .await
     }
 
@@ -108,7 +111,17 @@ impl Pool {
             }
         }
         let client = connect(target).await?;
-        client.batch_execute(begin).await.map_err(|error| not_begun(&error))?;
+        let mut begun = client.batch_execute(begin).await;
+        // A `statement_timeout` of a few milliseconds can end these statements before they lift it.
+        for _ in 0..TRIES {
+            match &begun {
+                Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
+                    begun = client.batch_execute(&format!("ROLLBACK;{begin}")).await;
+                }
+                _ => break,
+            }
+        }
+        begun.map_err(|error| not_begun(&error))?;
         Ok(self.opened(target, client))
     }
 

@@ -7,6 +7,7 @@
 //! the commit; with DELETE they see the old rows until then. Vacuum removes the dead rows later.
 
 mod batch;
+mod batch_size;
 mod doubles;
 pub mod dry_run;
 mod expect;
@@ -50,17 +51,13 @@ use crate::progress::Progress;
 use crate::sql::{identifier, literal};
 use crate::storage::{S3Uri, Storage};
 use batch::{Accepted, Batch, Writer};
+use batch_size::BatchSize;
 pub use expect::Expectations;
 use on_update::Guard;
 use quarantine::give_up;
 use replace::Kept;
 use waiting::Waiting;
 
-/// The largest size of a batch in encoded bytes. With batches of this size, the savepoints cost almost nothing.
-const LARGEST_BATCH: u64 = 32 * 1024 * 1024;
-/// The smallest size of a batch in encoded bytes. The size falls with each refused batch, because the rows of that
-/// batch are sent twice. It grows again with each accepted batch.
-const SMALLEST_BATCH: u64 = 512 * 1024;
 /// A load that has passed its limit of refused rows goes on only until it has collected this many of them for the
 /// quarantine file.
 const COLLECTED: u64 = 10_000;
@@ -182,8 +179,7 @@ struct LoadTry<'a> {
     next_tables: NextTables,
     /// The columns that the load has added to the table.
     added: Vec<String>,
-    /// The size of the next batch in encoded bytes.
-    batch_size: u64,
+    batch_size: BatchSize,
     /// The tables before the load, if the run publishes its tables together.
     before: Option<Before>,
     /// In a retry of refused rows: the load that refused them. The mended rows must not replace rows of this load or of
@@ -208,7 +204,7 @@ impl<'a> LoadTry<'a> {
             empty: None,
             next_tables: NextTables::default(),
             added: Vec::new(),
-            batch_size: LARGEST_BATCH,
+            batch_size: BatchSize::default(),
             before: None,
             protected: None,
         }
@@ -411,7 +407,7 @@ impl LoadTry<'_> {
             }
             let Some(current) = batch else { return Ok(()) };
             let sent = writer.send(current, chunk).await;
-            let full = current.bytes >= self.batch_size;
+            let full = current.bytes >= self.batch_size.bytes();
             match sent {
                 Err(failure) if failure.is_refusal() => {
                     if let Some(refused) = batch.take() {
@@ -439,11 +435,11 @@ impl LoadTry<'_> {
         writer: &Writer<'_>,
         batch: Batch,
     ) -> Result<(), Failure> {
-        let (range, rows) = ((batch.start, batch.end), batch.rows);
+        let (range, rows, bytes) = ((batch.start, batch.end), batch.rows, batch.bytes);
         match writer.finish(batch).await {
             Ok(accepted) => {
                 self.loaded.add(rows, accepted);
-                self.batch_size = (self.batch_size + self.batch_size / 8).min(LARGEST_BATCH);
+                self.batch_size.accepted(bytes);
                 Ok(())
             }
             Err(failure) if failure.is_refusal() => {

@@ -16,9 +16,14 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Begins a search in `rows` rows, with all of them as the first group.
-    pub(super) fn new(rows: usize) -> Self {
-        Self { size: rows.max(1), suspected: 0, passed: 0 }
+    /// Begins a search in `rows` rows. The first group is all of them, or, if the database has named a row of them before
+    /// (counted from 1), the rows before this row.
+    pub(super) fn new(rows: usize, named: Option<usize>) -> Self {
+        let mut groups = Self { size: rows.max(1), suspected: 0, passed: 0 };
+        if rows > 1 && named.is_some() {
+            groups.refused(rows, named);
+        }
+        groups
     }
 
     /// Returns the size of the next group if `left` rows are left.
@@ -63,7 +68,7 @@ mod tests {
         at_fault: impl Fn(usize) -> bool,
         named: impl Fn(usize) -> Option<usize>,
     ) -> (Vec<usize>, usize) {
-        let (mut at, mut sent, mut found, mut groups) = (0, 0, Vec::new(), Groups::new(rows));
+        let (mut at, mut sent, mut found, mut groups) = (0, 0, Vec::new(), Groups::new(rows, None));
         while at < rows {
             let count = groups.next(rows - at);
             assert!(count > 0);

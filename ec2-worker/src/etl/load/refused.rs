@@ -13,7 +13,7 @@ use super::batch::{self, Writer};
 use super::groups::Groups;
 use super::quarantine::quarantine;
 use super::waiting::{Waiting, WaitingRow};
-use super::{LoadTry, READER_GONE, SMALLEST_BATCH, lock};
+use super::{LoadTry, READER_GONE, lock};
 use crate::database::Transaction;
 use crate::database::encoding::Characters;
 use crate::failure::Failure;
@@ -30,14 +30,21 @@ impl LoadTry<'_> {
     ) -> Result<(), Failure> {
         self.progress.log(&format!("the database refused rows; searching for them: {why}"));
         writer.undo().await?;
-        self.batch_size = (self.batch_size / 4).max(SMALLEST_BATCH);
+        self.batch_size.refused();
         let input = source.open_range(start.offset, end.offset, plan.is_plain).await?;
         let mut messages = transform::again(input, plan.clone(), start, writer.layout().clone());
         let mut rows = Vec::new();
         let before = self.spool.count();
+        // The row at fault, counted from the next chunk, if the database has named it.
+        let mut named = why.row;
         while let Some(message) = messages.recv().await {
             match message {
-                Message::Chunk(chunk) => self.copy_in_groups(source, writer, &chunk, &mut rows).await?,
+                Message::Chunk(chunk) => {
+                    let count = chunk.marks.len();
+                    let here = named.filter(|row| *row <= count);
+                    named = named.filter(|row| *row > count).map(|row| row - count);
+                    self.copy_in_groups(source, writer, (&chunk, here), &mut rows).await?;
+                }
                 Message::Failed(failure) => return Err(failure),
                 Message::Begin(_) => {}
                 Message::End(_) => {
@@ -59,15 +66,16 @@ impl LoadTry<'_> {
         Err(Failure::internal(READER_GONE))
     }
 
-    /// Copies the rows of a chunk in groups, and finds the refused rows.
+    /// Copies the rows of a chunk in groups, and finds the refused rows. `named` is the row of the chunk that the database has
+    /// named before, counted from 1.
     async fn copy_in_groups(
         &mut self,
         source: &Source,
         writer: &Writer<'_>,
-        chunk: &Chunk,
+        (chunk, named): (&Chunk, Option<usize>),
         waiting: &mut Vec<WaitingRow>,
     ) -> Result<(), Failure> {
-        let (mut at, mut groups) = (0, Groups::new(chunk.marks.len()));
+        let (mut at, mut groups) = (0, Groups::new(chunk.marks.len(), named));
         while at < chunk.marks.len() && !self.is_limit_passed() {
             let count = groups.next(chunk.marks.len() - at);
             let from = if at == 0 { 0 } else { chunk.marks[at - 1].end };

@@ -127,7 +127,7 @@ impl LoadTry<'_> {
         writer: &Writer<'_>,
         rows: Vec<WaitingRow>,
     ) -> Result<Vec<WaitingRow>, Failure> {
-        let (mut left, mut groups) = (Vec::new(), Groups::new(rows.len()));
+        let (mut left, mut groups) = (Vec::new(), Groups::new(rows.len(), None));
         let mut rows = std::collections::VecDeque::from(rows);
         while !rows.is_empty() && !self.is_limit_passed() {
             let later = rows.front().map(|row| row.later.clone()).unwrap_or_default();
