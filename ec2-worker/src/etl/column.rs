@@ -201,7 +201,9 @@ impl ColumnType {
             // PostgreSQL cuts a longer name in its text form, and refuses it in its binary form.
             "name" => Self::Text(Some(63)),
             // The binary form of xml follows the encoding that the text declares; the text form is UTF-8.
-            "xml" | "tsvector" | "tsquery" | "varbit" | "int2vector" | "oidvector" => Self::OtherText,
+            "xml" | "tsvector" | "tsquery" | "varbit" | "int2vector" | "oidvector" | "refcursor" => {
+                Self::OtherText
+            }
             "char" => Self::Byte(false),
             "oid" | "xid" | "xid8" | "cid" => Self::Id,
             "varchar" | "bpchar" => Self::Text(length),

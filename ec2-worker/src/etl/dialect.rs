@@ -24,6 +24,8 @@ pub struct Dialect {
     pub escape: Option<u8>,
     /// The end of a record.
     pub record_end: RecordEnd,
+    /// Whether the definition says that CR LF ends a record. A line feed alone does, too.
+    pub ends_with_return: bool,
     /// Whether the first record names the columns.
     pub header: bool,
     /// Whether every record ends with a separator after its last field.
@@ -110,6 +112,7 @@ impl Default for Dialect {
             quote: Some(b'"'),
             escape: None,
             record_end: RecordEnd::Line,
+            ends_with_return: false,
             header: false,
             trailing_separator: false,
             nulls: Vec::new(),
@@ -217,6 +220,7 @@ impl Dialect {
         }
         if let Some(text) = &format.record_separator {
             let end = some_bytes(format, "recordSeparator", text)?;
+            self.ends_with_return = end == b"\r\n";
             self.record_end = match end.as_slice() {
                 b"\n" | b"\r\n" => RecordEnd::Line,
                 _ => RecordEnd::Bytes(end),
@@ -282,6 +286,18 @@ impl Dialect {
     #[must_use]
     pub fn ends_by_line(&self) -> bool {
         self.record_end == RecordEnd::Line
+    }
+
+    /// Says how a value with a separator in it is written.
+    #[must_use]
+    pub fn with_separators(&self) -> &'static str {
+        match (self.quote, self.escape) {
+            (Some(_), _) => "a value with a separator in it needs quotes",
+            (None, Some(_)) => "a separator in a value needs the escape before it",
+            (None, None) => {
+                "the format has no quotes, so no value can contain the separator; set `myQuote` to \", and put such a value in quotes"
+            }
+        }
     }
 
     /// Returns the separator for people.

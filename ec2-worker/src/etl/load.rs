@@ -8,6 +8,7 @@
 
 mod batch;
 mod batch_size;
+mod circles;
 mod doubles;
 pub mod dry_run;
 mod expect;

@@ -52,7 +52,11 @@ impl NumberForm {
             Some((whole, fraction)) => (whole, Some(fraction)),
             None => (number, None),
         };
-        self.push_whole(whole, &mut plain)?;
+        let has_groups = self.push_whole(whole, &mut plain)?;
+        if has_groups && number.len() < bare.digits.len() {
+            // Nobody groups the digits before an exponent, so the point of 1.234E7 is a decimal one.
+            return None;
+        }
         if let Some(fraction) = fraction {
             if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
                 return None;
@@ -94,8 +98,8 @@ impl NumberForm {
         self.currencies.iter().filter(|currency| !currency.is_empty()).find_map(cut)
     }
 
-    /// Appends the digits of the whole part. Groups, if there are any, have three digits each.
-    fn push_whole(&self, whole: &str, plain: &mut String) -> Option<()> {
+    /// Appends the digits of the whole part, and returns whether they are grouped. Each group has three digits.
+    fn push_whole(&self, whole: &str, plain: &mut String) -> Option<bool> {
         let is_grouping = |c: char| self.grouping.is_some_and(|grouping| is_same(grouping, c));
         let groups: Vec<&str> = whole.split(is_grouping).collect();
         for (index, group) in groups.iter().enumerate() {
@@ -110,7 +114,7 @@ impl NumberForm {
             }
             plain.push_str(group);
         }
-        Some(())
+        Some(groups.len() > 1)
     }
 }
 
@@ -150,6 +154,8 @@ mod tests {
             ".123,4",
             "1,2,3",
             "1,5.000",
+            "1.234e7",
+            "1.234,5E7",
             "0.750",
             "012.345",
             "00.123,5",

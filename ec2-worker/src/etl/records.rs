@@ -202,6 +202,7 @@ impl Records {
                         }
                         self.note_kept_quotes(&bytes, at.line);
                         self.note_escaped_letters(at.line);
+                        self.note_doubled_escapes(&bytes, at.line);
                     }
                     if self.has_marks && !self.keeps_marks {
                         self.note_mark_in_value(&bytes, at.line);

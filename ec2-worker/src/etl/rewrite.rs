@@ -57,8 +57,8 @@ pub enum RecordLabels {
 /// The state of an output, into which one file or several files are rewritten one after another.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// The header of the first file, and the name of that file.
-    header: OnceLock<(Vec<Vec<u8>>, String)>,
+    /// The header of the first file, the name of that file, and the number of its columns.
+    header: OnceLock<(Vec<Vec<u8>>, String, usize)>,
     state: Mutex<State>,
 }
 
@@ -235,10 +235,19 @@ impl FileRewriter {
         self.find_order()?;
         let file = self.rewrite.file.clone();
         let mut is_new = false;
-        let (first, first_file) = self.rewrite.output.header.get_or_init(|| {
+        let (first, first_file, width) = self.rewrite.output.header.get_or_init(|| {
             is_new = true;
-            (self.names.clone(), file)
+            (self.names.clone(), file, self.width)
         });
+        if !is_header && *width != self.width {
+            let message = format!(
+                "{}, line {}: {}, but {width} in {first_file}; files that become one file need the same columns in the same order",
+                self.rewrite.file,
+                record.at.line,
+                counted(self.width as u64, "column")
+            );
+            return Err(Failure::bad_input("Header", message));
+        }
         if is_header && *first != self.names {
             let shown = |names: &[Vec<u8>]| String::from_utf8_lossy(&names.join(&b',')).into_owned();
             let message = format!(
@@ -307,7 +316,7 @@ impl FileRewriter {
     fn wrong_count(&self, record: &Record) -> Failure {
         let (found, width) = (self.records.splitter().fields().len(), self.width);
         let remedy = if found > width {
-            "a value with a separator in it needs quotes"
+            self.records.dialect().with_separators()
         } else {
             "add the missing values, or leave out a line that is not a record (`mySkipLines`, `mySkipFooter`)"
         };

@@ -108,7 +108,7 @@ impl Rounded {
                 "{} of column `{}` {has} more {} than {} keeps, and PostgreSQL rounds them, the first in line {}",
                 values,
                 column.name,
-                if matches!(of.keeps, Keeps::Number { float: Some(_), .. }) { "digits" } else { "decimals" },
+                if of.keeps.is_float() { "digits" } else { "decimals" },
                 column.type_name,
                 of.first
             )
@@ -132,7 +132,7 @@ impl Keeps {
             }
             (ColumnType::Each(_), _) => Self::EachSeconds(decimals),
             (ColumnType::Interval(_), _) => Self::Interval(decimals),
-            (_, Some(inside)) if inside.any(&|leaf| !matches!(Self::of_inside(leaf), Self::All)) => {
+            (_, Some(inside)) if inside.any(&|leaf| !matches!(Self::of(leaf), Self::All)) => {
                 Self::Inside(Arc::clone(inside))
             }
             _ => Self::All,
@@ -163,11 +163,16 @@ impl Keeps {
         if scale.is_none() && float.is_none() { Self::All } else { Self::Number { scale, float } }
     }
 
-    /// As [`Self::of`], for values inside others. Lists of floating-point numbers are measurements, and too long to look at each number.
-    fn of_inside(column: &Column) -> Self {
-        match Self::of(column) {
-            Self::Number { float: Some(_), .. } => Self::All,
-            keeps => keeps,
+    /// Returns whether only floating-point numbers are rounded.
+    fn is_float(&self) -> bool {
+        match self {
+            Self::Number { float, .. } => float.is_some(),
+            // A value may have decimals beside them, and these are what people look for.
+            Self::Inside(inside) => !inside.any(&|leaf| {
+                let keeps = Self::of(leaf);
+                !matches!(keeps, Self::All) && !keeps.is_float()
+            }),
+            _ => false,
         }
     }
 
@@ -187,7 +192,7 @@ impl Keeps {
             }
             Self::Interval(decimals) => encode::rounds_seconds(*decimals, text),
             Self::Inside(inside) => encode::any_inside(inside, text, &|leaf, text| {
-                Self::of_inside(leaf).rounds(&ColumnRules::NONE, text)
+                Self::of(leaf).rounds(&ColumnRules::NONE, text)
             }),
         }
     }

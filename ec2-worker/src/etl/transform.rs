@@ -331,7 +331,7 @@ impl FileReader {
         let names: Result<Vec<String>, _> = self.records.splitter().fields().iter().map(name).collect();
         let mut names = names.map_err(|_| {
             let encoding = self.encoding();
-            let hint = checks::hint(&self.plan.dialect, encoding);
+            let hint = checks::hint(&self.plan.dialect, encoding, b"");
             let message =
                 format!("{}, line {}: the header is not {encoding}; {hint}", self.plan.file, at.line);
             Failure::bad_input("Encoding", message)

@@ -153,14 +153,17 @@ async fn a_record_that_is_the_header_again_and_a_record_of_many_lines_are_noted(
 #[tokio::test]
 async fn a_file_in_utf_8_that_is_read_in_another_encoding_is_noted() {
     let world = World::new("CREATE TABLE t (id text, v text)").await;
-    for (bytes, is_noted) in
-        [("id,v\n1,Köln\n".as_bytes(), true), (b"id,v\n1,K\xf6ln\n", false), (b"id,v\n1,x\n", false)]
-    {
+    for (bytes, is_noted) in [
+        ("id,v\n1,Köln\n".as_bytes(), true),
+        (b"id,v\n1,K\xf6ln\n", false),
+        (b"id,v\n1,x\n", false),
+        ("id,v\n1,äöüÄÖÜßéèêë\n2,caf".bytes().chain(*b"\xe9\n").collect::<Vec<u8>>().leak(), true),
+        ("id,v\n1,äöü\n2,caf".bytes().chain(*b"\xe9\n").collect::<Vec<u8>>().leak(), false),
+    ] {
         let mut load = plain(&world, bytes, true);
         load.dialect.encoding = Some(encoding_rs::WINDOWS_1252);
         let (_, told) = rows(&world, &load).await.expect("loaded");
-        let note =
-            "the bytes of the file are UTF-8 with letters beyond ASCII, but `myEncoding` says windows-1252";
+        let note = "the bytes of the file are UTF-8 with letters beyond ASCII, apart from damaged ones, but `myEncoding` says windows-1252";
         assert_eq!(told.contains(note), is_noted, "{told}");
     }
 }
@@ -199,6 +202,60 @@ async fn a_header_in_another_order_is_refused_and_one_that_is_not_declared_is_no
     );
     let swapped = rows(&world, &plain(&world, "v,id\na,1\n", false)).await.expect_err("refused").message;
     assert!(swapped.contains("in another order than the table"), "{swapped}");
+    // The same is true of a statement.
+    let by_statement = |content: &str| {
+        let mut load = plain(&world, content, false);
+        load.insert = Some("INSERT INTO t VALUES (?, ?)".to_owned());
+        load
+    };
+    let (_, told) = rows(&world, &by_statement("id,v\n1,x\n")).await.expect("loaded");
+    assert!(told.contains("1 record has the names of the columns as values, the first in line 1"), "{told}");
+    let swapped = rows(&world, &by_statement("v,id\nx,1\n")).await.expect_err("refused").message;
+    assert!(swapped.contains("in another order than the table"), "{swapped}");
+}
+
+#[tokio::test]
+async fn backslashes_of_a_dump_without_an_escape_are_noted() {
+    let world = World::new("CREATE TABLE t (id text, v text)").await;
+    for (content, is_noted) in [
+        ("1\tC:\\\\temp\n2\t\\N\n", true),
+        ("1\t\\\\server\\share\n", false),
+        ("1\tC:\\temp\n2\t\\N\n", false),
+    ] {
+        let mut load = plain(&world, content, false);
+        load.dialect = Dialect {
+            separator: b"\t".to_vec(),
+            quote: None,
+            nulls: vec![b"\\N".to_vec()],
+            header: false,
+            ..load.dialect
+        };
+        let (_, told) = rows(&world, &load).await.expect("loaded");
+        assert_eq!(
+            told.contains("two backslashes in a row, the first in line 1"),
+            is_noted,
+            "{content}: {told}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn line_feeds_alone_are_noted_where_records_end_with_cr_lf() {
+    let world = World::new("CREATE TABLE t (id text, v text)").await;
+    for (content, is_noted) in
+        [("1\ta\n2\tb\r\n", true), ("1\ta\r\n2\tb\r\n", false), ("1\ta\n2\tb\n", false)]
+    {
+        let mut load = plain(&world, content, false);
+        load.dialect = Dialect {
+            separator: b"\t".to_vec(),
+            quote: None,
+            ends_with_return: true,
+            header: false,
+            ..load.dialect
+        };
+        let (_, told) = rows(&world, &load).await.expect("loaded");
+        assert_eq!(told.contains("the file has line feeds alone, too"), is_noted, "{content}: {told}");
+    }
 }
 
 #[tokio::test]

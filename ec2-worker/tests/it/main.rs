@@ -1,5 +1,6 @@
 //! The worker with a real PostgreSQL, with S3, and with pipeline services.
 
+mod circles;
 mod corpus;
 mod declared_columns;
 mod dialects;

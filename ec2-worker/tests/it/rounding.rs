@@ -145,6 +145,20 @@ async fn whole_numbers_that_a_floating_point_column_changes_are_reported() {
 }
 
 #[tokio::test]
+async fn whole_numbers_in_an_array_of_floating_point_numbers_are_reported_too() {
+    let world =
+        World::new("CREATE TABLE t (accounts double precision[], small real[], exact float8[])").await;
+    let file = "accounts,small,exact\n\"{1,9007199254740993}\",{16777217},\"{0.1,4111111111111111}\"\n";
+    let told = world.run(&world.load("t", &world.file(file))).await.expect("a load");
+    assert!(
+        told.contains("1 value of column `accounts` has more digits than double precision[] keeps"),
+        "{told}"
+    );
+    assert!(told.contains("1 value of column `small` has more digits than real[] keeps"), "{told}");
+    assert!(!told.contains("column `exact`"), "{told}");
+}
+
+#[tokio::test]
 async fn a_number_of_another_type_that_fills_a_column_is_reported_too() {
     let digits = "9007199254740993";
     let cases = [

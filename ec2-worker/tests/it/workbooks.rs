@@ -221,6 +221,16 @@ async fn a_cell_with_an_error_is_noted_and_is_null_where_its_text_means_null() {
 }
 
 #[tokio::test]
+async fn a_number_that_is_too_large_for_a_cell_is_an_error() {
+    let world = World::new("SELECT 1").await;
+    let book = Book { rows: &numbers(0, &["1E+309"]), from_1904: false, state: "", merged: "" };
+    for of in ["v numeric", "v double precision"] {
+        let (found, told) = loaded(&world, of, &book).await;
+        assert!(found.is_empty() && told.contains("#NUM!"), "{of}: {found} {told}");
+    }
+}
+
+#[tokio::test]
 async fn merged_cells_below_the_skipped_rows_are_noted() {
     let world = World::new("SELECT 1").await;
     let rows = "<row r=\"1\"><c r=\"A1\" t=\"str\"><v>Title</v></c></row>\

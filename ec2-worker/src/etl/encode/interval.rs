@@ -8,6 +8,10 @@ use super::super::column::{IntervalUnit, MOST_DECIMALS};
 /// What to do about an interval whose last number has no unit.
 const NO_UNIT: &str = "its last number has no unit, and PostgreSQL would read it as seconds; write the unit";
 
+/// What to do about days before a point, as .NET writes them: `1.05:30:00`.
+const DAYS: &str = "PostgreSQL reads days and hours with a point between them as another time; write 1 05:30:00 for one day, 5 hours and \
+                    30 minutes";
+
 /// How to write an interval.
 const FORM: &str = "a number in it takes a decimal point and no comma, and a sign stands before the number; correct the interval";
 
@@ -19,6 +23,9 @@ const FORM: &str = "a number in it takes a decimal point and no comma, and a sig
 pub(super) fn check(finest: IntervalUnit, text: &[u8]) -> Result<(), String> {
     if !has_marks_in_place(text) {
         return Err(FORM.to_owned());
+    }
+    if has_days_before_point(text) {
+        return Err(DAYS.to_owned());
     }
     if finest == IntervalUnit::Second && ends_without_unit(text) {
         return Err(NO_UNIT.to_owned());
@@ -62,6 +69,14 @@ fn has_marks_in_place(text: &[u8]) -> bool {
             b'.' | b'@' => true,
             other => other.is_ascii_alphanumeric() || other.is_ascii_whitespace(),
         }
+    })
+}
+
+/// Returns whether digits stand between a point and a colon, as in `1.05:30:00`.
+fn has_days_before_point(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'.').skip(1).any(|rest| {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        digits > 0 && rest.get(digits) == Some(&b':')
     })
 }
 

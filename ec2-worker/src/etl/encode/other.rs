@@ -85,6 +85,10 @@ pub(super) fn money(is_declared: bool, text: &[u8]) -> Option<()> {
     let begins_with_zero =
         whole.contains(&b',') && whole.iter().find(|byte| byte.is_ascii_digit()) == Some(&b'0');
     let digits = |group: &[u8]| group.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    // Nobody groups 1234,567 either.
+    let first = whole.split(|byte| *byte == b',').next().unwrap_or_default();
+    let is_first_long =
+        whole.contains(&b',') && first.iter().filter(|byte| byte.is_ascii_digit()).count() > 3;
     let fraction = &text[whole.len()..];
     let decimals: Vec<u8> = fraction.iter().copied().filter(u8::is_ascii_digit).collect();
     let zeros = decimals.iter().rev().take_while(|digit| **digit == b'0').count();
@@ -95,6 +99,7 @@ pub(super) fn money(is_declared: bool, text: &[u8]) -> Option<()> {
     let has_digits = text.iter().any(u8::is_ascii_digit);
     (has_digits
         && !begins_with_zero
+        && !is_first_long
         && is_fraction_plain
         && groups.into_iter().all(|group| digits(group) == 3))
     .then_some(())
@@ -163,6 +168,23 @@ pub(super) fn bytea<'a>(
     rules: &ColumnRules,
     text: &'a [u8],
 ) -> Result<Cow<'a, [u8]>, String> {
+    let is_hex = |digits: &[u8]| {
+        !digits.is_empty() && digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit)
+    };
+    if text.strip_prefix(b"0x").is_some_and(is_hex) {
+        return Err(format!(
+            "{} is bytes as SQL Server and MySQL write them, and PostgreSQL would store these letters instead; write \\x in place of 0x, or, if \
+             the letters are meant, write them in hexadecimal digits after \\x",
+            shown(text)
+        ));
+    }
+    if text.strip_prefix(b"\\\\x").is_some_and(is_hex) {
+        return Err(format!(
+            "{} has its backslash twice, as the text format of COPY writes it, and PostgreSQL would store the letters; write one backslash, or \
+             set `escapeChar` (`myEscapeChar`) to \\; if the letters are meant, write them in hexadecimal digits after \\x",
+            shown(text)
+        ));
+    }
     let bytes = match text.strip_prefix(b"\\x") {
         Some(hex) => from_hex(hex).map(Cow::Owned),
         None if text.contains(&b'\\') => from_escapes(text).map(Cow::Owned),

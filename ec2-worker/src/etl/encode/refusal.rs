@@ -228,6 +228,9 @@ fn number_hint(rules: &ColumnRules, text: &[u8]) -> String {
     if !digits || text.iter().filter(|byte| byte.is_ascii_alphabetic()).count() > 3 {
         return format!("; {}", other_text(text));
     }
+    if let Some(hint) = odd_character(text) {
+        return format!("; {hint}");
+    }
     let form = rules.numbers.as_ref();
     if let Some(form) = form.filter(|_| has(b',') || has(b'.')) {
         let grouping = form.grouping.map_or_else(|| "none".to_owned(), |c| format!("`{c}`"));
@@ -248,6 +251,22 @@ fn number_hint(rules: &ColumnRules, text: &[u8]) -> String {
         () => "correct the value",
     };
     format!("; {hint}")
+}
+
+/// Returns what to do about a character that looks like a sign or like nothing, and that no form of numbers takes.
+fn odd_character(text: &[u8]) -> Option<&'static str> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.chars().find_map(|letter| match letter {
+        '\u{2212}' | '\u{2010}'..='\u{2015}' | '\u{fe63}' | '\u{ff0d}' => {
+            Some("its sign is a dash such as U+2212, and not the minus sign of the keyboard: write `-`")
+        }
+        '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' => Some("it has a character that is not shown, such as U+200B or U+200E: leave it out"),
+        _ => None,
+    })
 }
 
 /// Returns the value `text` for a message: in quotes, with control characters escaped, and cut if it is long.

@@ -97,9 +97,18 @@ pub(super) struct Decoder<R> {
 struct Utf8Look {
     /// The first bytes of a character whose other bytes have not come yet.
     begun: Vec<u8>,
-    has_letters_beyond_ascii: bool,
+    /// The characters beyond ASCII.
+    letters: u64,
+    /// The bytes that are not UTF-8.
+    others: u64,
     is_other: bool,
 }
+
+/// The characters in UTF-8 for each other byte from which on a text is UTF-8 in which some bytes are damaged. In other encodings, few
+/// letters look like UTF-8.
+const FOR_EACH_OTHER: u64 = 10;
+/// A look ends after so many bytes that are not UTF-8, if the text is not UTF-8 by then.
+const ENOUGH_OTHERS: u64 = 100;
 
 impl Utf8Look {
     fn look(&mut self, bytes: &[u8]) {
@@ -107,20 +116,33 @@ impl Utf8Look {
             return;
         }
         let text = [&self.begun, bytes].concat();
-        let end = match std::str::from_utf8(&text) {
-            Ok(_) => text.len(),
-            Err(error) if error.error_len().is_none() => error.valid_up_to(),
-            Err(_) => {
-                self.is_other = true;
-                return;
+        self.begun.clear();
+        let mut rest = text.as_slice();
+        loop {
+            let (valid, broken) = match std::str::from_utf8(rest) {
+                Ok(_) => (rest, None),
+                Err(error) => (&rest[..error.valid_up_to()], Some(error.error_len())),
+            };
+            // Every character has one byte that does not go on with another.
+            self.letters += valid.iter().filter(|byte| **byte >= 0xc0).count() as u64;
+            match broken {
+                None => break,
+                Some(None) => {
+                    self.begun.extend_from_slice(&rest[valid.len()..]);
+                    break;
+                }
+                Some(Some(length)) => {
+                    self.others += 1;
+                    rest = &rest[valid.len() + length..];
+                }
             }
-        };
-        self.has_letters_beyond_ascii |= !text[..end].is_ascii();
-        self.begun = text[end..].to_vec();
+        }
+        self.is_other |= self.others > ENOUGH_OTHERS && !self.is_utf8();
     }
 
     fn is_utf8(&self) -> bool {
-        !self.is_other && self.has_letters_beyond_ascii && self.begun.is_empty()
+        let others = self.others + u64::from(!self.begun.is_empty());
+        !self.is_other && self.letters > others * FOR_EACH_OTHER
     }
 }
 

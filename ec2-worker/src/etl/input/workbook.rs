@@ -436,6 +436,8 @@ fn field_of(value: &DataRef<'_>) -> Option<(String, bool)> {
         DataRef::String(text) => (text.clone(), true),
         DataRef::SharedString(text) => ((*text).to_owned(), true),
         DataRef::Int(number) => (number.to_string(), false),
+        // The number in the file is too large for a cell. Excel shows this error in its place.
+        DataRef::Float(number) if number.is_infinite() => ("#NUM!".to_owned(), true),
         // The row is refused. The quarantine shows the exponent form, so that nobody takes it for the original number.
         DataRef::Float(number) if is_inexact(*number) => (format!("{number:e}"), false),
         DataRef::Float(number) => (number_text(*number), false),

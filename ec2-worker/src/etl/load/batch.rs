@@ -113,6 +113,24 @@ impl<'a> Writer<'a> {
         &self.layout
     }
 
+    /// Returns the columns of a `COPY` as a list in SQL; `None` if the layout is statements.
+    pub(super) fn columns(&self) -> Option<String> {
+        match &self.layout {
+            Layout::Binary(fit) | Layout::Text(fit) => Some(list(&fit.columns)),
+            Layout::Statements(_) => None,
+        }
+    }
+
+    /// Copies `rows` into the columns `columns` of another table.
+    pub(super) async fn copy_into(&self, table: &str, columns: &str, rows: &[u8]) -> Result<(), Failure> {
+        let format = if matches!(self.layout, Layout::Binary(_)) { "binary" } else { "text" };
+        let copy = format!("COPY {table} ({columns}) FROM STDIN (FORMAT {format})");
+        let copy = self.tx.client().prepare(&copy).await.map_err(|error| Failure::database(DOING, &error))?;
+        let mut sink = self.open(&copy).await?;
+        feed(&mut sink, Bytes::copy_from_slice(rows)).await?;
+        self.close(sink).await.map(drop)
+    }
+
     pub(super) fn way(&self) -> &Way {
         &self.way
     }

@@ -4,24 +4,22 @@ use super::super::next_tables::PARTITION_CHECK;
 use super::batch::DOING;
 use crate::failure::Failure;
 
-/// Returns why the database refused a row: its own sentence, without the work at which it happened, and a remedy.
-pub(super) fn reason(failure: &Failure) -> String {
-    reason_with(failure, "")
-}
-
-/// As [`reason`], with `more` behind the sentence of the database.
-pub(super) fn reason_with(failure: &Failure, more: &str) -> String {
+/// Returns why the database refused a row: its own sentence, without the work at which it happened, `more`, and a remedy.
+/// `is_of_statement` says that the row went through an `insertQuery`.
+pub(super) fn reason(failure: &Failure, more: &str, is_of_statement: bool) -> String {
     let said = failure.message.strip_prefix(DOING).and_then(|rest| rest.strip_prefix(": "));
     let said = said.unwrap_or(&failure.message);
     let code = failure.id.rsplit(':').next().unwrap_or_default();
     let is_json_array = code == "22P02" && said.contains("malformed array literal: \"[");
     let remedy = if is_json_array {
-        "an array is written in braces; write {1,2}, or give the column the type jsonb"
+        "an array is written in braces; write {1,2} (in JSON the string \"{1,2}\"), or give the column the type jsonb"
     } else if code == "23514" && (said.contains(PARTITION_CHECK) || said.contains("no partition of relation"))
     {
         "correct the value, or add a partition for it"
     } else if code == "23514" && said.contains("violates partition constraint") {
         "correct the value, or load the table of which this one is a partition"
+    } else if code == "23505" && is_of_statement {
+        "leave out the row or correct the value, or let `insertQuery` say ON CONFLICT"
     } else {
         remedy(code)
     };

@@ -13,17 +13,8 @@ impl LoadTry<'_> {
         self.progress.set("rowsLoaded", rows - left_out);
         self.progress.set("rowsRejected", rejected);
         self.progress.set("rowsSkipped", skipped + left_out);
-        if left_out > 0 {
-            let why = match self.load.insert {
-                Some(_) => "`insertQuery` or a trigger of the table",
-                None => "a trigger of the table",
-            };
-            let were = if left_out == 1 { "row was" } else { "rows were" };
-            let otherwise = match self.load.mode {
-                LoadMode::Upsert => ", went elsewhere, or changed nothing",
-                LoadMode::Append | LoadMode::Replace => ", or went elsewhere",
-            };
-            self.progress.note(format!("{left_out} {were} left out by {why}{otherwise}"));
+        if let Some(note) = self.left_out_note() {
+            self.progress.note(note);
         }
         if table.row_security && self.load.mode == LoadMode::Replace {
             self.progress.note(format!(
@@ -40,5 +31,19 @@ impl LoadTry<'_> {
                 "{replaced} of the {rows} loaded rows {have} the key of a later row of the same load; the last row with a key stays"
             ));
         }
+    }
+    /// Returns the note about rows that the database has accepted and not stored.
+    pub(super) fn left_out_note(&self) -> Option<String> {
+        let left_out = self.loaded.left_out;
+        let why = match self.load.insert {
+            Some(_) => "`insertQuery` or a trigger of the table",
+            None => "a trigger of the table",
+        };
+        let were = if left_out == 1 { "row was" } else { "rows were" };
+        let otherwise = match self.load.mode {
+            LoadMode::Upsert => ", went elsewhere, or changed nothing",
+            LoadMode::Append | LoadMode::Replace => ", or went elsewhere",
+        };
+        (left_out > 0).then(|| format!("{left_out} {were} left out by {why}{otherwise}"))
     }
 }

@@ -99,9 +99,10 @@ impl Retry<'_> {
         tx.run("setting a savepoint", "SAVEPOINT retry").await?;
         let key = self.claim(tx).await?;
         let progress = Progress::default();
-        let (loaded, refused) = self.load_rows(tx, table.clone(), mended, &refused, &progress).await?;
+        let (accepted, loaded, refused) =
+            self.load_rows(tx, table.clone(), mended, &refused, &progress).await?;
         let pipeline = &self.load.key.pipeline;
-        if loaded == 0 {
+        if accepted == 0 {
             // No row was loaded, so nothing of the load may stay, such as an added column.
             tx.run("going back to a savepoint", "ROLLBACK TO SAVEPOINT retry").await?;
         } else {
@@ -254,7 +255,8 @@ impl Retry<'_> {
         }
     }
 
-    /// Loads the rows. Returns the number of loaded rows, and the rows that were refused again.
+    /// Loads the rows. Returns how many of them the database has accepted and how many the table has now, and the rows that were refused
+    /// again.
     async fn load_rows(
         &self,
         tx: &Transaction,
@@ -262,12 +264,12 @@ impl Retry<'_> {
         mended: &[Mended],
         known: &Known,
         progress: &Progress,
-    ) -> Result<(u64, Vec<RefusedRow>), Failure> {
+    ) -> Result<(u64, u64, Vec<RefusedRow>), Failure> {
         let files = self.files(tx, &table, mended, known).await?;
         // After `replace`, the mended rows are added to the rows of the load. The limit of refused rows does not
         // count here.
         let mode = if self.load.mode == LoadMode::Upsert { LoadMode::Upsert } else { LoadMode::Append };
-        let (mut loaded, mut refused) = (0, Vec::new());
+        let (mut accepted, mut loaded, mut refused) = (0, 0, Vec::new());
         for (number, file) in (1..).zip(&files) {
             let source = Source { origin: Origin::File(file.path.clone()), gzip: false };
             let load = Load {
@@ -288,8 +290,12 @@ impl Retry<'_> {
                 _ => file.renamed(failure),
             })?;
             this.load_waiting(tx, &table).await?;
-            loaded += this.loaded.rows;
-            if number == files.len() && loaded > 0 {
+            accepted += this.loaded.rows;
+            loaded += this.loaded.rows - this.loaded.left_out;
+            if let Some(note) = this.left_out_note() {
+                progress.note(note);
+            }
+            if number == files.len() && accepted > 0 {
                 load.expect.check(tx, &NextTables::default(), &own).await?;
             }
             for name in &this.added {
@@ -304,7 +310,7 @@ impl Retry<'_> {
             }
             refused.extend(file.refused(&mut spool)?);
         }
-        Ok((loaded, refused))
+        Ok((accepted, loaded, refused))
     }
 
     /// Writes the rows of each original file into a file in the same dialect.

@@ -18,7 +18,8 @@ use super::batch::Writer;
 use super::doubles::subtransactions;
 use super::groups::Groups;
 use super::merge::Way;
-use super::reason::{reason, reason_with};
+use super::reason::reason;
+use super::replace::Kept;
 use crate::database::Transaction;
 use crate::failure::Failure;
 
@@ -65,10 +66,8 @@ impl LoadTry<'_> {
 
     /// Returns why the database refused a row.
     pub(super) fn reason(&self, failure: &Failure) -> String {
-        match &self.kept {
-            Some(kept) if failure.is_taken => reason_with(failure, &kept.holder()),
-            _ => reason(failure),
-        }
+        let holder = self.kept.as_ref().filter(|_| failure.is_taken).map(Kept::holder);
+        reason(failure, &holder.unwrap_or_default(), self.load.insert.is_some())
     }
 
     /// Returns in which way waiting rows are sent.
@@ -94,7 +93,7 @@ impl LoadTry<'_> {
                     self.waiting.push(waiting);
                 }
             }
-            if !is_progress {
+            if !is_progress && !self.load_all_circles(tx, table).await? {
                 for waiting in std::mem::take(&mut self.waiting) {
                     let rejects: Vec<Reject> = waiting.rows.into_iter().map(|row| row.reject).collect();
                     self.collect(&waiting.source, &rejects)?;
@@ -102,6 +101,22 @@ impl LoadTry<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Loads the rows of each file that refer to each other in a circle. Returns whether there were any.
+    async fn load_all_circles(&mut self, tx: &Transaction, table: &Table) -> Result<bool, Failure> {
+        let mut is_progress = false;
+        for mut waiting in std::mem::take(&mut self.waiting) {
+            let (layout, way) = (waiting.layout.clone(), self.last_way(&waiting.way));
+            let writer = Writer::new(tx, table, layout, way, (true, &self.guard)).await?;
+            let before = waiting.rows.len();
+            waiting.rows = self.load_circles(tx, table, (&writer, waiting.rows)).await?;
+            is_progress |= waiting.rows.len() < before;
+            if !waiting.rows.is_empty() {
+                self.waiting.push(waiting);
+            }
+        }
+        Ok(is_progress)
     }
 
     /// Notes for each waiting row of an upsert that the rows which were written since its refusal come after it.

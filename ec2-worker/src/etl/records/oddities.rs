@@ -20,6 +20,10 @@ pub struct Oddities {
     quotes: Seen,
     /// The records with an escaped letter, such as `\t`, that other programs write for a control character.
     escaped_letters: Seen,
+    /// The records with two backslashes in a row, in a file that has no escape.
+    doubled_escapes: Seen,
+    /// Whether such a file has the text `\N` for NULL, as programs write it that escape a backslash by another one.
+    has_escaped_null: bool,
     /// The records of several lines, each of which has as many separators as a row.
     rows_in_quotes: Seen,
     /// The records with many line breaks.
@@ -73,6 +77,14 @@ impl Oddities {
         self.escaped_letters.add(line);
     }
 
+    pub(super) fn doubled_escape(&mut self, line: u64) {
+        self.doubled_escapes.add(line);
+    }
+
+    pub(super) fn escaped_null(&mut self) {
+        self.has_escaped_null = true;
+    }
+
     pub(super) fn header(&mut self, line: u64, is_of_header: bool) {
         let seen = if is_of_header { &mut self.headers } else { &mut self.names };
         seen.add(line);
@@ -100,8 +112,8 @@ impl Oddities {
     pub fn notes(&self) -> Vec<String> {
         let encoding = self.utf8_read_as.map(|encoding| {
             format!(
-                "the bytes of the file are UTF-8 with letters beyond ASCII, but `myEncoding` says {encoding}, which reads é as Ã© or the \
-                 like; if texts look so, set `myEncoding` to utf-8"
+                "the bytes of the file are UTF-8 with letters beyond ASCII, apart from damaged ones, but `myEncoding` says {encoding}, which \
+                 reads é as Ã© or the like; if texts look so, set `myEncoding` to utf-8"
             )
         });
         encoding.into_iter().chain(self.joins()).chain(self.quoting()).collect()
@@ -160,6 +172,14 @@ impl Oddities {
                 seen.first
             )
         });
+        let doubled = self.doubled_escapes.note(|seen| {
+            format!(
+                "{} two backslashes in a row, the first in line {}, and the file writes NULL as `\\N`, as `COPY` and `mysql` do, which write \
+                 every backslash twice; to read two as one, set `escapeChar` to \\",
+                seen.have(),
+                seen.first
+            )
+        });
         let rows = self.rows_in_quotes.note(|seen| {
             format!(
                 "{} line breaks inside quotes, and each of the lines has as many separators as a row; the first record begins in \
@@ -178,6 +198,6 @@ impl Oddities {
                 seen.first
             )
         });
-        [quotes, escaped_letters, rows, long].into_iter().flatten()
+        [quotes, escaped_letters, doubled.filter(|_| self.has_escaped_null), rows, long].into_iter().flatten()
     }
 }

@@ -116,6 +116,26 @@ impl Records {
         }
     }
 
+    /// Notes a record with two backslashes in a row in a file that is separated by tabs. The text format of `COPY` and `mysql` write
+    /// one backslash so, and `\N` for NULL.
+    #[inline]
+    pub(super) fn note_doubled_escapes(&mut self, record: &Range<usize>, line: u64) {
+        if self.dialect.escape.is_some() || self.dialect.separator != b"\t" {
+            return;
+        }
+        let text = &self.window[record.clone()];
+        if memchr(b'\\', text).is_none() {
+            return;
+        }
+        if memmem::find(text, b"\\\\").is_some() {
+            self.skipped.odd.doubled_escape(line);
+        }
+        let is_null = |span: &Span| !span.quoted && &self.window[span.start..span.end] == b"\\N";
+        if self.splitter.fields().iter().any(is_null) {
+            self.skipped.odd.escaped_null();
+        }
+    }
+
     /// Notes a record with a byte order mark inside. The mark belongs to the value, because nothing shows that it does not.
     #[cold]
     pub(super) fn note_mark_in_value(&mut self, record: &Range<usize>, line: u64) {
@@ -150,6 +170,23 @@ impl Records {
             self.opened.notes.push("the lines of the file end with CR alone".to_owned());
             self.needs_check =
                 std::str::from_utf8(&self.window).is_err() || memchr(0, &self.window).is_some();
+        }
+        if self.dialect.ends_with_return && self.dialect.quote.is_none() {
+            self.note_feeds_alone()?;
+        }
+        Ok(())
+    }
+
+    /// Notes line feeds without CR in a file whose records end with CR LF. Without quotes, nothing shows that they belong to values.
+    fn note_feeds_alone(&mut self) -> Result<(), Failure> {
+        self.fill_sample(|_| false)?;
+        let text = &self.window[self.next..];
+        let has_return = |feed: &usize| feed.checked_sub(1).is_some_and(|before| text[before] == b'\r');
+        let feeds = || memchr_iter(b'\n', text);
+        if feeds().any(|feed| has_return(&feed)) && feeds().any(|feed| !has_return(&feed)) {
+            let note = "`recordSeparator` is CR LF, and the file has line feeds alone, too; each of them ends a record, so if they belong to \
+                        values, set `myQuote`, and put these values in quotes";
+            self.opened.notes.push(note.to_owned());
         }
         Ok(())
     }

@@ -112,3 +112,15 @@ async fn files_of_one_output_have_one_header_and_the_same_columns() {
     );
     assert_eq!(part.output.notes(), ["a.csv: left out 1 line without a record"]);
 }
+
+#[tokio::test]
+async fn files_of_one_output_without_headers_have_the_same_number_of_columns() {
+    let next = |name: &str, of: &Rewrite| Rewrite { file: name.to_owned(), ..of.clone() };
+    let part = rewrite();
+    run(next("1.csv", &part), &[b"1,2\n"]).await.expect("legal");
+    let failure = run(next("2.csv", &part), &[b"3,4,5\n"]).await.expect_err("another width");
+    assert_eq!(
+        failure.message,
+        "2.csv, line 1: 3 columns, but 2 in 1.csv; files that become one file need the same columns in the same order"
+    );
+}

@@ -93,7 +93,7 @@ impl FileReader {
         }
         // A line of totals or a title often has fewer fields than the rows.
         let remedy = if fields > expected {
-            "a value with a separator in it needs quotes"
+            self.plan.dialect.with_separators()
         } else if fields == 1 {
             "the file may have another separator, or the line is not a row (`mySkipLines`, `mySkipFooter`)"
         } else {
@@ -164,10 +164,11 @@ impl FileReader {
     /// Returns whether the names of a header are values of the columns in order, and not only of columns that take every text.
     pub(super) fn is_like_row(&self, names: &[String], columns: &[Column]) -> bool {
         let rules = self.plan.rules.of_each(columns);
-        let fields = names.iter().zip(columns).zip(&rules).filter(|((name, column), _)| {
-            !name.is_empty()
-                && !matches!(column.kind, ColumnType::Text(_) | ColumnType::OtherText | ColumnType::Other)
-        });
+        let fields = names
+            .iter()
+            .zip(columns)
+            .zip(&rules)
+            .filter(|((name, column), _)| !name.is_empty() && !takes_names(column.kind, name));
         let mut values =
             fields.map(|((name, column), rules)| encode::plain(column, rules, name.as_bytes()).is_ok());
         names.len() == columns.len() && values.next() == Some(true) && values.all(|is_value| is_value)
@@ -234,7 +235,10 @@ impl FileReader {
             let index = error.valid_up_to();
             let byte = bad_bytes::at(&bytes[index..]).unwrap_or(bytes[index]);
             let encoding = self.encoding();
-            (index, format!("byte {byte:#04x} is not {encoding}; {}", hint(&self.plan.dialect, encoding)))
+            (
+                index,
+                format!("byte {byte:#04x} is not {encoding}; {}", hint(&self.plan.dialect, encoding, bytes)),
+            )
         } else if let Some(index) = memchr(0, bytes) {
             let zeros = bytes.iter().filter(|byte| **byte == 0).count();
             let what = if zeros * 3 > bytes.len() {
@@ -273,11 +277,35 @@ impl FileReader {
     }
 }
 
+/// Returns whether a column of this type would take the name as a value before the database looks at it.
+fn takes_names(kind: ColumnType, name: &str) -> bool {
+    match kind {
+        ColumnType::Text(_) | ColumnType::OtherText | ColumnType::Other | ColumnType::Enum(_) => true,
+        ColumnType::Bytea => !name.starts_with("\\x"),
+        ColumnType::Interval(_) => !name.bytes().any(|byte| byte.is_ascii_digit()),
+        _ => false,
+    }
+}
+
 /// Returns what to do if a file is not in the encoding `found`.
-pub(super) fn hint(dialect: &Dialect, found: &str) -> &'static str {
+pub(super) fn hint(dialect: &Dialect, found: &str, record: &[u8]) -> &'static str {
+    // These bytes are no characters of windows-1252, and letters in others.
+    const OTHERS: [u8; 5] = [0x81, 0x8d, 0x8f, 0x90, 0x9d];
+    let (mut letters, mut others) = (0, 0);
+    for chunk in record.utf8_chunks() {
+        letters += chunk.valid().chars().filter(|letter| !letter.is_ascii()).count();
+        others += usize::from(!chunk.invalid().is_empty());
+    }
+    let has_utf8 = letters > others;
     match dialect.encoding {
         _ if found.starts_with("UTF-16") || found == "UTF-32" => {
             "the file begins in this encoding; write this character again"
+        }
+        None if has_utf8 => {
+            "other characters of the record are UTF-8, so this one is damaged or cut; write it again"
+        }
+        None if record.iter().any(|byte| OTHERS.contains(byte)) => {
+            "save the file as UTF-8, or set `myEncoding`, for example to macintosh or windows-1250"
         }
         None => "save the file as UTF-8, or set `myEncoding`, for example to windows-1252",
         Some(_) => {

@@ -37,7 +37,7 @@ impl Default for Names {
 }
 
 impl Names {
-    /// Returns the names of the fields in a layout. A statement has none, unless the file has a header. Objects of JSON and the
+    /// Returns the names of the fields in a layout. Those of a statement are the columns that its placeholders fill. Objects of JSON and the
     /// rows of a database have names of their own, so none of them is a header.
     pub(super) fn of(layout: &Layout, plan: &Plan) -> Self {
         if plan.rows_of != RowsOf::File || plan.dialect.source_form() == Form::Json {
@@ -51,7 +51,7 @@ impl Names {
             Layout::Statements(statement) if statement.is_named => {
                 (statement.columns.iter().map(|column| column.name.as_str()).collect(), true)
             }
-            Layout::Statements(_) => (Vec::new(), false),
+            Layout::Statements(statement) => (statement.targets.iter().map(String::as_str).collect(), false),
             Layout::Binary(_) | Layout::Text(_) => {
                 let columns = (0..width).map(|field| layout.column_of(field));
                 let names: Option<Vec<&str>> =
