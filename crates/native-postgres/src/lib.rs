@@ -12,9 +12,15 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::OnceLock,
+    time::Duration,
 };
 
 use tempfile::TempDir;
+
+/// How often a server is started that does not start.
+const TRIES: u32 = 5;
+/// The pause before the second try. It grows with each try.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A native PostgreSQL in a folder of its own. Dropping it stops the server.
 pub struct NativePostgres {
@@ -65,15 +71,19 @@ impl NativePostgres {
             chown(folder.path(), Some(ids.0), Some(ids.1)).expect("handing the folder to postgres");
             ids
         });
-        let port = free_port();
-        let postgres = Self { bin, folder, port, user, settings };
+        let mut postgres = Self { bin, folder, port: 0, user, settings };
         postgres.must(
             postgres
                 .program("initdb")
                 .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N", "-D"])
                 .arg(postgres.data()),
         );
-        postgres.up();
+        // Another program may take the port before the server does.
+        let is_up = (0..TRIES).any(|_| {
+            postgres.port = free_port();
+            has_succeeded(&mut postgres.starting())
+        });
+        assert!(is_up, "PostgreSQL does not start\n{}", postgres.log());
         postgres
     }
 
@@ -91,16 +101,26 @@ impl NativePostgres {
 
     /// Starts the server. [`Self::start`] has done so already; a test calls this function after [`Self::down`].
     pub fn up(&self) {
+        // A connection of another program may have the port for a moment.
+        let is_up = (0..TRIES).any(|tries| {
+            std::thread::sleep(PAUSE * tries);
+            has_succeeded(&mut self.starting())
+        });
+        assert!(is_up, "PostgreSQL does not start\n{}", self.log());
+    }
+
+    /// Returns the command that starts the server and waits for it.
+    fn starting(&self) -> Command {
         let (port, folder, settings) = (self.port, self.folder.path().display(), self.settings);
         let options = format!("-p {port} -c listen_addresses=127.0.0.1 -k {folder}{settings}");
-        self.must(
-            self.program("pg_ctl")
-                .args(["-w", "-t", "60", "-o", &options, "-l"])
-                .arg(self.folder.path().join("log"))
-                .arg("-D")
-                .arg(self.data())
-                .arg("start"),
-        );
+        let mut command = self.program("pg_ctl");
+        command
+            .args(["-w", "-t", "60", "-o", &options, "-l"])
+            .arg(self.folder.path().join("log"))
+            .arg("-D")
+            .arg(self.data())
+            .arg("start");
+        command
     }
 
     /// Stops the server at once, as a crash would: clients lose their connections.
@@ -148,11 +168,18 @@ impl NativePostgres {
     }
 
     fn must(&self, command: &mut Command) {
-        // No pipes: the server that pg_ctl starts would inherit them and keep them open.
-        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
-        let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        assert!(status.is_ok_and(|status| status.success()), "{command:?} failed\n{}", log());
+        assert!(has_succeeded(command), "{command:?} failed\n{}", self.log());
     }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+/// Runs a command to its end.
+fn has_succeeded(command: &mut Command) -> bool {
+    // No pipes: the server that pg_ctl starts would inherit them and keep them open.
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 impl Drop for NativePostgres {
