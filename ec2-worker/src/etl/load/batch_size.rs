@@ -7,8 +7,8 @@
 
 /// The largest size of a batch in encoded bytes. With batches of this size, the savepoints cost almost nothing.
 const LARGEST: u64 = 32 * 1024 * 1024;
-/// The smallest size of a batch in encoded bytes.
-const SMALLEST: u64 = 128 * 1024;
+/// The smallest size of a batch in encoded bytes. A refused batch is read again, from S3 with a request of its own.
+const SMALLEST: u64 = 512 * 1024;
 /// Roughly the bytes that a database stores in the time of two savepoints with their `COPY`.
 const IN_TWO_SAVEPOINTS: u64 = 48 * 1024;
 
@@ -69,9 +69,9 @@ mod tests {
     fn a_size_is_the_square_root_of_the_distance() {
         let mut size = BatchSize::default();
         for _ in 0..30 {
-            size.accepted(48 * 1024 * 100);
+            size.accepted(48 * 1024 * 400);
             size.refused();
         }
-        assert!((470 * 1024..=480 * 1024).contains(&size.bytes()), "{}", size.bytes());
+        assert!((950 * 1024..=960 * 1024).contains(&size.bytes()), "{}", size.bytes());
     }
 }

@@ -40,7 +40,7 @@ impl LoadTry<'_> {
         (writer, rows): (&Writer<'_>, Vec<WaitingRow>),
     ) -> Result<Vec<WaitingRow>, Failure> {
         let Some(columns) = writer.columns().filter(|_| rows.len() > 1) else { return Ok(rows) };
-        if rows.iter().any(|row| !row.later.is_empty()) {
+        if self.own_keys.is_empty() || rows.iter().any(|row| !row.later.is_empty()) {
             return Ok(rows);
         }
         tx.run(DOING, "SAVEPOINT circles").await?;

@@ -81,36 +81,30 @@ impl LoadTry<'_> {
     /// Sends the waiting rows again, until no more of them can be loaded. The others are refused.
     pub(super) async fn load_waiting(&mut self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
         while !self.waiting.is_empty() && !self.is_limit_passed() {
-            let mut is_progress = false;
             self.begin_pass(tx).await?;
-            for mut waiting in std::mem::take(&mut self.waiting) {
-                let (layout, way) = (waiting.layout.clone(), self.last_way(&waiting.way));
-                let writer = Writer::new(tx, table, layout, way, (true, &self.guard)).await?;
-                let before = waiting.rows.len();
-                waiting.rows = self.send_again(&waiting.source, &writer, waiting.rows).await?;
-                is_progress |= waiting.rows.len() < before;
-                if !waiting.rows.is_empty() {
-                    self.waiting.push(waiting);
-                }
+            if self.pass(tx, table, false).await? || self.pass(tx, table, true).await? {
+                continue;
             }
-            if !is_progress && !self.load_all_circles(tx, table).await? {
-                for waiting in std::mem::take(&mut self.waiting) {
-                    let rejects: Vec<Reject> = waiting.rows.into_iter().map(|row| row.reject).collect();
-                    self.collect(&waiting.source, &rejects)?;
-                }
+            for waiting in std::mem::take(&mut self.waiting) {
+                let rejects: Vec<Reject> = waiting.rows.into_iter().map(|row| row.reject).collect();
+                self.collect(&waiting.source, &rejects)?;
             }
         }
         Ok(())
     }
 
-    /// Loads the rows of each file that refer to each other in a circle. Returns whether there were any.
-    async fn load_all_circles(&mut self, tx: &Transaction, table: &Table) -> Result<bool, Failure> {
+    /// Sends the waiting rows of each file again: those that refer to each other in a circle together, or else each by itself. Returns
+    /// whether any of them is not waiting any more.
+    async fn pass(&mut self, tx: &Transaction, table: &Table, in_circles: bool) -> Result<bool, Failure> {
         let mut is_progress = false;
         for mut waiting in std::mem::take(&mut self.waiting) {
             let (layout, way) = (waiting.layout.clone(), self.last_way(&waiting.way));
             let writer = Writer::new(tx, table, layout, way, (true, &self.guard)).await?;
             let before = waiting.rows.len();
-            waiting.rows = self.load_circles(tx, table, (&writer, waiting.rows)).await?;
+            waiting.rows = match in_circles {
+                true => self.load_circles(tx, table, (&writer, waiting.rows)).await?,
+                false => self.send_again(&waiting.source, &writer, waiting.rows).await?,
+            };
             is_progress |= waiting.rows.len() < before;
             if !waiting.rows.is_empty() {
                 self.waiting.push(waiting);
